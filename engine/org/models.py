@@ -1,0 +1,112 @@
+"""Tables of the organisation (组织机构): departments, people, memberships, roles, logins."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from engine.db import Base, new_id
+
+
+class Department(Base):
+    """A department (科室/部门); the tree has up to three levels."""
+
+    __tablename__ = "department"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    code: Mapped[str] = mapped_column(String(40), unique=True)
+    name: Mapped[str] = mapped_column(String(80))
+    kind: Mapped[str] = mapped_column(String(20))  # 院领导 leadership, 职能科室 office, 临床 clinical, 医技 medical_tech
+    parent_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("department.id"), index=True)
+    head_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id", use_alter=True))  # 负责人
+    director_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id", use_alter=True))  # 分管院领导
+    sort: Mapped[int] = mapped_column(default=0)
+    disabled_at: Mapped[datetime | None]
+
+
+class Person(Base):
+    """A member of staff (职工). Never deleted: who left is disabled."""
+
+    __tablename__ = "person"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    staff_number: Mapped[str] = mapped_column(String(20), unique=True)  # 工号, also the login
+    name: Mapped[str] = mapped_column(String(40))
+    pinyin: Mapped[str] = mapped_column(String(200), default="")  # search keys, space separated: full and initials
+    department_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("department.id"), index=True)
+    post: Mapped[str] = mapped_column(String(40), default="")  # 岗位, e.g. 护士
+    rank: Mapped[int] = mapped_column(default=100)  # 排序: opinions and lists are sorted by it, smaller first
+    superior_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))  # 直接上级 where it is not the head
+    mobile: Mapped[str] = mapped_column(String(20), default="")
+    email: Mapped[str] = mapped_column(String(120), default="")
+    password_hash: Mapped[str] = mapped_column(String(200), default="")
+    failed_logins: Mapped[int] = mapped_column(default=0)
+    locked_until: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_person_name", "name"),)
+
+
+class Membership(Base):
+    """A person's part-time place in a further department (兼职); the main one is on the person."""
+
+    __tablename__ = "membership"
+
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    department_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("department.id"), primary_key=True, index=True)
+    post: Mapped[str] = mapped_column(String(40), default="")
+
+
+class Role(Base):
+    """A role (角色): who may do what, or who handles which step, e.g. hr_clerk 人事科经办."""
+
+    __tablename__ = "role"
+
+    code: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(40))
+    kind: Mapped[str] = mapped_column(String(10), default="business")  # business 业务, system 系统, group 用户组
+
+
+class RoleMember(Base):
+    """A person in a role, everywhere or for one department only (department_id)."""
+
+    __tablename__ = "role_member"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    role: Mapped[str] = mapped_column(ForeignKey("role.code"), index=True)
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), index=True)
+    department_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("department.id"))
+
+    __table_args__ = (UniqueConstraint("role", "person_id", "department_id"),)
+
+
+class LoginSession(Base):
+    """A browser's login (会话); the cookie holds the token, the table only its hash."""
+
+    __tablename__ = "login_session"
+
+    token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), index=True)
+    csrf: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    address: Mapped[str] = mapped_column(String(64), default="")
+    agent: Mapped[str] = mapped_column(String(200), default="")
+
+
+class ServiceToken(Base):
+    """Another system's key to the API (服务令牌): hashed, scoped, expiring; it acts as `person_id`."""
+
+    __tablename__ = "service_token"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(String(80))
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    scopes: Mapped[str] = mapped_column(String(400))  # space separated, e.g. "instances:start instances:read"
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
+    created_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]

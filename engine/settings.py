@@ -1,0 +1,38 @@
+"""Settings from the environment (prefix PIYUE_), read once by the entry points and passed down."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set; docs/zh/运维.md explains each."""
+
+    model_config = SettingsConfigDict(env_prefix="PIYUE_", extra="ignore")
+
+    database_url: str = f"sqlite:///{ROOT / 'var' / 'piyue.db'}"
+    var: Path = ROOT / "var"
+    mode: Literal["production", "demo"] = "production"
+    secret_key: SecretStr = SecretStr("")
+    pool_size: int = 10
+    threads: int = 20
+    queue_limit: int = 200
+    session_hours: int = 12
+    secure_cookie: bool = True
+    attachment_max_mb: int = 50
+    embedded_worker: bool = False
+    base_url: str = "http://127.0.0.1:8000"
+
+    @property
+    def attachments(self) -> Path:
+        """Folder of the stored attachments (附件)."""
+        return self.var / "attachments"
+
+    @property
+    def demo(self) -> bool:
+        """Whether people are picked from a list instead of giving a password."""
+        return self.mode == "demo"
