@@ -1,0 +1,418 @@
+"""The piyue extension of BPMN diagrams: who handles a step, how a round decides, what a person may do.
+
+One strict definition, used by the runtime's parser and by the linter: `parse_*` reads an element's
+`bpmn:extensionElements` and reports each problem it meets. docs/architecture.md lists the vocabulary.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+NAMESPACE = "urn:piyue:bpmn"
+BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
+_PREFIX = f"{{{NAMESPACE}}}"
+
+RULES = frozenset(
+    "person role post department head initiator initiator_head initiator_heads initiator_director director previous "
+    "previous_head field field_head expression".split()
+)
+POLICIES = frozenset("any all in_turn share at_least none".split())
+_NEEDS = {
+    "person": "persons",
+    "role": "role",
+    "post": "post",
+    "department": "department",
+    "head": "department",
+    "director": "department",
+    "field": "field",
+    "field_head": "field",
+    "expression": "value",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong at which extension element: a Chinese sentence and its cure."""
+
+    line: int
+    code: str
+    message: str
+    cure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """One assignment rule (办理人规则); several of a step are united in order."""
+
+    rule: str
+    persons: tuple[str, ...] = ()
+    role: str | None = None
+    of: str | None = None
+    post: str | None = None
+    department: str | None = None
+    level: int = 1
+    field: str | None = None
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundPolicy:
+    """How a round decides (办理方式): any 或签, all 会签, in_turn 依次, share 比例, at_least 人数, none 不等待."""
+
+    policy: str = "any"
+    value: int = 0  # percent for share, people for at_least
+    veto: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A named outcome (办理结果) with its button."""
+
+    id: str
+    name: str
+    opinion: str = "optional"  # none, optional, required
+    style: str = "default"  # primary, default, warn
+    form: str = "required"  # whether the form must be valid for it, or is ignored
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnRule:
+    """Where a step may return to (退回): `targets` None = any step passed that is serially reachable, () = nowhere."""
+
+    targets: tuple[str, ...] | None = None
+    mode: str = "choose"  # rewalk, jump, choose
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRights:
+    """Rights per form field on a step: edit, read or hidden."""
+
+    default: str = "read"
+    fields: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskExtension:
+    """Everything piyue knows of a user task."""
+
+    kind: str = "decide"
+    form: str | None = None
+    start: bool = False
+    batch: bool = False
+    assign: tuple[Assign, ...] = ()
+    round: RoundPolicy = RoundPolicy()
+    outcomes: tuple[Outcome, ...] = ()
+    returns: ReturnRule = ReturnRule()
+    nobody: str = "admin"
+    nobody_persons: tuple[str, ...] = ()
+    same: str = "handle"
+    merge: str = "never"
+    rights: FieldRights = FieldRights()
+    opinion_box: str | None = None
+
+    def outcome(self, outcome_id: str) -> Outcome | None:
+        """Find an outcome by its id."""
+        return next((o for o in self.outcomes if o.id == outcome_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A registered operation that a service or script task runs as a job."""
+
+    name: str
+    retries: int = 3
+    inputs: tuple[tuple[str, str], ...] = ()
+    outputs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DataMapping:
+    """Inputs and outputs of a call activity: (name, FEEL or literal); both empty: the data is shared."""
+
+    inputs: tuple[tuple[str, str], ...] = ()
+    outputs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessExtension:
+    """Everything piyue knows of a process."""
+
+    title: str = ""
+    summary: str = ""
+    category: str = ""
+    urgency: str = ""
+    starters: tuple[str, ...] = ("everyone",)
+    searchable: tuple[tuple[str, str], ...] = ()
+    readers: tuple[Assign, ...] = field(default=())
+
+
+DECIDE_OUTCOMES = (
+    Outcome("approve", "同意", "optional", "primary"),
+    Outcome("reject", "不同意", "required", "default", "ignored"),
+)
+FILL_OUTCOMES = (Outcome("submit", "提交", "optional", "primary"),)
+READ_OUTCOMES = (Outcome("acknowledge", "已阅", "optional", "primary", "ignored"),)
+_DEFAULT_OUTCOMES = {"decide": DECIDE_OUTCOMES, "fill": FILL_OUTCOMES, "read": READ_OUTCOMES}
+
+
+class _Reader:
+    """Reads attributes strictly; what is unknown or wrong becomes a problem."""
+
+    def __init__(self, element: Any) -> None:
+        self.element = element
+        self.problems: list[Problem] = []
+
+    def children(self) -> list[Any]:
+        box = self.element.find(f"{{{BPMN}}}extensionElements")
+        return [] if box is None else [c for c in box if isinstance(c.tag, str) and c.tag.startswith(_PREFIX)]
+
+    def problem(self, node: Any, code: str, message: str, cure: str) -> None:
+        self.problems.append(Problem(node.sourceline or 0, code, message, cure))
+
+    def attributes(self, node: Any, allowed: Iterable[str], required: Iterable[str] = ()) -> dict[str, str]:
+        allowed, tag = set(allowed), _local(node)
+        for name in node.attrib:
+            if name not in allowed:
+                self.problem(node, "extension_attribute", f"piyue:{tag} 不认识属性“{name}”", f"可用的属性：{'、'.join(sorted(allowed))}")
+        for name in required:
+            if not node.get(name):
+                self.problem(node, "extension_attribute_missing", f"piyue:{tag} 缺少属性“{name}”", f"请补上 {name}=\"…\"")
+        return {k: v for k, v in node.attrib.items() if k in allowed}
+
+    def choice(self, node: Any, name: str, allowed: Iterable[str], default: str) -> str:
+        value, allowed = node.get(name, default), tuple(allowed)
+        if value not in allowed:
+            self.problem(
+                node, "extension_value", f"piyue:{_local(node)} 的 {name}=“{value}” 不可用", f"可用的值：{'、'.join(allowed)}"
+            )
+            return default
+        return str(value)
+
+    def integer(self, node: Any, name: str, default: int, low: int, high: int) -> int:
+        text = node.get(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"\d{1,6}", text) or not low <= int(text) <= high:
+            self.problem(
+                node, "extension_value", f"piyue:{_local(node)} 的 {name}=“{text}” 不是 {low} 到 {high} 的整数", "请改为整数"
+            )
+            return default
+        return int(text)
+
+    def unknown(self, node: Any, allowed: Iterable[str]) -> None:
+        self.problem(
+            node,
+            "extension_element",
+            f"这里不认识 piyue:{_local(node)}",
+            f"此处可用：{'、'.join('piyue:' + a for a in sorted(allowed))}",
+        )
+
+
+def _local(node: Any) -> str:
+    return str(node.tag).removeprefix(_PREFIX)
+
+
+def _assign(reader: _Reader, node: Any) -> Assign:
+    reader.attributes(node, ("rule", "persons", "role", "of", "post", "department", "level", "field", "value"), ("rule",))
+    rule = reader.choice(node, "rule", sorted(RULES), "initiator")
+    needed = _NEEDS.get(rule)
+    if needed and not node.get(needed):
+        reader.problem(node, "assign_incomplete", f"办理人规则 {rule} 缺少“{needed}”", f'请补上 {needed}="…"')
+    return Assign(
+        rule=rule,
+        persons=tuple((node.get("persons") or "").split()),
+        role=node.get("role"),
+        of=node.get("of"),
+        post=node.get("post"),
+        department=node.get("department"),
+        level=reader.integer(node, "level", 1, 1, 9),
+        field=node.get("field"),
+        value=node.get("value"),
+    )
+
+
+def _round(reader: _Reader, node: Any) -> RoundPolicy:
+    reader.attributes(node, ("policy", "value", "veto"), ("policy",))
+    policy = reader.choice(node, "policy", sorted(POLICIES), "any")
+    high = 100 if policy == "share" else 9999
+    if policy in ("share", "at_least") and node.get("value") is None:
+        reader.problem(node, "round_incomplete", f"办理方式 {policy} 缺少 value", "share 写百分数，at_least 写人数")
+    return RoundPolicy(policy, reader.integer(node, "value", 0, 1, high), _flag(reader, node, "veto"))
+
+
+def _flag(reader: _Reader, node: Any, name: str) -> bool:
+    return reader.choice(node, name, ("true", "false"), "false") == "true"
+
+
+def _outcome(reader: _Reader, node: Any) -> Outcome:
+    reader.attributes(node, ("id", "name", "opinion", "style", "form"), ("id", "name"))
+    outcome = node.get("id", "")
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", outcome):
+        reader.problem(node, "outcome_id", f"办理结果的 id“{outcome}”不可用", "用小写字母开头，后接小写字母、数字、下划线，最多 40 个字符")
+    return Outcome(
+        outcome,
+        node.get("name", outcome),
+        reader.choice(node, "opinion", ("none", "optional", "required"), "optional"),
+        reader.choice(node, "style", ("primary", "default", "warn"), "default"),
+        reader.choice(node, "form", ("required", "ignored"), "required"),
+    )
+
+
+def _pairs(reader: _Reader, parent: Any, tag: str, required: str = "value") -> tuple[tuple[str, str], ...]:
+    found = []
+    for node in parent:
+        if isinstance(node.tag, str) and node.tag == _PREFIX + tag:
+            reader.attributes(node, ("name", "value"), ("name", required))
+            found.append((node.get("name", ""), node.get("value", "")))
+    return tuple(found)
+
+
+def parse_task(element: Any) -> tuple[TaskExtension, list[Problem]]:
+    """Read a `bpmn:userTask`'s extension; the second value lists what is wrong with it."""
+    reader = _Reader(element)
+    found: dict[str, Any] = {}
+    assign: list[Assign] = []
+    outcomes: list[Outcome] = []
+    fields: list[tuple[str, str]] = []
+    default: str | None = None
+    known = "task assign round outcome return nobody same merge field fields opinion".split()
+    for node in reader.children():
+        match _local(node):
+            case "task":
+                reader.attributes(node, ("kind", "form", "start", "batch"))
+                found["kind"] = reader.choice(node, "kind", ("decide", "fill", "read"), "decide")
+                found["form"] = node.get("form")
+                found["start"] = _flag(reader, node, "start")
+                found["batch"] = _flag(reader, node, "batch")
+            case "assign":
+                assign.append(_assign(reader, node))
+            case "round":
+                found["round"] = _round(reader, node)
+            case "outcome":
+                outcomes.append(_outcome(reader, node))
+            case "return":
+                reader.attributes(node, ("to", "mode"))
+                targets = tuple(t for t in node.get("to", "").split() if t != "none")
+                found["returns"] = ReturnRule(
+                    targets if node.get("to") else None, reader.choice(node, "mode", ("rewalk", "jump", "choose"), "choose")
+                )
+            case "nobody":
+                reader.attributes(node, ("do", "persons"), ("do",))
+                found["nobody"] = reader.choice(node, "do", ("admin", "pass", "refuse", "persons"), "admin")
+                found["nobody_persons"] = tuple((node.get("persons") or "").split())
+            case "same":
+                reader.attributes(node, ("handler",), ("handler",))
+                found["same"] = reader.choice(node, "handler", ("handle", "skip", "head"), "handle")
+            case "merge":
+                reader.attributes(node, ("when",), ("when",))
+                found["merge"] = reader.choice(node, "when", ("never", "anywhere", "previous"), "never")
+            case "field":
+                reader.attributes(node, ("key", "access"), ("key", "access"))
+                fields.append((node.get("key", ""), reader.choice(node, "access", ("edit", "read", "hidden"), "read")))
+            case "fields":
+                reader.attributes(node, ("default",), ("default",))
+                default = reader.choice(node, "default", ("edit", "read", "hidden"), "read")
+            case "opinion":
+                reader.attributes(node, ("box",), ("box",))
+                found["opinion_box"] = node.get("box")
+            case _:
+                reader.unknown(node, known)
+    kind = found.get("kind", "decide")
+    if default is None:
+        default = "edit" if found.get("start") else "read"
+    found.setdefault("round", RoundPolicy("all" if kind == "read" else "any"))
+    if found["round"].policy == "none" and kind != "read":
+        reader.problem(element, "round_none", "只有传阅步骤可以“不等待”（policy=none）", "改用 any 或 all，或把步骤改为传阅 kind=read")
+    if len({o.id for o in outcomes}) != len(outcomes):
+        reader.problem(element, "outcome_twice", "办理结果的 id 重复", "每个结果用不同的 id")
+    return (
+        TaskExtension(
+            **found,
+            assign=tuple(assign),
+            outcomes=tuple(outcomes) or _DEFAULT_OUTCOMES[kind],
+            rights=FieldRights(default, tuple(fields)),
+        ),
+        reader.problems,
+    )
+
+
+def parse_operation(element: Any) -> tuple[Operation | None, list[Problem]]:
+    """Read the operation of a service or script task; None where there is none."""
+    reader = _Reader(element)
+    operation = None
+    for node in reader.children():
+        if _local(node) != "operation":
+            reader.unknown(node, ("operation",))
+            continue
+        reader.attributes(node, ("name", "retries"), ("name",))
+        operation = Operation(
+            node.get("name", ""),
+            reader.integer(node, "retries", 3, 0, 20),
+            _pairs(reader, node, "input"),
+            _pairs(reader, node, "output"),
+        )
+    return operation, reader.problems
+
+
+def parse_mapping(element: Any) -> tuple[DataMapping, list[Problem]]:
+    """Read the inputs and outputs of a call activity."""
+    reader = _Reader(element)
+    for node in reader.children():
+        if _local(node) not in ("input", "output"):
+            reader.unknown(node, ("input", "output"))
+    box = element.find(f"{{{BPMN}}}extensionElements")
+    box = [] if box is None else box
+    return DataMapping(_pairs(reader, box, "input"), _pairs(reader, box, "output")), reader.problems
+
+
+def parse_correlation(element: Any) -> tuple[str, list[Problem]]:
+    """Read the correlation (FEEL or literal) of a message event; empty where there is none."""
+    reader = _Reader(element)
+    correlation = ""
+    for node in reader.children():
+        if _local(node) == "message":
+            reader.attributes(node, ("correlation",), ("correlation",))
+            correlation = node.get("correlation", "")
+        else:
+            reader.unknown(node, ("message",))
+    return correlation, reader.problems
+
+
+def parse_process(element: Any) -> tuple[ProcessExtension, list[Problem]]:
+    """Read a `bpmn:process`'s extension."""
+    reader = _Reader(element)
+    found: dict[str, Any] = {}
+    searchable: list[tuple[str, str]] = []
+    readers: list[Assign] = []
+    for node in reader.children():
+        match _local(node):
+            case "process":
+                found = dict(reader.attributes(node, ("title", "summary", "category", "urgency", "starters")))
+                found["starters"] = tuple(found.get("starters", "everyone").split()) or ("everyone",)
+                for starter in found["starters"]:
+                    if not re.fullmatch(r"everyone|role:\w+|department:\S+", starter):
+                        reader.problem(node, "starters", f"发起人范围“{starter}”不可用", "写 everyone、role:角色代码 或 department:科室代码")
+            case "searchable":
+                reader.attributes(node, ("field", "type"), ("field", "type"))
+                searchable.append((node.get("field", ""), reader.choice(node, "type", ("number", "text", "date"), "text")))
+            case "readers":
+                readers.append(_assign(reader, node))
+            case _:
+                reader.unknown(node, ("process", "searchable", "readers"))
+    return ProcessExtension(**found, searchable=tuple(searchable), readers=tuple(readers)), reader.problems
+
+
+PARSERS: dict[str, Callable[[Any], tuple[Any, list[Problem]]]] = {
+    "process": parse_process,
+    "userTask": parse_task,
+    "serviceTask": parse_operation,
+    "scriptTask": parse_operation,
+    "callActivity": parse_mapping,
+    "receiveTask": parse_correlation,
+    "sendTask": parse_correlation,
+    "intermediateCatchEvent": parse_correlation,
+    "intermediateThrowEvent": parse_correlation,
+    "boundaryEvent": parse_correlation,
+    "endEvent": parse_correlation,
+}
