@@ -12,6 +12,8 @@ PROJECT := $(VENV)/.project-installed
 MODULES := node_modules/.installed
 ASSETS := web/static/manifest.json
 
+SERVICE := $(wildcard piyue.py engine api web workers sandbox)
+
 # For `make test`: T picks files or folders, ARGS adds pytest options, N is the number of processes, LONG=1 adds the long runs.
 T ?=
 ARGS ?=
@@ -39,9 +41,9 @@ test: setup  ## Run every test, on SQLite and PostgreSQL, in the browser too
 check: setup  ## Check style, types, layers and security
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/mypy $(SERVICE) $(wildcard tests bench)
 	$(BIN)/lint-imports
-	$(BIN)/bandit -q -c pyproject.toml -r $(wildcard piyue.py engine api web workers sandbox)
+	$(BIN)/bandit -q -c pyproject.toml -r $(SERVICE)
 	$(BIN)/python -m pytest -q tests/architecture
 
 bench: setup  ## Measure the claims under bench/, each on lines "name value unit"

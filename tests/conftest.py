@@ -1,0 +1,270 @@
+"""Fixtures that all tests share: databases migrated by Alembic, private servers, a browser.
+
+A test that asks for `session`, `committed_db` or `database_url` runs once for each backend; with
+`@pytest.mark.backend("postgresql")` on that one only. What can't be had on a machine is left out with its reason, and
+with CI=true it fails.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.config import Config
+from hypothesis import settings as hypothesis_settings
+from playwright.sync_api import Browser, sync_playwright
+from psycopg.sql import SQL, Identifier
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.orm import Session
+
+from engine.db import Database
+from tests import services
+
+ROOT = Path(__file__).resolve().parent.parent
+BACKENDS = ("sqlite", "postgresql")
+
+# The machine may be slow and shared; a run in CI repeats exactly.
+hypothesis_settings.register_profile(
+    "piyue", deadline=None, print_blob=True, derandomize=os.environ.get("CI") == "true"
+)
+hypothesis_settings.load_profile("piyue")
+
+
+class Services:
+    """The private servers of one test run, each started when it is first asked for, or by the process in charge."""
+
+    def __init__(self, started: dict[str, str] | None = None) -> None:
+        self.stack = ExitStack()
+        self.started = {} if started is None else started
+
+    def get(self, name: str) -> str:
+        """Return the URL or path of `postgresql`, `redis` or `chromium`; skip or fail the test where it is missing."""
+        if name not in self.started:
+            self.started[name] = self._start(name)
+        if self.started[name].startswith("missing: "):
+            leave_out = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+            leave_out(f"{name} is {self.started[name]}")
+        return self.started[name]
+
+    def start_all(self) -> None:
+        """Start everything, so that several test processes can share it."""
+        self.started = {name: self._start(name) for name in ("postgresql", "redis", "chromium")}
+
+    def _start(self, name: str) -> str:
+        try:
+            match name:
+                case "postgresql":
+                    return self.stack.enter_context(services.postgres(durable=False))
+                case "redis":
+                    return self.stack.enter_context(services.redis())
+                case "chromium":
+                    return str(services.chromium())
+                case _:
+                    raise ValueError(name)
+        except services.Missing as reason:
+            return f"missing: {reason}"
+
+
+_SERVICES = pytest.StashKey[Services]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked slow too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    sys.addaudithook(_refuse_other_machines)
+    config.stash[_SERVICES] = Services(getattr(config, "workerinput", {}).get("services"))
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        config.stash[_SERVICES].start_all()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[_SERVICES].stack.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a test process of pytest-xdist where the servers are."""
+    node.workerinput["services"] = node.config.stash[_SERVICES].started
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "backend" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("backend")
+        metafunc.parametrize("backend", BACKENDS if marker is None else marker.args, indirect=True, scope="session")
+
+
+def _refuse_other_machines(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "socket.connect":
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else "localhost"  # otherwise a Unix socket
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    if isinstance(host, bytes):
+        host = host.decode()
+    if not (host in (None, "", "localhost", "::1") or host.startswith("127.")):
+        raise RuntimeError(f"tests talk to this machine only, not to {host}")
+
+
+class Backend:
+    """One database system with a template that Alembic has migrated, and fresh copies of it."""
+
+    def __init__(self, url: URL) -> None:
+        self.template = url
+        self._numbers = count(1)
+
+    def copy(self) -> URL:
+        """Return the URL of a fresh copy of the migrated template."""
+        raise NotImplementedError
+
+    def drop(self, url: URL) -> None:
+        """Remove a copy."""
+        raise NotImplementedError
+
+
+class SqliteBackend(Backend):
+    """Copies are files."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(URL.create("sqlite", database=str(folder / "template.db")))
+        migrate(self.template)
+
+    def copy(self) -> URL:
+        """Copy the file."""
+        template = Path(self.template.database or "")
+        target = template.with_name(f"copy{next(self._numbers)}.db")
+        shutil.copyfile(template, target)
+        return self.template.set(database=str(target))
+
+    def drop(self, url: URL) -> None:
+        """Delete the file and its log."""
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{url.database}{suffix}").unlink(missing_ok=True)
+
+
+class PostgresqlBackend(Backend):
+    """Copies are databases; one template serves all test processes."""
+
+    def __init__(self, server: URL, process: str) -> None:
+        super().__init__(server.set(database="piyue_template"))
+        self._server, self._process = server, process
+        with self._administration() as connection:
+            connection.execute("SELECT pg_advisory_lock(1)")
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'piyue_template'").fetchone():
+                connection.execute("DROP DATABASE IF EXISTS piyue_building")  # of a migration that failed
+                connection.execute("CREATE DATABASE piyue_building")
+                migrate(server.set(database="piyue_building"))
+                connection.execute("ALTER DATABASE piyue_building RENAME TO piyue_template")
+
+    def copy(self) -> URL:
+        """Create a database from the template."""
+        name = f"piyue_{self._process}_{next(self._numbers)}"
+        with self._administration() as connection:
+            connection.execute(SQL("CREATE DATABASE {} TEMPLATE piyue_template").format(Identifier(name)))
+        return self.template.set(database=name)
+
+    def drop(self, url: URL) -> None:
+        """Drop the database, whoever is still connected."""
+        with self._administration() as connection:
+            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(url.database or "")))
+
+    def _administration(self) -> psycopg.Connection:
+        url = self._server.set(drivername="postgresql").render_as_string(hide_password=False)
+        return psycopg.connect(url, autocommit=True)
+
+
+def migrate(url: URL) -> None:
+    """Bring an empty database to the newest schema."""
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "alembic"))
+    config.set_main_option("sqlalchemy.url", url.render_as_string(hide_password=False).replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+@pytest.fixture(scope="session")
+def private_services(pytestconfig: pytest.Config) -> Services:
+    """The private servers of this run."""
+    return pytestconfig.stash[_SERVICES]
+
+
+@pytest.fixture(scope="session")
+def redis_url(private_services: Services) -> str:
+    """URL of the private Redis, shared by the run: use keys of your own."""
+    return private_services.get("redis")
+
+
+@pytest.fixture(scope="session")
+def browser(private_services: Services) -> Iterator[Browser]:
+    """A headless Chromium that reaches this machine only."""
+    path = private_services.get("chromium")
+    arguments = [
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-sync",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    ]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Backend:
+    """The database system that this round of the tests runs on."""
+    if request.param == "sqlite":
+        return SqliteBackend(tmp_path_factory.mktemp("sqlite"))
+    services: Services = request.getfixturevalue("private_services")
+    return PostgresqlBackend(make_url(services.get("postgresql")), worker_id)
+
+
+@pytest.fixture(scope="session")
+def _shared_db(backend: Backend) -> Iterator[Database]:
+    url = backend.copy()
+    database = Database(url.render_as_string(hide_password=False))
+    yield database
+    database.dispose()
+    backend.drop(url)
+
+
+@pytest.fixture
+def session(_shared_db: Database) -> Iterator[Session]:
+    """A session whose work is rolled back after the test; commits inside it release a savepoint only."""
+    with _shared_db.engine.connect() as connection, connection.begin() as transaction:
+        with Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint") as session:
+            yield session
+        transaction.rollback()
+
+
+@pytest.fixture
+def database_url(backend: Backend) -> Iterator[str]:
+    """URL of a fresh, migrated, empty database of this test's own."""
+    url = backend.copy()
+    yield url.render_as_string(hide_password=False)
+    backend.drop(url)
+
+
+@pytest.fixture
+def committed_db(database_url: str) -> Iterator[Database]:
+    """A fresh database of this test's own, for tests whose work must be committed."""
+    database = Database(database_url)
+    yield database
+    database.dispose()
