@@ -14,7 +14,8 @@ ASSETS := web/static/manifest.json
 
 SERVICE := $(wildcard piyue.py engine api web workers sandbox)
 
-# For `make test`: T picks files or folders, ARGS adds pytest options, N is the number of processes, LONG=1 adds the long runs.
+# For `make test` and `make bench`: T picks files or folders. For `make test`: ARGS adds pytest options, N is the number
+# of processes, LONG=1 adds the long runs.
 T ?=
 ARGS ?=
 N ?= $(if $(T),0,auto)
@@ -27,7 +28,8 @@ LONG ?=
 help:  ## Show this list
 	@echo "Piyue 批阅"
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "For make test: T=tests/engine (which), ARGS='-k leave' (pytest options), N=4 (processes), LONG=1 (long runs too)"
+	@echo "make test T=tests/engine runs some, ARGS='-k leave' adds pytest options, N=4 sets the processes, LONG=1 adds long runs."
+	@echo "make bench T=bench/boxes.py runs one."
 
 setup: $(PROJECT) $(ASSETS)  ## Install everything and build the front end (quick when nothing changed)
 	@:
@@ -36,7 +38,7 @@ run: setup  ## Start the demo hospital on this machine; Ctrl-C stops it
 	@exec $(BIN)/piyue demo
 
 test: setup  ## Run every test, on SQLite and PostgreSQL, in the browser too
-	$(BIN)/python -m pytest -n $(N) $(if $(LONG),--long) $(ARGS) $(T)
+	$(BIN)/python -m pytest -n $(N) --maxprocesses 8 $(if $(LONG),--long) $(ARGS) $(T)
 
 check: setup  ## Check style, types, layers and security
 	$(BIN)/ruff check
@@ -47,7 +49,7 @@ check: setup  ## Check style, types, layers and security
 	$(BIN)/python -m pytest -q tests/architecture
 
 bench: setup  ## Measure the claims under bench/, each on lines "name value unit"
-	@set -e; for script in bench/*.py; do echo "# $$script"; $(BIN)/python $$script; done
+	@set -e; for script in $(or $(T),$(sort $(wildcard bench/[a-z]*.py))); do echo "# $$script"; $(BIN)/python $$script; done
 
 lock: $(PACKAGES)  ## Write the lock files anew from requirements*.in and package.json
 	$(UV) $(ARGS) requirements.in -o requirements.lock

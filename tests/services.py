@@ -128,7 +128,8 @@ def _install(packages: Sequence[str]) -> None:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise Missing(f"{names} is not installed, and only root on Debian can install it from here")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
+    patient = ["apt-get", "-o", "DPkg::Lock::Timeout=120"]
+    for command in ([*patient, "update"], [*patient, "install", "-y", "--no-install-recommends", *packages]):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise Missing(f"{' '.join(command)} failed: {done.stderr.strip()[-500:]}")
