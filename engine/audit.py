@@ -1,0 +1,97 @@
+"""The trail (办理记录): the one place that builds a row of `action_log`, and the proof that nobody changed one since.
+
+Each row carries an HMAC over its content, so a row edited in the database is found. A row that is missing isn't: that
+takes a chain over the rows.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from engine.crypto import mac, same
+from engine.db import Statement
+
+# Everything but the number that the database gives and the code itself. The order is part of what is signed.
+FIELDS = (
+    "instance_id",
+    "round_id",
+    "item_id",
+    "step",
+    "step_name",
+    "actor_id",
+    "verb",
+    "outcome",
+    "opinion",
+    "at",
+    "path",
+    "detail",
+    "idem_key",
+)
+
+INSERT_ACTION = Statement(
+    f"INSERT INTO action_log ({', '.join(FIELDS)}, mac) VALUES ({', '.join(f':{name}' for name in FIELDS)}, :mac)"
+)
+
+
+def log_row(
+    key: bytes,
+    *,
+    instance_id: uuid.UUID,
+    verb: str,
+    at: datetime,
+    actor_id: uuid.UUID | None = None,
+    round_id: uuid.UUID | None = None,
+    item_id: uuid.UUID | None = None,
+    step: str | None = None,
+    step_name: str | None = None,
+    outcome: str | None = None,
+    opinion: str = "",
+    path: Iterable[str] = (),
+    detail: Mapping[str, Any] | None = None,
+    idem_key: bytes | None = None,
+) -> dict[str, Any]:
+    """Return the parameters of INSERT_ACTION for one action.
+
+    `key` is the installation's key for "audit"; without `actor_id` the engine itself acted; `path` names the elements
+    and flows that the engine walked, in order; `detail` holds plain JSON values, by verb.
+    """
+    fields: dict[str, Any] = {
+        "instance_id": instance_id,
+        "round_id": round_id,
+        "item_id": item_id,
+        "step": step,
+        "step_name": step_name,
+        "actor_id": actor_id,
+        "verb": verb,
+        "outcome": outcome,
+        "opinion": opinion,
+        "at": at.astimezone(UTC),
+        "path": orjson.dumps(list(path)).decode(),
+        "detail": orjson.dumps(detail or {}).decode(),
+        "idem_key": idem_key,
+    }
+    fields["mac"] = row_mac(key, fields)
+    return fields
+
+
+def row_mac(key: bytes, fields: Mapping[str, Any]) -> bytes:
+    """Return the HMAC-SHA256 of a row's FIELDS, as they were given to the database or as they came back from it.
+
+    The encoding is one JSON array: every row has exactly one, and no two rows share one.
+    """
+    values = [fields[name] for name in FIELDS]
+    return mac(key, orjson.dumps(values, default=_hex))
+
+
+def verify_rows(key: bytes, rows: Iterable[Mapping[str, Any]]) -> list[int]:
+    """Return the ids of the rows whose content no longer is what was signed; `rows` are mappings of all columns."""
+    return [row["id"] for row in rows if not same(bytes(row["mac"]), row_mac(key, row))]
+
+
+def _hex(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    raise TypeError(f"{type(value).__name__} is no column value")

@@ -1,0 +1,34 @@
+"""The outbox (发件箱): what must still happen, written in the transaction that decided it.
+
+Rows of one shard, `(system, key)`, are handled in the order of their ids, one at a time; shards don't wait for one
+another. A row is leased for 15 s, so that one left by a killed worker is taken again. An effect inside the database
+happens exactly once; an effect outside may happen twice, so its handler sends a key that the receiver can recognise,
+such as `row.id`. Ids follow the order of commits only where the writers of a shard hold a lock, as commands do on
+their instance.
+"""
+
+from engine.outbox.handlers import Leased, Permanent, Transient, check, declare, handler
+from engine.outbox.handling import lease, release, run
+from engine.outbox.table import INSERT_OUTBOX, Outbox, enqueue, put, row
+from engine.outbox.upkeep import Depth, depth, purge, requeue
+
+__all__ = [
+    "INSERT_OUTBOX",
+    "Depth",
+    "Leased",
+    "Outbox",
+    "Permanent",
+    "Transient",
+    "check",
+    "declare",
+    "depth",
+    "enqueue",
+    "handler",
+    "lease",
+    "purge",
+    "put",
+    "release",
+    "requeue",
+    "row",
+    "run",
+]

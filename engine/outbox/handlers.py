@@ -1,0 +1,99 @@
+"""Who does what: the registry of handlers, and the two ways in which they fail."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, overload
+
+from sqlalchemy.orm import Session
+
+from engine.db import Database
+
+PATIENT = 48  # attempts for what is expected to pass: a day and a half of outage
+DEFECTIVE = 8  # attempts for an error that nobody expected: two minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A row in the hands of a worker."""
+
+    id: int
+    system: str
+    key: str
+    topic: str
+    payload: dict[str, Any]
+    attempts: int  # this one included
+    created_at: datetime
+    lease_owner: str
+    lease_until: datetime
+
+
+class Transient(Exception):
+    """The effect can't be had now (暂时失败): try again, after `delay` if the other side has said so."""
+
+    def __init__(self, reason: str, *, delay: timedelta | None = None) -> None:
+        super().__init__(reason)
+        self.delay = delay
+
+
+class Permanent(Exception):
+    """The effect can't be had by trying again (永久失败): a dead letter, with this reason."""
+
+
+InTransaction = Callable[[Session, Leased], object]
+Outside = Callable[[Database, Leased], object]
+OnDead = Callable[[Leased, str, Session], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """How the rows of one topic are done."""
+
+    run: Callable[[Any, Leased], object]
+    in_transaction: bool
+    max_attempts: int
+    on_dead: OnDead | None
+
+
+declared: set[tuple[str, str]] = set()
+handlers: dict[tuple[str, str], Handler] = {}
+
+
+def declare(system: str, *topics: str) -> None:
+    """Announce topics that the calling module writes; `check` finds those that nobody handles."""
+    declared.update((system, topic) for topic in topics)
+
+
+@overload
+def handler(
+    system: str, topic: str, *, in_transaction: Literal[True], max_attempts: int = ..., on_dead: OnDead | None = ...
+) -> Callable[[InTransaction], InTransaction]: ...
+@overload
+def handler(
+    system: str, topic: str, *, in_transaction: Literal[False], max_attempts: int = ..., on_dead: OnDead | None = ...
+) -> Callable[[Outside], Outside]: ...
+def handler(
+    system: str, topic: str, *, in_transaction: bool, max_attempts: int = PATIENT, on_dead: OnDead | None = None
+) -> Callable[[Callable[[Any, Leased], object]], Callable[[Any, Leased], object]]:
+    """Register the decorated function for the rows of a topic.
+
+    With `in_transaction` it is called with the session that marks the row done: for effects in the database. Otherwise
+    it is called with the database and no transaction open: for effects outside. It raises Transient or Permanent;
+    Unavailable counts as Transient; any other error is tried a few times and then is dead. `on_dead(row, reason,
+    session)` runs in the transaction that marks the row dead.
+    """
+
+    def register(run: Callable[[Any, Leased], object]) -> Callable[[Any, Leased], object]:
+        if (system, topic) in handlers:
+            raise RuntimeError(f"two handlers for {system}/{topic}")
+        declare(system, topic)
+        handlers[system, topic] = Handler(run, in_transaction, max_attempts, on_dead)
+        return run
+
+    return register
+
+
+def check() -> None:
+    """Raise RuntimeError if a declared topic has no handler; called once when all modules are imported."""
+    if missing := sorted(declared - handlers.keys()):
+        raise RuntimeError("no handler for " + ", ".join("/".join(pair) for pair in missing))

@@ -1,0 +1,84 @@
+"""Looking after the outbox: dead letters, figures, old rows."""
+
+import logging
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from engine import clock
+from engine.db import Database
+from engine.errors import Conflict, Forbidden, NotFound
+from engine.outbox.table import DEAD, DONE, PENDING, Outbox, affected
+
+log = logging.getLogger(__name__)
+
+
+class Operator(Protocol):
+    """Who requeues: an actor, seen from below the organisation."""
+
+    @property
+    def person_id(self) -> uuid.UUID:
+        """The person."""
+
+    def has(self, *roles: str) -> bool:
+        """Whether the person holds one of the roles."""
+
+
+def requeue(session: Session, actor: Operator, id: int) -> None:  # noqa: A002
+    """Bring a dead letter back, before everything younger in its shard.
+
+    Raises Forbidden without the role process_admin or system_admin, NotFound, and Conflict if the row is not dead.
+    """
+    if not actor.has("process_admin", "system_admin"):
+        raise Forbidden("只有流程管理员或系统管理员可以重新投递", code="requeue_forbidden")
+    found = session.get(Outbox, id, with_for_update=True, populate_existing=True)
+    if found is None:
+        raise NotFound(f"投递记录 {id} 不存在", code="outbox_not_found")
+    if found.state != "dead":
+        raise Conflict(f"投递记录 {id} 不是失败状态，无需重新投递", code="outbox_not_dead")
+    # a younger row of the shard may be at work: wait for the end of its lease
+    busy = select(func.max(Outbox.lease_until)).where(
+        Outbox.system == found.system, Outbox.key == found.key, Outbox.state == PENDING
+    )
+    now = clock.now()
+    found.state, found.attempts, found.done_at = "pending", 0, None
+    found.due_at = max(now, session.scalar(busy) or now)
+    session.flush()
+    session.info["outbox"] = True
+    log.info("outbox row requeued: id=%d by=%s", id, actor.person_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """The backlog of one system."""
+
+    system: str
+    pending: int
+    dead: int
+    oldest: datetime | None  # when the oldest pending row was written
+
+
+def depth(session: Session) -> list[Depth]:
+    """Return the backlog of each system that has one, by name."""
+    figures = select(Outbox.system, func.count(), func.min(Outbox.created_at)).group_by(Outbox.system)
+    # one statement for each partial index
+    pending = {name: (count, oldest) for name, count, oldest in session.execute(figures.where(Outbox.state == PENDING))}
+    dead = {name: count for name, count, _ in session.execute(figures.where(Outbox.state == DEAD))}
+    backlog = []
+    for name in sorted(pending.keys() | dead.keys()):
+        count, oldest = pending.get(name, (0, None))
+        backlog.append(Depth(name, count, dead.get(name, 0), oldest))
+    return backlog
+
+
+def purge(db: Database, before: datetime, limit: int = 5000) -> int:
+    """Delete up to `limit` rows done before a moment and return how many; dead letters stay."""
+    old = select(Outbox.id).where(Outbox.state == DONE, Outbox.done_at < before).order_by(Outbox.done_at).limit(limit)
+    with db.unit_of_work() as session:
+        return affected(
+            session.execute(delete(Outbox).where(Outbox.id.in_(old)).execution_options(synchronize_session=False))
+        )
