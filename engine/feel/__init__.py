@@ -1,0 +1,27 @@
+"""FEEL, the one expression language of flows, forms and decisions (DMN 1.5, chapter 10): compiled to closures, safe.
+
+>>> compile('天数 > 7 and 部门 = "儿科"').evaluate({"天数": 9, "部门": "儿科"})
+True
+"""
+
+from engine.feel.errors import FeelError, FeelLimitError, FeelSyntaxError
+from engine.feel.expression import Expression, UnaryTests, compile, compile_unary  # noqa: A004
+from engine.feel.limits import Limits
+from engine.feel.texts import to_plain
+from engine.feel.values import FeelFunction, Range, YearsMonthsDuration, number
+
+__all__ = [
+    "Expression",
+    "FeelError",
+    "FeelFunction",
+    "FeelLimitError",
+    "FeelSyntaxError",
+    "Limits",
+    "Range",
+    "UnaryTests",
+    "YearsMonthsDuration",
+    "compile",
+    "compile_unary",
+    "number",
+    "to_plain",
+]

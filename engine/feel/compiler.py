@@ -1,0 +1,331 @@
+"""The syntax tree to Python closures: one closure per node, chosen at compile time so that run time only computes."""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from engine.feel import nodes as n
+from engine.feel.calls import call_named, call_positional
+from engine.feel.functions import BUILTINS
+from engine.feel.iteration import compile_filter, compile_for, compile_quantified
+from engine.feel.operators import ARITHMETIC, ORDER, equal, negate, within
+from engine.feel.paths import get_path
+from engine.feel.scope import Code, Env, Scope, read
+from engine.feel.types import conforms, type_of
+from engine.feel.values import FeelFunction, Range, Value
+
+
+def compile_node(node: n.Node, scope: Scope) -> Code:
+    """Return the code of a node whose names are resolved in `scope`."""
+    return _COMPILERS[type(node)](node, scope)
+
+
+def _literal(node: n.Literal, scope: Scope) -> Code:
+    value = node.value
+    return lambda env: value
+
+
+def _name(node: n.Name, scope: Scope) -> Code:
+    return read(node.name, scope, BUILTINS.get(node.name))
+
+
+def _negation(node: n.Negation, scope: Scope) -> Code:
+    if isinstance(node.operand, n.Literal):
+        value = negate(node.operand.value)
+        return lambda env: value
+    operand = compile_node(node.operand, scope)
+    return lambda env: negate(operand(env))
+
+
+def _chain(node: n.Chain, scope: Scope) -> Code:
+    first = compile_node(node.first, scope)
+    rest = [(ARITHMETIC[op], compile_node(operand, scope)) for op, operand in node.rest]
+
+    def compute(env: Env) -> Value:
+        value = first(env)
+        for apply, operand in rest:
+            value = apply(value, operand(env))
+            if type(value) is str:
+                env[1].text(len(value))
+        return value
+
+    return compute
+
+
+def _logic(node: n.Logic, scope: Scope) -> Code:
+    """Three-valued and/or: the deciding value wins, else null if any operand is no boolean, else the other value."""
+    operands = [compile_node(operand, scope) for operand in node.operands]
+    deciding, other = (False, True) if node.op == "and" else (True, False)
+    if len(operands) == 2:
+        left, right = operands
+
+        def both(env: Env) -> Value:
+            first = left(env)
+            if first is deciding:
+                return deciding
+            second = right(env)
+            if second is deciding:
+                return deciding
+            return other if first is other and second is other else None
+
+        return both
+
+    def every(env: Env) -> Value:
+        result: bool | None = other
+        for operand in operands:
+            value = operand(env)
+            if value is deciding:
+                return deciding
+            if value is not other:
+                result = None
+        return result
+
+    return every
+
+
+def _comparison(node: n.Comparison, scope: Scope) -> Code:
+    left, right = compile_node(node.left, scope), compile_node(node.right, scope)
+    if node.op == "=":
+        if isinstance(node.right, n.Literal) and type(node.right.value) in (str, Decimal):
+            return _equal_constant(left, node.right.value)
+        return lambda env: equal(left(env), right(env), env[1])
+    if node.op == "!=":
+
+        def differ(env: Env) -> bool | None:
+            same = equal(left(env), right(env), env[1])
+            return None if same is None else not same
+
+        return differ
+    compare = ORDER[node.op]
+    return lambda env: compare(left(env), right(env))
+
+
+def _equal_constant(left: Code, constant: Value) -> Code:
+    kind = type(constant)
+
+    def same(env: Env) -> bool | None:
+        value = left(env)
+        if type(value) is kind:
+            return value == constant  # type: ignore[no-any-return]
+        return False if value is None else None
+
+    return same
+
+
+def _between(node: n.Between, scope: Scope) -> Code:
+    value, low, high = (compile_node(part, scope) for part in (node.value, node.low, node.high))
+    at_least, at_most = ORDER[">="], ORDER["<="]
+
+    def between(env: Env) -> bool | None:
+        middle = value(env)
+        above, below = at_least(middle, low(env)), at_most(middle, high(env))
+        if above is False or below is False:
+            return False
+        return None if above is None or below is None else True
+
+    return between
+
+
+def matches(value: Value, test: Value, env: Env) -> bool | None:
+    """Return whether an input value passes a test's value: equal to it, in its range, in its list (DMN 1.5, 7.3.3)."""
+    kind = type(test)
+    if kind is Range:
+        inside = within(value, test)
+        return equal(value, test, env[1]) if inside is None and type(value) is Range else inside
+    if kind is list:
+        if type(value) is list and equal(value, test, env[1]):
+            return True
+        env[1].charge(len(test))
+        return any(matches(value, element, env) is True for element in test)
+    if kind is bool and type(value) is not bool:
+        return test is True
+    return equal(value, test, env[1])
+
+
+def compile_test(test: n.UnaryTest, scope: Scope, slot: int) -> Code:
+    """Return the code of a unary test on the input value in `slot`."""
+    operand = compile_node(test.operand, scope)
+    if test.op in ORDER:
+        compare = ORDER[test.op]
+        return lambda env: compare(env[slot], operand(env))
+    if test.op == "=":
+        return lambda env: equal(env[slot], operand(env), env[1])
+    if test.op == "!=":
+        return lambda env: _not(equal(env[slot], operand(env), env[1]))
+    if uses_input(test.operand):
+        return lambda env: operand(env) is True
+    return lambda env: matches(env[slot], operand(env), env)
+
+
+def _not(value: Value) -> bool | None:
+    return not value if type(value) is bool else None
+
+
+def uses_input(node: n.Node) -> bool:
+    """Tell whether an expression names the input value `?` itself."""
+    return (isinstance(node, n.Name) and node.name == "?") or any(uses_input(child) for child in node.children())
+
+
+def _in(node: n.In, scope: Scope) -> Code:
+    value = compile_node(node.value, scope)
+    inner = scope.bind("?")
+    tests = [compile_test(test, inner, scope.next_slot) for test in node.tests]
+    if len(tests) == 1:
+        (only,) = tests
+        return lambda env: only((*env, value(env)))
+
+    def inside(env: Env) -> bool | None:
+        result: bool | None = False
+        inner_env = (*env, value(env))
+        for test in tests:
+            outcome = test(inner_env)
+            if outcome is True:
+                return True
+            if outcome is None:
+                result = None
+        return result
+
+    return inside
+
+
+def _instance_of(node: n.InstanceOf, scope: Scope) -> Code:
+    value = compile_node(node.value, scope)
+    wanted = type_of(node.type)
+    return lambda env: conforms(value(env), wanted, env[1])
+
+
+def _if(node: n.If, scope: Scope) -> Code:
+    condition, then, otherwise = (compile_node(part, scope) for part in (node.condition, node.then, node.otherwise))
+    return lambda env: then(env) if condition(env) is True else otherwise(env)
+
+
+def _function(node: n.Function, scope: Scope) -> Code:
+    names = tuple(parameter.name for parameter in node.parameters)
+    types = [type_of(parameter.type) if parameter.type else None for parameter in node.parameters]
+    body = compile_node(node.body, scope.bind(*names))
+    external, weight = node.external, node.body.weight
+
+    def make(env: Env) -> FeelFunction:
+        def call(run: object, arguments: Sequence[Value]) -> Value:
+            if external:
+                return None
+            captured = (env[0], run, *env[2:])
+            captured[1].enter()
+            captured[1].charge(weight)
+            try:
+                for wanted, argument in zip(types, arguments, strict=True):
+                    if wanted is not None and argument is not None and not conforms(argument, wanted, captured[1]):
+                        return None
+                return body((*captured, *arguments))
+            finally:
+                captured[1].leave()
+
+        return FeelFunction(names, call)
+
+    return make
+
+
+def _list(node: n.ListOf, scope: Scope) -> Code:
+    elements = [compile_node(element, scope) for element in node.elements]
+    if all(isinstance(element, n.Literal) for element in node.elements):
+        constants = [element.value for element in node.elements if isinstance(element, n.Literal)]
+        return lambda env: list(constants)
+    return lambda env: [element(env) for element in elements]
+
+
+def _context(node: n.Context, scope: Scope) -> Code:
+    entries: list[tuple[str, Code]] = []
+    for entry in node.entries:
+        entries.append((entry.key, compile_node(entry.value, scope)))
+        scope = scope.bind(entry.key)
+
+    def build(env: Env) -> dict[str, Value]:
+        result: dict[str, Value] = {}
+        for key, code in entries:
+            value = result[key] = code(env)
+            env = (*env, value)
+        return result
+
+    return build
+
+
+def _range(node: n.RangeOf, scope: Scope) -> Code:
+    def end(part: n.Node | None) -> Code:
+        return compile_node(part, scope) if part is not None else lambda env: None
+
+    low, high, op = end(node.low), end(node.high), node.op
+    low_closed, high_closed = node.low_closed, node.high_closed
+
+    def build(env: Env) -> Range | None:
+        bounds = Range(low(env), high(env), low_closed, high_closed, op)
+        return bounds if op or valid_range(bounds) else None
+
+    if all(part is None or isinstance(part, n.Literal) for part in (node.low, node.high)):
+        constant = build(())
+        return lambda env: constant
+    return build
+
+
+def valid_range(bounds: Range) -> bool:
+    """Tell whether the ends are of one ordered kind and in order (an absent end is fine)."""
+    if bounds.low is None or bounds.high is None:
+        return True
+    return ORDER["<="](bounds.low, bounds.high) is True
+
+
+def _path(node: n.Path, scope: Scope) -> Code:
+    source, name = compile_node(node.source, scope), node.name
+
+    def get(env: Env) -> Value:
+        value = source(env)
+        if type(value) is dict:
+            return value.get(name)
+        return get_path(value, name, env[1])
+
+    return get
+
+
+def _call(node: n.Call, scope: Scope) -> Code:
+    function = compile_node(node.function, scope)
+    names = [argument.name for argument in node.arguments]
+    arguments = [compile_node(argument.value, scope) for argument in node.arguments]
+    if isinstance(node.function, n.Name) and node.function.name in BUILTINS and scope.slot(node.function.name) is None:
+        function = _callable(function, BUILTINS[node.function.name])
+    if any(name is not None for name in names):
+        keys = [name or "" for name in names]
+        return lambda env: call_named(
+            function(env), dict(zip(keys, [argument(env) for argument in arguments], strict=True)), env[1]
+        )
+    return lambda env: call_positional(function(env), [argument(env) for argument in arguments], env[1])
+
+
+def _callable(function: Code, builtin: FeelFunction) -> Code:
+    """Let data that happen to bear a built-in's name (a form field `count`) not hide it where it is called."""
+
+    def find(env: Env) -> Value:
+        value = function(env)
+        return value if type(value) is FeelFunction else builtin
+
+    return find
+
+
+_COMPILERS: dict[type, Callable[..., Code]] = {
+    n.Literal: _literal,
+    n.Name: _name,
+    n.Negation: _negation,
+    n.Chain: _chain,
+    n.Logic: _logic,
+    n.Comparison: _comparison,
+    n.Between: _between,
+    n.In: _in,
+    n.InstanceOf: _instance_of,
+    n.If: _if,
+    n.Function: _function,
+    n.ListOf: _list,
+    n.Context: _context,
+    n.RangeOf: _range,
+    n.Path: _path,
+    n.Call: _call,
+    n.For: lambda node, scope: compile_for(node, scope, compile_node),
+    n.Quantified: lambda node, scope: compile_quantified(node, scope, compile_node),
+    n.Filter: lambda node, scope: compile_filter(node, scope, compile_node),
+}

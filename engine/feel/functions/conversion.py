@@ -1,0 +1,191 @@
+"""Conversion functions (DMN 1.5, 10.3.4.1) and `not`."""
+
+import re
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+from engine.feel.functions.registry import Registry
+from engine.feel.limits import Run
+from engine.feel.literals import number_literal, string_literal
+from engine.feel.operators import less_equal, subtract
+from engine.feel.temporal import parse_at, parse_date, parse_datetime, parse_duration, parse_time, parse_zone
+from engine.feel.texts import text_of
+from engine.feel.values import Range, Value, YearsMonthsDuration
+
+BUILTINS = Registry()
+
+_NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_SEPARATORS = frozenset({" ", ",", "."})
+_END = r'"(?:[^"\\]|\\.)*"|@"[^"]*"|-?[0-9]+(?:\.[0-9]+)?|(?:date and time|date|time|duration)\("[^"]*"\)'
+_RANGE = re.compile(rf"\s*([\[\](])\s*({_END})\s*\.\.\s*({_END})\s*([\[\])])\s*")
+
+
+@BUILTINS("not(negand: any)")
+def not_(value: Value) -> bool | None:
+    """Return the opposite of a boolean."""
+    return not value if type(value) is bool else None
+
+
+@BUILTINS("date(from: string)")
+def date_from_text(text: str) -> date | None:
+    """Return the date of an ISO text."""
+    return parse_date(text)
+
+
+@BUILTINS("date(from: day)")
+def date_from_day(moment: date) -> date:
+    """Return the calendar day of a date and time."""
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+@BUILTINS("date(year: number, month: number, day: number)")
+def date_of(year: Decimal, month: Decimal, day: Decimal) -> date:
+    """Return the date of its three numbers."""
+    return date(_whole(year), _whole(month), _whole(day))
+
+
+@BUILTINS("date and time(from: string)")
+def datetime_from_text(text: str) -> datetime | None:
+    """Return the date and time of an ISO text."""
+    return parse_datetime(text)
+
+
+@BUILTINS("date and time(from: day)")
+def datetime_from_day(moment: date) -> datetime:
+    """Return a date and time as it is, a date's midnight."""
+    return moment if isinstance(moment, datetime) else datetime.combine(moment, time())
+
+
+@BUILTINS("date and time(date: day, time: time)")
+def datetime_of(day: date, moment: time) -> datetime:
+    """Return a day at a time; the zone is the time's."""
+    return datetime.combine(date_from_day(day), moment)
+
+
+@BUILTINS("date and time(date: day, timezone: string)")
+def datetime_in_zone(moment: date, zone: str) -> datetime | None:
+    """Return a date and time carried over into a zone, or set in it when it has none."""
+    full = datetime_from_day(moment)
+    try:
+        tz = parse_zone(zone if zone[:1] in ("Z", "+", "-") else f"@{zone}")
+    except OSError:
+        return None
+    return full.astimezone(tz) if full.tzinfo else full.replace(tzinfo=tz)
+
+
+@BUILTINS("time(from: string)")
+def time_from_text(text: str) -> time | None:
+    """Return the time of an ISO text."""
+    return parse_time(text)
+
+
+@BUILTINS("time(from: temporal)")
+def time_from_moment(moment: date | time) -> time:
+    """Return the time of a date and time with its zone; of a date, midnight in UTC."""
+    if isinstance(moment, datetime):
+        return moment.timetz()
+    return moment if isinstance(moment, time) else time(tzinfo=parse_zone("Z"))
+
+
+@BUILTINS("time(hour: number, minute: number, second: number, offset?: duration)")
+def time_of(hour: Decimal, minute: Decimal, second: Decimal, offset: timedelta | YearsMonthsDuration | None) -> time:
+    """Return the time of its parts; seconds may have a fraction."""
+    micros = int((second % 1) * 1_000_000)
+    zone = None
+    if offset is not None:
+        if not isinstance(offset, timedelta):
+            raise ValueError("an offset is a days and time duration")
+        seconds = int(offset.total_seconds())
+        sign, seconds = ("-" if seconds < 0 else "+"), abs(seconds)
+        zone = parse_zone(f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}")
+    return time(_whole(hour), _whole(minute), int(second), micros, zone)
+
+
+def _whole(value: Decimal) -> int:
+    if value != value.to_integral_value() or abs(value) > 1_000_000_000:
+        raise ValueError("not a whole number")
+    return int(value)
+
+
+@BUILTINS("duration(from: string)")
+def duration_from_text(text: str) -> Value:
+    """Return the duration of an ISO text."""
+    return parse_duration(text)
+
+
+@BUILTINS("duration(from: duration)")
+def duration_from_duration(value: Value) -> Value:
+    """Return a duration as it is."""
+    return value
+
+
+@BUILTINS("years and months duration(from: day, to: day)")
+def months_between(start: date, end: date) -> YearsMonthsDuration:
+    """Return the whole months between two days, negative when the second is the earlier."""
+    if isinstance(start, datetime) != isinstance(end, datetime):
+        start, end = date_from_day(start), date_from_day(end)
+    if _later(start, end):
+        return YearsMonthsDuration(-months_between(end, start).months)
+    months = (end.year - start.year) * 12 + end.month - start.month
+    late = (start.day, _clock(start)) > (end.day, _clock(end))
+    return YearsMonthsDuration(months - 1 if late else months)
+
+
+def _later(start: date, end: date) -> bool:
+    span = subtract(start, end)
+    return isinstance(span, timedelta) and span > timedelta()
+
+
+def _clock(moment: date) -> time:
+    return moment.time() if isinstance(moment, datetime) else time()
+
+
+@BUILTINS("number(from: string, grouping separator?: any, decimal separator?: any)")
+def number_from_text(text: str, grouping: Value, separator: Value) -> Decimal | None:
+    """Return the number of a text whose thousands and decimals are parted by the given signs."""
+    if grouping not in (None, *_SEPARATORS) or separator not in (None, ".", ","):
+        return None
+    if grouping is not None and grouping == separator:
+        return None
+    plain = text.replace(grouping, "") if grouping else text
+    if separator and separator != ".":
+        if "." in plain:
+            return None
+        plain = plain.replace(separator, ".")
+    return number_literal(plain) if _NUMBER.fullmatch(plain) else None
+
+
+@BUILTINS("number(from: number)")
+def number_from_number(value: Decimal) -> Decimal:
+    """Return a number as it is."""
+    return value
+
+
+@BUILTINS("string(from: any)", takes_run=True)
+def string(run: Run, value: Value) -> str | None:
+    """Return the text of a value; null stays null."""
+    return None if value is None else text_of(value, run)
+
+
+@BUILTINS("range(from: string)")
+def range_from_text(text: str) -> Range | None:
+    """Return the range that a text spells with literal ends."""
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        return None
+    low, high = _end(match[2]), _end(match[3])
+    if low is None or high is None or less_equal(low, high) is not True:
+        return None
+    return Range(low, high, match[1] == "[", match[4] == "]")
+
+
+def _end(text: str) -> Value:
+    if text.startswith('"'):
+        return string_literal(text)
+    if text.startswith("@"):
+        return parse_at(text[2:-1])
+    if text.endswith(")"):
+        name, _, inside = text.partition("(")
+        read = {"date": parse_date, "time": parse_time, "date and time": parse_datetime, "duration": parse_duration}
+        return read[name](inside[1:-2])
+    return number_literal(text)

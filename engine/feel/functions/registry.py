@@ -1,0 +1,161 @@
+"""How a built-in is declared: its signature as the standard prints it, checked and coerced before the function runs.
+
+`substring(string: string, start position: number, length?: number)`: a parameter's type is a FEEL type or one of
+`any` (null too), `value` (anything but null), `temporal` and `duration`; `?` makes it optional; `*` takes the rest
+of the positional arguments as one list. A value becomes a list of one where a list is asked for, and a list of one
+its element where none is (DMN 1.5, 10.3.2.9.4). Of several signatures of one name the first that fits is called, in
+the order of declaration; null is the answer when none does.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
+from typing import TypeVar
+
+from engine.feel.errors import FeelLimitError
+from engine.feel.limits import CHARS_PER_STEP, Run
+from engine.feel.values import FeelFunction, Range, Value, YearsMonthsDuration
+
+_Function = TypeVar("_Function", bound=Callable[..., Value])
+
+_ABSENT = object()
+_MISFIT = object()
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "number": (Decimal,),
+    "string": (str,),
+    "boolean": (bool,),
+    "list": (list,),
+    "context": (dict,),
+    "range": (Range,),
+    "function": (FeelFunction,),
+    "date": (date,),
+    "time": (time,),
+    "date and time": (datetime,),
+    "duration": (timedelta, YearsMonthsDuration),
+    "day": (date, datetime),
+    "temporal": (date, time, datetime),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    name: str
+    type: str
+    optional: bool
+    rest: bool
+
+    def fit(self, value: Value) -> Value:
+        """Return the value coerced to the parameter's type, or _MISFIT."""
+        if self.type == "any":
+            return value
+        if self.type == "value":
+            return _MISFIT if value is None else value
+        kinds = _KINDS[self.type]
+        if type(value) in kinds:
+            return value
+        if self.type == "list":
+            return _MISFIT if value is None else [value]
+        if type(value) is list and len(value) == 1 and type(value[0]) in kinds:
+            return value[0]
+        return _MISFIT
+
+
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    parameters: tuple[_Parameter, ...]
+    function: Callable[..., Value]
+    takes_run: bool
+
+    def positional(self, arguments: Sequence[Value]) -> list[Value] | None:
+        parameters = self.parameters
+        if parameters and parameters[-1].rest:
+            fixed = len(parameters) - 1
+            if len(arguments) <= fixed:
+                return None
+            arguments = [*arguments[:fixed], list(arguments[fixed:])]
+        if len(arguments) > len(parameters):
+            return None
+        return self._fit([*arguments, *[_ABSENT] * (len(parameters) - len(arguments))])
+
+    def named(self, arguments: Mapping[str, Value]) -> list[Value] | None:
+        if not arguments.keys() <= {parameter.name for parameter in self.parameters}:
+            return None
+        return self._fit([arguments.get(parameter.name, _ABSENT) for parameter in self.parameters])
+
+    def _fit(self, arguments: list[Value]) -> list[Value] | None:
+        fitted: list[Value] = []
+        for parameter, argument in zip(self.parameters, arguments, strict=True):
+            if argument is _ABSENT:
+                if not parameter.optional:
+                    return None
+                fitted.append(None)
+                continue
+            value = parameter.fit(argument)
+            if value is _MISFIT:
+                return None
+            fitted.append(value)
+        return fitted
+
+    def run(self, run: Run, arguments: list[Value]) -> Value:
+        for argument in arguments:
+            if type(argument) is list:
+                run.charge(len(argument))
+            elif type(argument) is str:
+                run.charge(len(argument) // CHARS_PER_STEP)
+        try:
+            return self.function(run, *arguments) if self.takes_run else self.function(*arguments)
+        except (InvalidOperation, DivisionByZero, ValueError, OverflowError):
+            return None
+        except Overflow:
+            raise FeelLimitError("计算结果超出数字范围", "the result is out of the range of numbers") from None
+
+
+def _parse(parameter: str) -> _Parameter:
+    name, _, kind = parameter.partition(":")
+    plain = name.strip().rstrip("?*")
+    return _Parameter(plain, kind.strip(), "?" in name, "*" in name)
+
+
+class Registry:
+    """The built-ins of one module."""
+
+    def __init__(self) -> None:
+        self._signatures: dict[str, list[_Signature]] = {}
+
+    def __call__(self, *signatures: str, takes_run: bool = False) -> Callable[[_Function], _Function]:
+        """Declare a function by its signatures; with `takes_run` it gets the run as its first argument."""
+
+        def declare(function: _Function) -> _Function:
+            for signature in signatures:
+                name, _, inside = signature.removesuffix(")").partition("(")
+                parameters = tuple(_parse(part) for part in inside.split(",") if part.strip())
+                self._signatures.setdefault(name, []).append(_Signature(parameters, function, takes_run))
+            return function
+
+        return declare
+
+    def functions(self) -> dict[str, FeelFunction]:
+        """Return the declared functions by name."""
+        return {name: _function(signatures) for name, signatures in self._signatures.items()}
+
+
+def _function(signatures: list[_Signature]) -> FeelFunction:
+    def call(run: Run, arguments: Sequence[Value]) -> Value:
+        run.charge(1)
+        for signature in signatures:
+            fitted = signature.positional(arguments)
+            if fitted is not None:
+                return signature.run(run, fitted)
+        return None
+
+    def call_named(run: Run, arguments: Mapping[str, Value]) -> Value:
+        run.charge(1)
+        for signature in signatures:
+            fitted = signature.named(arguments)
+            if fitted is not None:
+                return signature.run(run, fitted)
+        return None
+
+    return FeelFunction(None, call, call_named)

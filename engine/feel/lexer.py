@@ -1,0 +1,270 @@
+"""Source text to tokens.
+
+FEEL's names may hold spaces (`申请 天数`, `date and time`) and even operators and keywords, which no LALR grammar can
+split. So names are joined here, before parsing, by three rules: the longest known name that matches token by token
+wins (known: `names` of the caller, keys of contexts in the same text, and the built-ins); a keyword is a keyword
+unless it follows a dot or is a key; and neighbouring words that are neither are one name, since no grammar rule lets
+two names stand side by side. Brackets that open or close ranges the wrong way round (`]1..9[`) get kinds of their own.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from engine.feel.errors import FeelSyntaxError, at
+
+# DMN 1.5, 10.3.1.2, rules 28-30.
+_START = (
+    r"?A-Z_a-z\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u02FF\u0370-\u037D\u037F-\u1FFF\u200C\u200D\u2070-\u218F"
+    r"\u2C00-\u2FEF\u3001-\uD7FF\uF900-\uFDCF\uFDF0-\uFFFD\U00010000-\U000EFFFF"
+)
+_PART = _START + r"0-9\u00B7\u0300-\u036F\u203F\u2040"
+
+_RAW = re.compile(
+    rf"""(?P<skip>[\s\u0085\u1680\u180E\u2000-\u200B\u2028\u2029\u202F\u205F\u3000\uFEFF]+|//[^\n]*|/\*(?s:.*?)\*/)
+    |(?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
+    |(?P<at>@"(?:[^"\\\n]|\\.)*")
+    |(?P<string>"(?:[^"\\]|\\.)*")
+    |(?P<word>[{_START}][{_PART}]*)
+    |(?P<op>\*\*|\.\.|->|<=|>=|!=|[-+*/<>=()\[\]{{}},:.])""",
+    re.VERBOSE,
+)
+
+_OPERATORS = {
+    "**": "POW", "..": "DOTS", "->": "ARROW", "<=": "CMP", ">=": "CMP", "!=": "CMP", "<": "CMP", ">": "CMP",
+    "=": "CMP", "+": "PLUS", "-": "MINUS", "*": "STAR", "/": "SLASH", "(": "LPAR", ")": "RPAR", "[": "LSQB",
+    "]": "RSQB", "{": "LBRACE", "}": "RBRACE", ",": "COMMA", ":": "COLON", ".": "DOT",
+}  # fmt: skip
+_KEYWORDS = frozenset("if then else for in return some every satisfies and or between function true false null".split())
+_TYPE_NAMES = ("date and time", "years and months duration", "days and time duration")
+_GENERIC = frozenset({"list", "range", "context", "function"})
+_OPERAND_ENDS = frozenset(
+    {"NAME", "NUMBER", "STRING", "AT", "TRUE", "FALSE", "NULL", "RPAR", "RSQB", "RBRACE", "RRANGE"}
+)
+_OPERAND_STARTS = frozenset({"number", "string", "at", "word"})
+_NOT_OPERANDS = frozenset({"then", "else", "return", "satisfies", "and", "or", "between", "in", "instance"})
+
+_FULLWIDTH = dict(zip("（），：；＝＞＜＋－＊／［］｛｝．！“”‘’。、", "(),:;=><+-*/[]{}.!\"\"''.,", strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token: its kind for the grammar, its text (a name with single spaces) and its place."""
+
+    kind: str
+    text: str
+    offset: int
+
+
+def raw_tokens(text: str) -> list[Token]:
+    """Split `text` into words, numbers, strings and operators; FeelSyntaxError at anything else."""
+    tokens: list[Token] = []
+    position = 0
+    while position < len(text):
+        match = _RAW.match(text, position)
+        if match is None:
+            raise _stray(text, position)
+        kind = match.lastgroup
+        if kind is not None and kind != "skip":
+            tokens.append(Token(kind, match.group(), position))
+        position = match.end()
+    return tokens
+
+
+def _stray(text: str, position: int) -> FeelSyntaxError:
+    character = text[position]
+    if character == '"' or text.startswith('@"', position):
+        return FeelSyntaxError("文本缺少结束的双引号", "the string is not closed", **at(text, position))
+    if character in _FULLWIDTH:
+        return _fullwidth(text, position)
+    if character == "'":
+        return FeelSyntaxError("文本请用双引号", "strings take double quotes", **at(text, position))
+    return FeelSyntaxError(f"不认识的字符“{character}”", f"unexpected character {character!r}", **at(text, position))
+
+
+def _fullwidth(text: str, position: int) -> FeelSyntaxError:
+    character = text[position]
+    plain = _FULLWIDTH[character]
+    return FeelSyntaxError(
+        f"全角符号“{character}”请改为半角 {plain}",
+        f"full-width {character!r}: write {plain} instead",
+        **at(text, position),
+    )
+
+
+class KnownNames:
+    """Names of several tokens, found by their first token, longest first."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._by_first: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        for name in names:
+            self.add(tuple(token.text for token in raw_tokens(name)), " ".join(name.split()))
+
+    def add(self, parts: tuple[str, ...], name: str) -> None:
+        """Make the sequence of token texts `parts` known as `name`."""
+        if parts and (len(parts) > 1 or parts[0] not in _KEYWORDS):
+            entries = self._by_first.setdefault(parts[0], [])
+            entries.append((parts, name))
+            entries.sort(key=lambda entry: -len(entry[0]))
+
+    def match(self, tokens: Sequence[Token], index: int) -> tuple[str, int] | None:
+        """Return the longest known name at `index` and its number of tokens."""
+        for parts, name in self._by_first.get(tokens[index].text, ()):
+            if len(tokens) - index >= len(parts) and all(
+                tokens[index + step].text == part for step, part in enumerate(parts)
+            ):
+                return name, len(parts)
+        return None
+
+
+_TYPES = KnownNames(_TYPE_NAMES)
+
+
+def tokens_of(text: str, names: Iterable[str] | None = None) -> list[Token]:
+    """Return the tokens of `text` with names joined and brackets told apart; FeelSyntaxError."""
+    raw = raw_tokens(text)
+    known = KnownNames(names or ())
+    _declare_keys(text, raw, known)
+    return _Joiner(text, raw, known).run()
+
+
+def _declare_keys(text: str, raw: list[Token], known: KnownNames) -> None:
+    """Make the keys of contexts in the text known: `{a-b: 1, c: a-b + 1}`."""
+    brackets: list[str] = []
+    for index, token in enumerate(raw):
+        if token.kind != "op":
+            continue
+        if token.text in "([{":
+            brackets.append(token.text)
+        elif token.text in ")]}" and brackets:
+            brackets.pop()
+        if token.text == "{" or (token.text == "," and brackets and brackets[-1] == "{"):
+            end = index + 1
+            while end < len(raw) and (
+                raw[end].kind in ("word", "number") or raw[end].text in ("+", "-", "*", "/", ".")
+            ):
+                end += 1
+            if end < len(raw) and end > index + 1 and raw[end].text == ":" and raw[index + 1].kind == "word":
+                parts = raw[index + 1 : end]
+                name = " ".join(text[parts[0].offset : parts[-1].offset + len(parts[-1].text)].split())
+                known.add(tuple(part.text for part in parts), name)
+
+
+class _Joiner:
+    """One pass over the raw tokens of a text."""
+
+    def __init__(self, text: str, raw: list[Token], known: KnownNames) -> None:
+        self.text, self.raw, self.known = text, raw, known
+        self.out: list[Token] = []
+        self.brackets: list[tuple[str, int]] = []  # opening kind, position of its range dots (-1: none yet)
+
+    def run(self) -> list[Token]:
+        index = 0
+        while index < len(self.raw):
+            index += self._next(index)
+        return self.out
+
+    def _last(self) -> str:
+        return self.out[-1].kind if self.out else ""
+
+    def _peek(self, index: int) -> str:
+        return self.raw[index].text if index < len(self.raw) else ""
+
+    def _emit(self, kind: str, token: Token, text: str | None = None) -> None:
+        self.out.append(Token(kind, token.text if text is None else text, token.offset))
+
+    def _next(self, index: int) -> int:
+        token = self.raw[index]
+        if token.kind == "op":
+            self._operator(token, index)
+            return 1
+        if token.kind == "word":
+            return self._word(token, index)
+        self._emit(token.kind.upper(), token)
+        return 1
+
+    def _word(self, token: Token, index: int) -> int:
+        last = self._last()
+        if token.text == "instance" and self._peek(index + 1) == "of" and last in _OPERAND_ENDS:
+            self._emit("INSTANCEOF", token, "instance of")
+            return 2
+        in_type = last in ("INSTANCEOF", "TLT", "ARROW", "COLON") or (last == "COMMA" and self._in_type())
+        built_in = _TYPES.match(self.raw, index)
+        if built_in and (in_type or self._peek(index + built_in[1]) == "("):
+            self._emit("NAME", token, built_in[0])
+            return built_in[1]
+        known = self.known.match(self.raw, index)
+        if known:
+            self._emit("NAME", token, known[0])
+            return known[1]
+        if token.text == "function" and last in ("INSTANCEOF", "TLT", "ARROW"):
+            self._emit("FUNCTION", token)
+            return 1
+        if token.text in _KEYWORDS and last != "DOT" and not self._is_key(index):
+            self._emit(token.text.upper(), token)
+            return 1
+        if token.text == "external" and last == "RPAR" and self._peek(index + 1) == "{":
+            self._emit("EXTERNAL", token)
+            return 1
+        return self._name(token, index)
+
+    def _name(self, token: Token, index: int) -> int:
+        end = index + 1
+        while end < len(self.raw) and self.raw[end].kind == "word" and not self._ends_name(end):
+            end += 1
+        parts = [part.text for part in self.raw[index:end]]
+        if self._last() != "DOT":
+            for part in self.raw[index:end]:
+                wide = next((place for place, character in enumerate(part.text) if character in _FULLWIDTH), None)
+                if wide is not None:
+                    raise _fullwidth(self.text, part.offset + wide)
+        self._emit("NAME", token, " ".join(parts))
+        return end - index
+
+    def _ends_name(self, index: int) -> bool:
+        word = self.raw[index].text
+        return word in _KEYWORDS or (word == "instance" and self._peek(index + 1) == "of")
+
+    def _is_key(self, index: int) -> bool:
+        return self._peek(index + 1) == ":" and self._last() in ("LBRACE", "COMMA", "LPAR")
+
+    def _in_type(self) -> bool:
+        return bool(self.brackets) and self.brackets[-1][0] == "TLT"
+
+    def _operator(self, token: Token, index: int) -> None:
+        text, last = token.text, self._last()
+        kind = _OPERATORS[text]
+        if text == "<" and self.out and self._opens_type():
+            kind = "TLT"
+            self.brackets.append((kind, -1))
+        elif text == ">" and self._in_type():
+            kind = "TGT"
+            self.brackets.pop()
+        elif text in "({" or (text == "[" and not self._closes_range(index)):
+            self.brackets.append((kind, -1))
+        elif text == "]" and last not in _OPERAND_ENDS and last != "LSQB":
+            kind = "LRANGE"
+            self.brackets.append((kind, -1))
+        elif text in ")]}[":
+            kind = "RRANGE" if text == "[" else kind
+            if self.brackets:
+                self.brackets.pop()
+        elif text == ".." and self.brackets:
+            self.brackets[-1] = (self.brackets[-1][0], index)
+        self._emit(kind, token)
+
+    def _opens_type(self) -> bool:
+        before = self.out[-2].kind if len(self.out) > 1 else ""
+        in_type = before in ("INSTANCEOF", "TLT", "ARROW", "COLON") or (before == "COMMA" and self._in_type())
+        return in_type and self.out[-1].text in _GENERIC
+
+    def _closes_range(self, index: int) -> bool:
+        """Tell the end of `[1..9[` from a filter: after a range's dots, with no operand behind it."""
+        if not self.brackets or self.brackets[-1][1] < 0 or self._last() not in _OPERAND_ENDS:
+            return False
+        if index + 1 >= len(self.raw):
+            return True
+        behind = self.raw[index + 1]
+        return not (
+            (behind.kind in _OPERAND_STARTS and behind.text not in _NOT_OPERANDS) or behind.text in ("(", "[", "{", "-")
+        )
