@@ -174,17 +174,25 @@ class _Reader:
         allowed, tag = set(allowed), _local(node)
         for name in node.attrib:
             if name not in allowed:
-                self.problem(node, "extension_attribute", f"piyue:{tag} 不认识属性“{name}”", f"可用的属性：{'、'.join(sorted(allowed))}")
+                self.problem(
+                    node,
+                    "extension_attribute",
+                    f"piyue:{tag} 不认识属性“{name}”",
+                    f"可用的属性：{'、'.join(sorted(allowed))}",
+                )
         for name in required:
             if not node.get(name):
-                self.problem(node, "extension_attribute_missing", f"piyue:{tag} 缺少属性“{name}”", f"请补上 {name}=\"…\"")
+                self.problem(node, "extension_attribute_missing", f"piyue:{tag} 缺少属性“{name}”", f'请补上 {name}="…"')
         return {k: v for k, v in node.attrib.items() if k in allowed}
 
     def choice(self, node: Any, name: str, allowed: Iterable[str], default: str) -> str:
         value, allowed = node.get(name, default), tuple(allowed)
         if value not in allowed:
             self.problem(
-                node, "extension_value", f"piyue:{_local(node)} 的 {name}=“{value}” 不可用", f"可用的值：{'、'.join(allowed)}"
+                node,
+                "extension_value",
+                f"piyue:{_local(node)} 的 {name}=“{value}” 不可用",
+                f"可用的值：{'、'.join(allowed)}",
             )
             return default
         return str(value)
@@ -195,7 +203,10 @@ class _Reader:
             return default
         if not re.fullmatch(r"\d{1,6}", text) or not low <= int(text) <= high:
             self.problem(
-                node, "extension_value", f"piyue:{_local(node)} 的 {name}=“{text}” 不是 {low} 到 {high} 的整数", "请改为整数"
+                node,
+                "extension_value",
+                f"piyue:{_local(node)} 的 {name}=“{text}” 不是 {low} 到 {high} 的整数",
+                "请改为整数",
             )
             return default
         return int(text)
@@ -214,7 +225,9 @@ def _local(node: Any) -> str:
 
 
 def _assign(reader: _Reader, node: Any) -> Assign:
-    reader.attributes(node, ("rule", "persons", "role", "of", "post", "department", "level", "field", "value"), ("rule",))
+    reader.attributes(
+        node, ("rule", "persons", "role", "of", "post", "department", "level", "field", "value"), ("rule",)
+    )
     rule = reader.choice(node, "rule", sorted(RULES), "initiator")
     needed = _NEEDS.get(rule)
     if needed and not node.get(needed):
@@ -249,7 +262,12 @@ def _outcome(reader: _Reader, node: Any) -> Outcome:
     reader.attributes(node, ("id", "name", "opinion", "style", "form"), ("id", "name"))
     outcome = node.get("id", "")
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", outcome):
-        reader.problem(node, "outcome_id", f"办理结果的 id“{outcome}”不可用", "用小写字母开头，后接小写字母、数字、下划线，最多 40 个字符")
+        reader.problem(
+            node,
+            "outcome_id",
+            f"办理结果的 id“{outcome}”不可用",
+            "用小写字母开头，后接小写字母、数字、下划线，最多 40 个字符",
+        )
     return Outcome(
         outcome,
         node.get("name", outcome),
@@ -295,7 +313,8 @@ def parse_task(element: Any) -> tuple[TaskExtension, list[Problem]]:
                 reader.attributes(node, ("to", "mode"))
                 targets = tuple(t for t in node.get("to", "").split() if t != "none")
                 found["returns"] = ReturnRule(
-                    targets if node.get("to") else None, reader.choice(node, "mode", ("rewalk", "jump", "choose"), "choose")
+                    targets if node.get("to") else None,
+                    reader.choice(node, "mode", ("rewalk", "jump", "choose"), "choose"),
                 )
             case "nobody":
                 reader.attributes(node, ("do", "persons"), ("do",))
@@ -323,7 +342,12 @@ def parse_task(element: Any) -> tuple[TaskExtension, list[Problem]]:
         default = "edit" if found.get("start") else "read"
     found.setdefault("round", RoundPolicy("all" if kind == "read" else "any"))
     if found["round"].policy == "none" and kind != "read":
-        reader.problem(element, "round_none", "只有传阅步骤可以“不等待”（policy=none）", "改用 any 或 all，或把步骤改为传阅 kind=read")
+        reader.problem(
+            element,
+            "round_none",
+            "只有传阅步骤可以“不等待”（policy=none）",
+            "改用 any 或 all，或把步骤改为传阅 kind=read",
+        )
     if len({o.id for o in outcomes}) != len(outcomes):
         reader.problem(element, "outcome_twice", "办理结果的 id 重复", "每个结果用不同的 id")
     return (
@@ -392,10 +416,17 @@ def parse_process(element: Any) -> tuple[ProcessExtension, list[Problem]]:
                 found["starters"] = tuple(found.get("starters", "everyone").split()) or ("everyone",)
                 for starter in found["starters"]:
                     if not re.fullmatch(r"everyone|role:\w+|department:\S+", starter):
-                        reader.problem(node, "starters", f"发起人范围“{starter}”不可用", "写 everyone、role:角色代码 或 department:科室代码")
+                        reader.problem(
+                            node,
+                            "starters",
+                            f"发起人范围“{starter}”不可用",
+                            "写 everyone、role:角色代码 或 department:科室代码",
+                        )
             case "searchable":
                 reader.attributes(node, ("field", "type"), ("field", "type"))
-                searchable.append((node.get("field", ""), reader.choice(node, "type", ("number", "text", "date"), "text")))
+                searchable.append(
+                    (node.get("field", ""), reader.choice(node, "type", ("number", "text", "date"), "text"))
+                )
             case "readers":
                 readers.append(_assign(reader, node))
             case _:

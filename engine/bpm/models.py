@@ -1,7 +1,7 @@
 """Tables of the process engine.
 
-The engine's own state is one small blob per instance; people's part of a step are rows: a round (一轮办理) of work items
-(待办事项). History lives in the action log (办理记录), never in the state.
+The engine's own state is one small blob per instance; people's part of a step are rows: a round (一轮办理) of work
+items (待办事项). History lives in the action log (办理记录), never in the state.
 """
 
 import enum
@@ -173,7 +173,7 @@ class WorkItem(Base):
 
 
 class Copy(Base):
-    """A copy (抄送) of an instance to a person, with a reason and a read receipt; the copied read, they don't decide."""
+    """A copy (抄送) of an instance to a person, with a reason and a read receipt; the copied don't decide."""
 
     __tablename__ = "copy"
 

@@ -1,0 +1,56 @@
+"""The engine: pure functions on SpiffWorkflow. State and data go in, a Change comes out.
+
+`load` parses a version once; `start` and `advance` move an instance; `back_targets` tells where a step may return to.
+No clock, no database, no Python from a diagram: conditions are FEEL, jobs name registered operations.
+"""
+
+from engine.bpm.runtime.definition import Definition, load
+from engine.bpm.runtime.engine import advance, back_targets, start
+from engine.bpm.runtime.types import (
+    Change,
+    Closed,
+    Complete,
+    Data,
+    Deliver,
+    Due,
+    Event,
+    Fire,
+    GoBack,
+    Job,
+    JobDone,
+    JobFailed,
+    Jump,
+    Opened,
+    RuntimeFault,
+    TakeBack,
+    Thrown,
+    Unreachable,
+    Wait,
+)
+
+__all__ = [
+    "Change",
+    "Closed",
+    "Complete",
+    "Data",
+    "Definition",
+    "Deliver",
+    "Due",
+    "Event",
+    "Fire",
+    "GoBack",
+    "Job",
+    "JobDone",
+    "JobFailed",
+    "Jump",
+    "Opened",
+    "RuntimeFault",
+    "TakeBack",
+    "Thrown",
+    "Unreachable",
+    "Wait",
+    "advance",
+    "back_targets",
+    "load",
+    "start",
+]
