@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import TypeGuard
 
 from engine.feel import nodes as n
 from engine.feel.calls import call_named, call_positional
 from engine.feel.functions import BUILTINS
 from engine.feel.iteration import compile_filter, compile_for, compile_quantified
-from engine.feel.operators import ARITHMETIC, ORDER, equal, negate, within
+from engine.feel.operators import ARITHMETIC, ORDER, PYTHON_ORDER, equal, negate, within
 from engine.feel.paths import get_path
 from engine.feel.scope import Code, Env, Scope, read
 from engine.feel.types import conforms, type_of
-from engine.feel.values import FeelFunction, Range, Value
+from engine.feel.values import FeelFunction, Range, Value, number
 
 
 def compile_node(node: n.Node, scope: Scope) -> Code:
@@ -84,9 +85,13 @@ def _logic(node: n.Logic, scope: Scope) -> Code:
 
 def _comparison(node: n.Comparison, scope: Scope) -> Code:
     left, right = compile_node(node.left, scope), compile_node(node.right, scope)
+    if isinstance(node.right, n.Literal):
+        constant = node.right.value
+        if node.op == "=" and type(constant) in (str, Decimal):
+            return _equal_constant(left, constant)
+        if node.op in PYTHON_ORDER and type(constant) is Decimal and is_global(node.left, scope):
+            return _order_of_number(node.left.name, node.op, constant)
     if node.op == "=":
-        if isinstance(node.right, n.Literal) and type(node.right.value) in (str, Decimal):
-            return _equal_constant(left, node.right.value)
         return lambda env: equal(left(env), right(env), env[1])
     if node.op == "!=":
 
@@ -111,6 +116,27 @@ def _equal_constant(left: Code, constant: Value) -> Code:
     return same
 
 
+def is_global(node: n.Node, scope: Scope) -> TypeGuard[n.Name]:
+    """Tell whether a node is a name that only the context can hold."""
+    if not isinstance(node, n.Name) or node.name in BUILTINS:
+        return False
+    return scope.slot(node.name) is None and not scope.elements(node.name)
+
+
+def _order_of_number(name: str, op: str, constant: Decimal) -> Code:
+    """Compare a number of the context with a constant; whole numbers, as JSON has them, without any conversion."""
+    compare, python_compare = ORDER[op], PYTHON_ORDER[op]
+    whole = int(constant) if constant.adjusted() < 34 and constant == constant.to_integral_value() else constant
+
+    def ordered(env: Env) -> Value:
+        value = env[0].get(name)
+        if type(value) is int:
+            return python_compare(value, whole)
+        return compare(number(value), constant)
+
+    return ordered
+
+
 def _between(node: n.Between, scope: Scope) -> Code:
     value, low, high = (compile_node(part, scope) for part in (node.value, node.low, node.high))
     at_least, at_most = ORDER[">="], ORDER["<="]
@@ -129,7 +155,7 @@ def matches(value: Value, test: Value, env: Env) -> bool | None:
     """Return whether an input value passes a test's value: equal to it, in its range, in its list (DMN 1.5, 7.3.3)."""
     kind = type(test)
     if kind is Range:
-        inside = within(value, test)
+        inside = within(value, test, env[1])
         return equal(value, test, env[1]) if inside is None and type(value) is Range else inside
     if kind is list:
         if type(value) is list and equal(value, test, env[1]):
@@ -289,6 +315,9 @@ def _call(node: n.Call, scope: Scope) -> Code:
     names = [argument.name for argument in node.arguments]
     arguments = [compile_node(argument.value, scope) for argument in node.arguments]
     if isinstance(node.function, n.Name) and node.function.name in BUILTINS and scope.slot(node.function.name) is None:
+        if node.function.name == "not" and names == [None]:
+            (only,) = arguments
+            return lambda env: _not(only(env))
         function = _callable(function, BUILTINS[node.function.name])
     if any(name is not None for name in names):
         keys = [name or "" for name in names]

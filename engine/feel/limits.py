@@ -5,6 +5,8 @@ number of nodes of its body, each built-in the size of what it reads and makes.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from engine.feel.errors import FeelLimitError
 
@@ -33,13 +35,16 @@ DEFAULT_LIMITS = Limits()
 class Run:
     """The account of one evaluation: what is left of its limits."""
 
-    __slots__ = ("cache", "depth", "limits", "steps")
+    depth = 0
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
         self.steps = limits.steps
-        self.depth = 0
-        self.cache: dict[str, object] = {}
+
+    @cached_property
+    def cache(self) -> dict[str, Any]:
+        """Lists and contexts already converted, by the name they were read by."""
+        return {}
 
     def charge(self, steps: int) -> None:
         """Pay for work about to be done; FeelLimitError when the budget is spent."""

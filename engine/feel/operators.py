@@ -94,19 +94,19 @@ def _all_equal(pairs: object, run: Run) -> bool:
         run.leave()
 
 
-def within(value: Value, bounds: Range) -> bool | None:
-    """Return whether a value lies in a range; None when it cannot be compared with an end."""
+def within(value: Value, bounds: Range, run: Run) -> bool | None:
+    """Return whether a value lies in a range; None when it cannot be compared with an end, or an end is null."""
     if bounds.op in ("=", "!="):
-        same = less_equal(bounds.low, value), greater_equal(bounds.low, value)
-        return None if None in same else (all(same) == (bounds.op == "="))
+        same = equal(value, bounds.low, run)
+        return None if same is None else same is (bounds.op == "=")
+    if not bounds.op and (bounds.low is None or bounds.high is None):
+        return None
     above: bool | None = True
     below: bool | None = True
     if bounds.low is not None:
         above = (less_equal if bounds.low_closed else less)(bounds.low, value)
     if bounds.high is not None:
         below = (greater_equal if bounds.high_closed else greater)(bounds.high, value)
-    if bounds.low is None and bounds.high is None:
-        return None
     if above is None or below is None:
         return None
     return above and below
@@ -249,6 +249,12 @@ divide = _numeric(_DIVIDE, _divide)
 power = _numeric(_power, _nothing)
 
 ARITHMETIC: dict[str, Binary] = {"+": add, "-": subtract, "*": multiply, "/": divide, "**": power}
+PYTHON_ORDER: dict[str, Callable[[Value, Value], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 ORDER: dict[str, Predicate] = {"<": less, "<=": less_equal, ">": greater, ">=": greater_equal}
 
 

@@ -123,7 +123,7 @@ def _compiled(pattern: str, flags: str) -> "regex.Pattern[str]":
     if "q" in flags:
         translated = regex.escape(pattern)
     else:
-        translated = _translate("".join(pattern.split()) if "x" in flags else pattern)
+        translated = _translate(_without_spaces(pattern) if "x" in flags else pattern, flags)
     chosen = "".join(sorted(set(flags) & set("smi")))
     prefix = f"(?{chosen})" if chosen else ""
     try:
@@ -132,7 +132,24 @@ def _compiled(pattern: str, flags: str) -> "regex.Pattern[str]":
         raise ValueError("no such pattern") from error
 
 
-def _translate(pattern: str) -> str:
+def _without_spaces(pattern: str) -> str:
+    """Drop white space outside classes, as the flag `x` asks."""
+    out: list[str] = []
+    depth = position = 0
+    while position < len(pattern):
+        character = pattern[position]
+        if character == "\\":
+            out.append(pattern[position : position + 2])
+            position += 2
+            continue
+        depth += {"[": 1, "]": -1}.get(character, 0)
+        if depth > 0 or character not in " \t\n\r":
+            out.append(character)
+        position += 1
+    return "".join(out)
+
+
+def _translate(pattern: str, flags: str) -> str:
     out: list[str] = []
     position, repeats = 0, 1
     while position < len(pattern):
@@ -153,7 +170,9 @@ def _translate(pattern: str) -> str:
         elif character in "*+?" and pattern.startswith("+", position + 1):
             raise ValueError("XPath has no possessive repeats")
         elif character == "$":
-            piece, position = r"(?!\n)$", position + 1
+            piece, position = "$" if "m" in flags else r"\Z", position + 1
+        elif character == ".":
+            piece, position = "." if "s" in flags else r"[^\n\r]", position + 1
         else:
             piece, position = character, position + 1
         out.append(piece)
@@ -188,6 +207,8 @@ def _class(pattern: str, position: int) -> tuple[str, int]:
         if character == "]" and not first:
             return "".join([*out, "]"]), position + 1
         if character == "\\":
+            if pattern[position + 1 : position + 2].isdigit():
+                raise ValueError("no reference in a class")
             piece, position = _escape(pattern, position)
         elif pattern.startswith("-[", position):
             inner, position = _class(pattern, position + 1)

@@ -22,7 +22,7 @@ _MONTHS_RE = re.compile(r"(?P<sign>-?)P(?=[0-9])(?:(?P<years>[0-9]{1,12})Y)?(?:(
 _DAYS_RE = re.compile(
     r"(?P<sign>-?)P(?=[0-9T])(?:(?P<days>[0-9]{1,12})D)?"
     r"(?:T(?=[0-9])(?:(?P<hours>[0-9]{1,12})H)?(?:(?P<minutes>[0-9]{1,12})M)?"
-    r"(?:(?P<seconds>[0-9]{1,12})(?:\.(?P<fraction>[0-9]+))?S)?)?"
+    r"(?:(?P<seconds>[0-9]{1,12})(?:\.(?P<fraction>[0-9]*))?S)?)?"
 )
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -61,16 +61,19 @@ def _time(match: re.Match[str]) -> time | None:
     try:
         zone = parse_zone(match["zone"]) if match["zone"] else None
         return time(int(match["hour"]), int(match["minute"]), int(match["second"]), micros, zone)
-    except (ValueError, OSError):
+    except ValueError:
         return None
 
 
 def parse_zone(text: str) -> tzinfo:
-    """Return the zone of `Z`, `+08:00` or `@Asia/Shanghai`; ValueError or OSError when there is none such."""
+    """Return the zone of `Z`, `+08:00` or `@Asia/Shanghai`; ValueError when there is none such."""
     if text == "Z":
         return UTC
     if text.startswith("@"):
-        return ZoneInfo(text[1:])
+        try:
+            return ZoneInfo(text[1:])
+        except (OSError, KeyError) as error:  # a folder of the zone database, or nothing
+            raise ValueError("no such zone") from error
     parts = [int(part) for part in text[1:].split(":")]
     offset = timedelta(hours=parts[0], minutes=parts[1], seconds=parts[2] if len(parts) > 2 else 0)
     if offset > timedelta(hours=14) or parts[1] > 59:

@@ -12,7 +12,7 @@ from engine.feel.values import FeelFunction, Range, Value, YearsMonthsDuration
 
 def text_of(value: Value, run: Run) -> str:
     """Return the text of a value; strings inside lists and contexts are quoted."""
-    text = value if isinstance(value, str) else _text(value, run)
+    text: str = value if type(value) is str else _text(value, run)
     run.text(len(text))
     return text
 
@@ -21,7 +21,8 @@ def _text(value: Value, run: Run) -> str:
     kind = type(value)
     if kind is str:
         run.charge(len(value) // 100)
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        escaped: str = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
     if value is None:
         return "null"
     if kind is bool:

@@ -66,10 +66,7 @@ def datetime_of(day: date, moment: time) -> datetime:
 def datetime_in_zone(moment: date, zone: str) -> datetime | None:
     """Return a date and time carried over into a zone, or set in it when it has none."""
     full = datetime_from_day(moment)
-    try:
-        tz = parse_zone(zone if zone[:1] in ("Z", "+", "-") else f"@{zone}")
-    except OSError:
-        return None
+    tz = parse_zone(zone if zone[:1] in ("Z", "+", "-") else f"@{zone}")
     return full.astimezone(tz) if full.tzinfo else full.replace(tzinfo=tz)
 
 
@@ -87,8 +84,8 @@ def time_from_moment(moment: date | time) -> time:
     return moment if isinstance(moment, time) else time(tzinfo=parse_zone("Z"))
 
 
-@BUILTINS("time(hour: number, minute: number, second: number, offset?: duration)")
-def time_of(hour: Decimal, minute: Decimal, second: Decimal, offset: timedelta | YearsMonthsDuration | None) -> time:
+@BUILTINS("time(hour: number, minute: number, second: number, offset?: any)")
+def time_of(hour: Decimal, minute: Decimal, second: Decimal, offset: Value) -> time:
     """Return the time of its parts; seconds may have a fraction."""
     micros = int((second % 1) * 1_000_000)
     zone = None
