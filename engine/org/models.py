@@ -1,12 +1,22 @@
 """Tables of the organisation (组织机构): departments, people, memberships, roles, logins."""
 
+import enum
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.db import Base, new_id
+
+
+class DepartmentKind(enum.StrEnum):
+    """Kind of a department (部门类别)."""
+
+    LEADERSHIP = "leadership"  # 院领导
+    OFFICE = "office"  # 职能科室
+    CLINICAL = "clinical"  # 临床
+    MEDICAL_TECH = "medical_tech"  # 医技
 
 
 class Department(Base):
@@ -17,7 +27,7 @@ class Department(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     code: Mapped[str] = mapped_column(String(40), unique=True)
     name: Mapped[str] = mapped_column(String(80))
-    kind: Mapped[str] = mapped_column(String(20))  # 院领导 leadership, 职能科室 office, 临床 clinical, 医技 medical_tech
+    kind: Mapped[str] = mapped_column(String(20))
     parent_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("department.id"), index=True)
     head_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id", use_alter=True))  # 负责人
     director_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id", use_alter=True))  # 分管院领导
@@ -33,7 +43,7 @@ class Person(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     staff_number: Mapped[str] = mapped_column(String(20), unique=True)  # 工号, also the login
     name: Mapped[str] = mapped_column(String(40))
-    pinyin: Mapped[str] = mapped_column(String(200), default="")  # search keys, space separated: full and initials
+    pinyin: Mapped[str] = mapped_column(String(200), default="")  # search keys, see engine.org.pinyin; sorts by name
     department_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("department.id"), index=True)
     post: Mapped[str] = mapped_column(String(40), default="")  # 岗位, e.g. 护士
     rank: Mapped[int] = mapped_column(default=100)  # 排序: opinions and lists are sorted by it, smaller first
@@ -78,7 +88,18 @@ class RoleMember(Base):
     person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), index=True)
     department_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("department.id"))
 
-    __table_args__ = (UniqueConstraint("role", "person_id", "department_id"),)
+    __table_args__ = (
+        UniqueConstraint("role", "person_id", "department_id"),
+        # a unique constraint takes two NULLs for different
+        Index(
+            "uq_role_member_everywhere",
+            "role",
+            "person_id",
+            unique=True,
+            postgresql_where=text("department_id IS NULL"),
+            sqlite_where=text("department_id IS NULL"),
+        ),
+    )
 
 
 class LoginSession(Base):

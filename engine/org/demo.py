@@ -1,0 +1,186 @@
+"""The demo hospital (演示医院): 1,600 staff in 60 departments, the same at every run, imported like a real workbook.
+
+All names are invented. `CAST` are the people of the story, with staff numbers that don't change; the login page of the
+demo and the tests offer them.
+"""
+
+import random
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from engine.org import demo_data as data
+from engine.org.models import Department, Person, RoleMember
+from engine.org.roles import ensure_roles
+from engine.org.staff_import import import_staff
+from engine.org.staff_template import ACTIVE, DISABLED, staff_workbook
+
+_SEED = 20_240_501
+_FIRST_NUMBER = 10_001
+_DISABLED = 12
+_PART_TIME = ("ZK:质控员", "YG:感控员", "KJ:教学秘书", "YW:医务联络员")
+_PART_TIME_PEOPLE = 30
+_READERS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class CastMember:
+    """A person of the story; `label` says in Chinese who it is, for the login page."""
+
+    staff_number: str
+    name: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoStaff:
+    """Ids of the demo hospital: people by staff number, departments by code."""
+
+    people: Mapping[str, uuid.UUID]
+    departments: Mapping[str, uuid.UUID]
+
+    def person(self, key: str) -> uuid.UUID:
+        """Return the id of a member of CAST."""
+        return self.people[CAST[key].staff_number]
+
+
+CAST: Mapping[str, CastMember] = {
+    key: CastMember(str(_FIRST_NUMBER + at), name, data.LABELS[key])
+    for at, (key, name, *_) in enumerate(data.CAST_ROWS)
+}
+
+
+@dataclass(slots=True)
+class _Department:
+    code: str
+    name: str
+    kind: str
+    parent: str
+    head_post: str
+    head: str  # staff number
+    director: str
+    size: int
+
+
+@dataclass(slots=True)
+class _Staff:
+    number: str
+    name: str
+    department: str
+    post: str
+    superior: str = ""
+    part_time: str = ""
+    state: str = ACTIVE
+
+
+def load_demo(session: Session) -> DemoStaff:
+    """Load the demo hospital where it isn't there yet and return its ids; what has changed since is left as it is."""
+    numbers = [member.staff_number for member in CAST.values()]
+    there = session.scalar(select(func.count()).select_from(Person).where(Person.staff_number.in_(numbers)))
+    if there != len(numbers):
+        departments = _departments()
+        people = _people(departments)
+        import_staff(session, None, _workbook(departments, people))
+        ensure_roles(session)
+        _assign_roles(session, departments)
+    return _ids(session)
+
+
+def demo_workbook() -> bytes:
+    """Return the demo hospital as a staff workbook (xlsx)."""
+    departments = _departments()
+    return _workbook(departments, _people(departments))
+
+
+def _ids(session: Session) -> DemoStaff:
+    people = session.execute(select(Person.staff_number, Person.id)).tuples()
+    departments = session.execute(select(Department.code, Department.id)).tuples()
+    return DemoStaff(dict(people), dict(departments))
+
+
+def _departments() -> list[_Department]:
+    found = []
+    for line in data.DEPARTMENT_ROWS.split("\n"):
+        if line:
+            code, name, kind, parent, head, director, size = line.split()
+            # a head that isn't of the cast comes later, see _people
+            number = CAST[head].staff_number if head in CAST else ""
+            parent = "" if parent == "-" else parent
+            found.append(_Department(code, name, kind, parent, head, number, CAST[director].staff_number, int(size)))
+    return found
+
+
+def _people(departments: list[_Department]) -> list[_Staff]:
+    """Make everyone, the cast first, and fill in the heads of the departments."""
+    chance = random.Random(_SEED)
+    people = [
+        _Staff(CAST[key].staff_number, name, department, post, CAST[superior].staff_number if superior else "")
+        for key, name, department, post, _, superior in data.CAST_ROWS
+    ]
+    for department in departments:
+        colleagues = [person for person in people if person.department == department.code]
+        for post in _posts(department, [person.post for person in colleagues]):
+            person = _Staff(str(_FIRST_NUMBER + len(people)), _name(chance), department.code, post)
+            department.head = department.head or person.number
+            people.append(person)
+            colleagues.append(person)
+        head_nurse = next((person.number for person in colleagues if person.post == "护士长"), "")
+        for person in colleagues:
+            if person.post in ("护士", "护师"):
+                person.superior = head_nurse
+    special = {department.head for department in departments} | {member.staff_number for member in CAST.values()}
+    ordinary = [person for person in people if person.number not in special and person.post != "护士长"]
+    for person in chance.sample(ordinary, _DISABLED):
+        person.state = DISABLED
+    clinical = {department.code for department in departments if department.kind == "临床"}
+    doctors = [person for person in ordinary if person.department in clinical and person.state == ACTIVE]
+    for at, person in enumerate(chance.sample(doctors, _PART_TIME_PEOPLE)):
+        person.part_time = _PART_TIME[at % len(_PART_TIME)]
+    return people
+
+
+def _posts(department: _Department, taken: list[str]) -> Iterator[str]:
+    """Name the posts that are still to be filled, the head's first."""
+    left = department.size - len(taken)
+    leading = [] if department.head else [department.head_post]
+    leading += [post for post in data.LEADING_POSTS.get(department.kind, ()) if post not in taken]
+    yield from leading[:left]
+    others = data.OTHER_POSTS.get(department.kind, ())
+    for at in range(left - len(leading)):
+        yield others[at % len(others)]
+
+
+def _name(chance: random.Random) -> str:
+    polyphonic = chance.random() < data.POLYPHONIC_SHARE
+    surname = chance.choice(data.POLYPHONIC_SURNAMES if polyphonic else data.SURNAMES)
+    given = data.FEMALE if chance.random() < 0.68 else data.MALE
+    return surname + "".join(chance.choices(given, k=1 if chance.random() < 0.2 else 2))
+
+
+def _workbook(departments: list[_Department], people: list[_Staff]) -> bytes:
+    return staff_workbook(
+        [
+            [d.code, d.name, d.kind, d.parent, d.head, d.director, at * 10, ACTIVE]
+            for at, d in enumerate(departments, start=1)
+        ],
+        [
+            [p.number, p.name, p.department, p.post, p.superior, f"1380000{at:04}", f"{p.number}@hospital.example",
+             p.part_time, data.RANKS.get(p.post, 100), p.state, ""]
+            for at, p in enumerate(people, start=1)
+        ],
+    )  # fmt: skip
+
+
+def _assign_roles(session: Session, departments: list[_Department]) -> None:
+    members = [(role, CAST[key].staff_number) for key, _, _, _, roles, _ in data.CAST_ROWS for role in roles]
+    # readers of circulated documents: the heads of the clinical, the technical and the first administrative departments
+    heads = [d.head for kind in ("临床", "医技", "职能科室") for d in departments if d.kind == kind and d.size]
+    members += [("doc_reader", number) for number in heads[:_READERS]]
+    ids = _ids(session).people
+    session.execute(
+        insert(RoleMember),
+        [{"role": role, "person_id": ids[number], "department_id": None} for role, number in members],
+    )

@@ -1,0 +1,93 @@
+"""The roles (角色) that come with the product, and who holds them."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from engine.errors import Conflict, Forbidden, Invalid
+from engine.org.actor import ADMIN, AUDITOR, DESIGNER, SYSTEM_ADMIN, Actor
+from engine.org.models import Department, Person, Role, RoleMember
+
+# code: name, kind
+ROLES: Mapping[str, tuple[str, str]] = {
+    ADMIN: ("流程管理员", "system"),
+    SYSTEM_ADMIN: ("系统管理员", "system"),
+    AUDITOR: ("审计员", "system"),
+    DESIGNER: ("流程设计员", "system"),
+    "hospital_director": ("院长", "business"),
+    "office_director": ("院办主任", "business"),
+    "office_clerk": ("院办文书", "business"),
+    "hr_head": ("人事科科长", "business"),
+    "hr_clerk": ("人事科经办", "business"),
+    "finance_head": ("财务科科长", "business"),
+    "finance_clerk": ("财务科经办", "business"),
+    "purchase_clerk": ("采购中心经办", "business"),
+    "seal_keeper": ("印章管理员", "business"),
+    "archivist": ("档案员", "business"),
+    "doc_reader": ("公文传阅对象", "group"),
+}
+
+
+def ensure_roles(session: Session) -> None:
+    """Create those of ROLES that aren't there yet; renamed ones keep their names."""
+    stored = set(session.scalars(select(Role.code)))
+    new = [{"code": code, "name": name, "kind": kind} for code, (name, kind) in ROLES.items() if code not in stored]
+    if new:
+        session.execute(insert(Role), new)
+
+
+def grant(
+    session: Session, actor: Actor | None, role: str, staff_number: str, department_code: str | None = None
+) -> None:
+    """Give a person a role, everywhere or for one department; once more changes nothing.
+
+    `actor` is None on the command line. Raises Forbidden unless the actor is a system admin and another person than
+    the one who gets the role, Invalid where role, person or department is unknown.
+    """
+    person, department = _checked(session, actor, role, staff_number, department_code)
+    if _member(session, role, person, department) is None:
+        session.add(RoleMember(role=role, person_id=person.id, department_id=department and department.id))
+        session.flush()
+
+
+def revoke(
+    session: Session, actor: Actor | None, role: str, staff_number: str, department_code: str | None = None
+) -> None:
+    """Take a role away again, with the same checks as `grant`; Conflict where the person doesn't hold it."""
+    person, department = _checked(session, actor, role, staff_number, department_code)
+    member = _member(session, role, person, department)
+    if member is None:
+        raise Conflict(f"{person.name} 没有这个角色", code="role_not_held")
+    session.delete(member)
+    session.flush()
+
+
+def _checked(
+    session: Session, actor: Actor | None, role: str, staff_number: str, department_code: str | None
+) -> tuple[Person, Department | None]:
+    if actor is not None and not actor.has(SYSTEM_ADMIN):
+        raise Forbidden("只有系统管理员可以分配角色", code="not_system_admin")
+    person = session.scalar(select(Person).where(Person.staff_number == staff_number))
+    if person is None:
+        raise Invalid(f"没有工号为“{staff_number}”的职工，请核对", code="unknown_person")
+    if actor is not None and person.id == actor.person_id:
+        raise Forbidden("不能给自己分配角色，请由另一位系统管理员办理", code="self_grant")
+    if session.get(Role, role) is None:
+        raise Invalid(f"没有角色“{role}”，请核对", code="unknown_role")
+    if department_code is None:
+        return person, None
+    department = session.scalar(select(Department).where(Department.code == department_code))
+    if department is None:
+        raise Invalid(f"没有编码为“{department_code}”的部门，请核对", code="unknown_department")
+    return person, department
+
+
+def _member(session: Session, role: str, person: Person, department: Department | None) -> RoleMember | None:
+    return session.scalar(
+        select(RoleMember).where(
+            RoleMember.role == role,
+            RoleMember.person_id == person.id,
+            RoleMember.department_id.is_(None) if department is None else RoleMember.department_id == department.id,
+        )
+    )
