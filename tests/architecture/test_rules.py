@@ -39,7 +39,9 @@ class Module:
         """What it defines for others."""
         for node in self.tree.body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name[0] != "_":
-                yield node
+                decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+                if "overload" not in decorators:
+                    yield node
 
 
 def commits(module: Module) -> Iterator[int]:
@@ -102,7 +104,10 @@ EXAMPLES: list[tuple[Callable[[Module], Iterator[int]], Module, list[int]]] = [
     (queries_without_viewer, Module("engine/news/queries.py", "def a(session, viewer): ...\ndef b(*, view): ..."), [2]),
     (
         undocumented,
-        Module("api/news.py", "def a():\n    '''Do it.'''\ndef b(): ...\nclass C: ...\ndef _d(): ..."),
+        Module(
+            "api/news.py",
+            "def a():\n    '''Do it.'''\ndef b(): ...\nclass C: ...\ndef _d(): ...\n@overload\ndef e(): ...",
+        ),
         [3, 4],
     ),
     (too_long, Module("bench/x.py", "\n" * MAX_LINES), []),
