@@ -1,0 +1,104 @@
+"""The abstract net: nodes, flows and scopes, and nothing of how they were drawn or are stored."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from tests.faults.oracle.conditions import Condition
+
+
+class Kind(StrEnum):
+    """What a node is, named by its BPMN element."""
+
+    START = "startEvent"
+    END = "endEvent"
+    TERMINATE = "terminateEndEvent"
+    USER = "userTask"
+    SERVICE = "serviceTask"
+    SCRIPT = "scriptTask"
+    TIMER = "intermediateCatchEvent"
+    BOUNDARY = "boundaryEvent"
+    XOR = "exclusiveGateway"
+    AND = "parallelGateway"
+    OR = "inclusiveGateway"
+    RACE = "eventBasedGateway"
+    SUB = "subProcess"
+
+
+@dataclass(frozen=True)
+class Many:
+    """Multi-instance over the list in the field `over`, each instance seeing its item under the name `item`.
+
+    `count` instead of `over`: a fixed number of instances without items. `until`: the completion condition.
+    """
+
+    sequential: bool
+    over: str | None = None
+    item: str | None = None
+    count: int | None = None
+    until: Condition | None = None
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A timer's duration, and how it is written: plain ISO 8601 or a FEEL call."""
+
+    hours: int
+    feel: bool = False
+
+    @property
+    def delta(self) -> timedelta:
+        return timedelta(hours=self.hours)
+
+    @property
+    def text(self) -> str:
+        return f'duration("PT{self.hours}H")' if self.feel else f"PT{self.hours}H"
+
+
+@dataclass
+class Flow:
+    """A sequence flow."""
+
+    id: str
+    source: str
+    target: str
+    condition: Condition | None = None
+    default: bool = False
+
+
+@dataclass
+class Node:
+    """A node; `body` is the scope inside a sub-process, `host` the activity a boundary event is attached to."""
+
+    id: str
+    kind: Kind
+    wait: Wait | None = None
+    body: "Scope | None" = None
+    many: Many | None = None
+    host: str | None = None
+    interrupting: bool = True
+
+
+@dataclass
+class Scope:
+    """A process or the inside of a sub-process; flows don't leave it. `id` is the element's id."""
+
+    id: str
+    nodes: dict[str, Node] = field(default_factory=dict)
+    flows: dict[str, Flow] = field(default_factory=dict)
+
+    def outgoing(self, node: str) -> list[Flow]:
+        """Return the flows that leave a node, in the order of the diagram."""
+        return [flow for flow in self.flows.values() if flow.source == node]
+
+    def incoming(self, node: str) -> list[Flow]:
+        """Return the flows that enter a node."""
+        return [flow for flow in self.flows.values() if flow.target == node]
+
+    def boundaries(self, host: str) -> list[Node]:
+        """Return the boundary events attached to an activity."""
+        return [node for node in self.nodes.values() if node.host == host]
+
+    def start(self) -> str:
+        """Return the id of the start event."""
+        return next(node.id for node in self.nodes.values() if node.kind is Kind.START)
