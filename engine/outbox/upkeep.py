@@ -1,10 +1,8 @@
 """Looking after the outbox: dead letters, figures, old rows."""
 
 import logging
-import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -13,22 +11,12 @@ from engine import clock
 from engine.db import Database
 from engine.errors import Conflict, Forbidden, NotFound
 from engine.outbox.table import DEAD, DONE, PENDING, Outbox, affected
+from engine.viewer import Viewer
 
 log = logging.getLogger(__name__)
 
 
-class Operator(Protocol):
-    """Who requeues: an actor, seen from below the organisation."""
-
-    @property
-    def person_id(self) -> uuid.UUID:
-        """The person."""
-
-    def has(self, *roles: str) -> bool:
-        """Whether the person holds one of the roles."""
-
-
-def requeue(session: Session, actor: Operator, id: int) -> None:  # noqa: A002
+def requeue(session: Session, actor: Viewer, id: int) -> None:  # noqa: A002
     """Bring a dead letter back, before everything younger in its shard.
 
     Raises Forbidden without the role process_admin or system_admin, NotFound, and Conflict if the row is not dead.

@@ -1,0 +1,1 @@
+"""Work behind the requests: the outbox's handlers, due timers, purges."""
