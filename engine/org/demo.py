@@ -96,8 +96,8 @@ def demo_workbook() -> bytes:
 
 
 def _ids(session: Session) -> DemoStaff:
-    people = session.execute(select(Person.staff_number, Person.id)).tuples()
-    departments = session.execute(select(Department.code, Department.id)).tuples()
+    people = session.execute(select(Person.staff_number, Person.id)).tuples().all()
+    departments = session.execute(select(Department.code, Department.id)).tuples().all()
     return DemoStaff(dict(people), dict(departments))
 
 
@@ -155,7 +155,7 @@ def _posts(department: _Department, taken: list[str]) -> Iterator[str]:
 
 def _name(chance: random.Random) -> str:
     polyphonic = chance.random() < data.POLYPHONIC_SHARE
-    surname = chance.choice(data.POLYPHONIC_SURNAMES if polyphonic else data.SURNAMES)
+    surname: str = chance.choice(data.POLYPHONIC_SURNAMES if polyphonic else data.SURNAMES)
     given = data.FEMALE if chance.random() < 0.68 else data.MALE
     return surname + "".join(chance.choices(given, k=1 if chance.random() < 0.2 else 2))
 

@@ -91,9 +91,12 @@ def _syllables(text: str) -> list[str]:
 
 @cache
 def _single_readings(character: str) -> tuple[str, ...]:
-    every = [normalised(r) for r in pinyin(character, style=Style.NORMAL, heteronym=True)[0]] if character else []
-    first = [_SINGLE[character]] if character in _SINGLE else []
-    found = [r for r in first + every if r]
+    """Return the reading as a surname, then the others; those of common surnames (王 as yu) would only be noise."""
+    if not character:
+        return ()
+    every = pinyin(character, style=Style.NORMAL, heteronym=True)[0]
+    found = [_SINGLE[character], *every] if character in _SINGLE else every[:1]
+    found = [r for r in map(normalised, found) if r]
     found += [r.replace("v", "yu") for r in found if "v" in r]  # 吕 is LYU in passports
     return tuple(dict.fromkeys(found))[:_MOST_READINGS]
 

@@ -1,0 +1,195 @@
+"""Logging in (登录): passwords with lockout, browser sessions, and the demo's login without a password.
+
+A session's token is random (256 bits) and only its SHA-256 is stored: who reads the table can't use it.
+"""
+
+import hashlib
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
+
+from sqlalchemy import CursorResult, bindparam, delete, select
+from sqlalchemy.orm import Session
+
+from engine import clock
+from engine.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from engine.org.actor import SYSTEM_ADMIN, Actor
+from engine.org.identity import select_actor
+from engine.org.models import LoginSession, Person
+from engine.org.passwords import check_password_rule, hash_password, needs_rehash, password_fits
+
+MAX_FAILURES = 5
+LOCKED_FOR = timedelta(minutes=15)
+SESSION_HOURS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A new session: the token for the browser's cookie, never stored, and the row."""
+
+    token: str
+    session: LoginSession
+
+
+def login(
+    session: Session,
+    staff_number: str,
+    password: str,
+    *,
+    address: str = "",
+    agent: str = "",
+    hours: int = SESSION_HOURS,
+    replaces: str | None = None,
+) -> Login | None:
+    """Check a password and open a browser session; None where it is refused.
+
+    After 5 failures in a row the person is locked for 15 minutes. Unknown, disabled and locked people and wrong
+    passwords look alike, also in the time they take. The caller must COMMIT a refusal too, because it is counted, and
+    then raise `refused()`. `replaces` is the token that the browser held before: it ends.
+    """
+    person = session.scalar(
+        select(Person)
+        .where(Person.staff_number == _clean(staff_number, 20))
+        # guesses for one person wait for one another, so that no more than five are compared
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    fits = password_fits(person.password_hash if person else "", password)
+    if person is None or person.disabled_at is not None:
+        return None
+    now = clock.now()
+    if person.locked_until is not None:
+        if person.locked_until > now:
+            return None
+        person.locked_until, person.failed_logins = None, 0
+    if not fits:
+        person.failed_logins += 1
+        if person.failed_logins >= MAX_FAILURES:
+            person.locked_until = now + LOCKED_FOR
+        session.flush()
+        return None
+    person.failed_logins = 0
+    if needs_rehash(person.password_hash):
+        person.password_hash = hash_password(password)
+    return _open(session, person.id, address, agent, hours, replaces)
+
+
+def refused() -> Unauthenticated:
+    """Return the one answer to every refused login."""
+    return Unauthenticated(
+        f"工号或密码不正确。连续 {MAX_FAILURES} 次不正确会锁定 {LOCKED_FOR.seconds // 60} 分钟，忘记密码请联系信息科",
+        code="login_refused",
+    )
+
+
+def login_as(
+    session: Session,
+    staff_number: str,
+    *,
+    demo: bool,
+    address: str = "",
+    agent: str = "",
+    hours: int = SESSION_HOURS,
+    replaces: str | None = None,
+) -> Login:
+    """Open a session for a person picked from a list (演示登录). `demo` is settings.demo: Forbidden without it.
+
+    Raises NotFound where there is no such active person.
+    """
+    if not demo:
+        raise Forbidden("只有演示环境可以不用密码登录", code="not_demo")
+    person_id = session.scalar(
+        select(Person.id).where(Person.staff_number == _clean(staff_number, 20), Person.disabled_at.is_(None))
+    )
+    if person_id is None:
+        raise NotFound(f"没有工号为“{staff_number[:20]}”的在职职工", code="person_not_found")
+    return _open(session, person_id, address, agent, hours, replaces)
+
+
+_SELECT, _as_actor = select_actor(LoginSession)
+_BY_TOKEN = _SELECT.join(LoginSession, LoginSession.person_id == Person.id).where(
+    LoginSession.token_hash == bindparam("hash"), LoginSession.expires_at > bindparam("now")
+)
+
+
+def authenticate(session: Session, token: str) -> tuple[Actor, LoginSession]:
+    """Return who is behind a browser's token, in one statement. Raises Unauthenticated where nobody is any more."""
+    row = session.execute(_BY_TOKEN, {"hash": _hash(token), "now": clock.now()}).first()
+    if row is None:
+        raise Unauthenticated("登录已过期，请重新登录", code="session_expired")
+    return _as_actor(row), row[0]
+
+
+def logout(session: Session, token: str) -> None:
+    """End a session; one that has ended already is fine."""
+    session.execute(delete(LoginSession).where(LoginSession.token_hash == _hash(token)))
+
+
+def end_sessions(session: Session, person_id: uuid.UUID, *, keep: str | None = None) -> None:
+    """End all sessions of a person, but for the one with the token `keep`."""
+    kept = _hash(keep) if keep else b""
+    session.execute(delete(LoginSession).where(LoginSession.person_id == person_id, LoginSession.token_hash != kept))
+
+
+def purge_expired(session: Session) -> int:
+    """Delete the sessions whose time is over and return how many there were."""
+    result = session.execute(delete(LoginSession).where(LoginSession.expires_at <= clock.now()))
+    return cast("CursorResult[object]", result).rowcount
+
+
+def set_password(
+    session: Session,
+    actor: Actor | None,
+    person_id: uuid.UUID,
+    new: str,
+    *,
+    old: str | None = None,
+    token: str | None = None,
+) -> None:
+    """Set a password: one's own with the old one, anybody's as a system admin, or on the command line (actor None).
+
+    A lock ends with it, and so do all sessions of the person but the one of `token`. Raises Invalid for a wrong old or
+    a weak new password, Forbidden where it is somebody else's, NotFound.
+    """
+    if actor is not None and actor.person_id != person_id and not actor.has(SYSTEM_ADMIN):
+        raise Forbidden("只有系统管理员可以设置别人的密码", code="not_system_admin")
+    person = session.get(Person, person_id)
+    if person is None:
+        raise NotFound("没有这位职工", code="person_not_found")
+    if actor is not None and actor.person_id == person_id and not password_fits(person.password_hash, old or ""):
+        message = "原密码不正确"
+        raise Invalid(message, code="wrong_password", errors=[{"place": "old_password", "message": message}])
+    check_password_rule(new, forbidden=(person.staff_number, person.mobile, person.name, person.pinyin.split(" ")[0]))
+    person.password_hash, person.failed_logins, person.locked_until = hash_password(new), 0, None
+    session.flush()
+    end_sessions(session, person_id, keep=token)
+
+
+def _open(session: Session, person_id: uuid.UUID, address: str, agent: str, hours: int, replaces: str | None) -> Login:
+    if replaces:
+        logout(session, replaces)
+    token = secrets.token_urlsafe(32)
+    now = clock.now()
+    row = LoginSession(
+        token_hash=_hash(token),
+        person_id=person_id,
+        csrf=secrets.token_urlsafe(32),
+        created_at=now,
+        expires_at=now + timedelta(hours=hours),
+        address=_clean(address, 64),
+        agent=_clean(agent, 200),
+    )
+    session.add(row)
+    session.flush()
+    return Login(token, row)
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="replace")).digest()
+
+
+def _clean(text: str, most: int) -> str:
+    """Cut what a browser sent to what the database takes: no NUL, no lone surrogates."""
+    return "".join(filter(str.isprintable, text)).strip()[:most]
