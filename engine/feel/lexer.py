@@ -10,6 +10,7 @@ two names stand side by side. Brackets that open or close ranges the wrong way r
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from engine.feel.errors import FeelSyntaxError, at
 
@@ -36,6 +37,7 @@ _OPERATORS = {
     "]": "RSQB", "{": "LBRACE", "}": "RBRACE", ",": "COMMA", ":": "COLON", ".": "DOT",
 }  # fmt: skip
 _KEYWORDS = frozenset("if then else for in return some every satisfies and or between function true false null".split())
+_LOOKALIKES = _KEYWORDS - {"null", "function"} | {"not"}
 _TYPE_NAMES = ("date and time", "years and months duration", "days and time duration")
 _GENERIC = frozenset({"list", "range", "context", "function"})
 _OPERAND_ENDS = frozenset(
@@ -64,6 +66,8 @@ def raw_tokens(text: str) -> list[Token]:
         match = _RAW.match(text, position)
         if match is None:
             raise _stray(text, position)
+        if match.group() == "/" and text.startswith("/*", position):
+            raise FeelSyntaxError("注释缺少结束的 */", "the comment is not closed", **at(text, position))
         kind = match.lastgroup
         if kind is not None and kind != "skip":
             tokens.append(Token(kind, match.group(), position))
@@ -93,28 +97,36 @@ def _fullwidth(text: str, position: int) -> FeelSyntaxError:
 
 
 class KnownNames:
-    """Names of several tokens, found by their first token, longest first."""
+    """Names of one or more tokens, as a tree of token texts; the key None holds the name that ends there."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        self._by_first: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        self._tree: dict[str | None, Any] = {}
         for name in names:
-            self.add(tuple(token.text for token in raw_tokens(name)), " ".join(name.split()))
+            try:
+                parts = [token.text for token in raw_tokens(name)]
+            except FeelSyntaxError:  # a key that no expression can spell
+                continue
+            self.add(parts, " ".join(name.split()))
 
-    def add(self, parts: tuple[str, ...], name: str) -> None:
-        """Make the sequence of token texts `parts` known as `name`."""
-        if parts and (len(parts) > 1 or parts[0] not in _KEYWORDS):
-            entries = self._by_first.setdefault(parts[0], [])
-            entries.append((parts, name))
-            entries.sort(key=lambda entry: -len(entry[0]))
+    def add(self, parts: Sequence[str], name: str) -> None:
+        """Make the sequence of token texts `parts` known as `name`; a lone keyword stays a keyword."""
+        if not parts or (len(parts) == 1 and parts[0] in _KEYWORDS):
+            return
+        tree = self._tree
+        for part in parts:
+            tree = tree.setdefault(part, {})
+        tree[None] = name
 
     def match(self, tokens: Sequence[Token], index: int) -> tuple[str, int] | None:
         """Return the longest known name at `index` and its number of tokens."""
-        for parts, name in self._by_first.get(tokens[index].text, ()):
-            if len(tokens) - index >= len(parts) and all(
-                tokens[index + step].text == part for step, part in enumerate(parts)
-            ):
-                return name, len(parts)
-        return None
+        tree, found = self._tree, None
+        for position in range(index, len(tokens)):
+            tree = tree.get(tokens[position].text, {})
+            if not tree:
+                break
+            if None in tree:
+                found = (tree[None], position + 1 - index)
+        return found
 
 
 _TYPES = KnownNames(_TYPE_NAMES)
@@ -147,7 +159,7 @@ def _declare_keys(text: str, raw: list[Token], known: KnownNames) -> None:
             if end < len(raw) and end > index + 1 and raw[end].text == ":" and raw[index + 1].kind == "word":
                 parts = raw[index + 1 : end]
                 name = " ".join(text[parts[0].offset : parts[-1].offset + len(parts[-1].text)].split())
-                known.add(tuple(part.text for part in parts), name)
+                known.add([part.text for part in parts], name)
 
 
 class _Joiner:
@@ -218,8 +230,22 @@ class _Joiner:
                 wide = next((place for place, character in enumerate(part.text) if character in _FULLWIDTH), None)
                 if wide is not None:
                     raise _fullwidth(self.text, part.offset + wide)
+        if len(parts) > 1 and self._last() != "DOT":
+            self._refuse_operators(self.raw[index:end])
         self._emit("NAME", token, " ".join(parts))
         return end - index
+
+    def _refuse_operators(self, words: Sequence[Token]) -> None:
+        """Refuse `not x` and `a AND b`, which would pass for names of several words and be null for ever."""
+        for word in words:
+            plain = word.text.lower()
+            if plain in _LOOKALIKES:
+                cure = "not(…)" if plain == "not" else plain
+                raise FeelSyntaxError(
+                    f"“{word.text}”在此会被当作名称的一部分，请写 {cure}",
+                    f"{word.text!r} reads as a part of a name here; write {cure}",
+                    **at(self.text, word.offset),
+                )
 
     def _ends_name(self, index: int) -> bool:
         word = self.raw[index].text

@@ -1,7 +1,7 @@
 """Text of literals to values."""
 
 import re
-from decimal import Decimal, Overflow
+from decimal import Decimal, InvalidOperation, Overflow
 
 from engine.feel.temporal import parse_at
 from engine.feel.values import CONTEXT
@@ -14,7 +14,7 @@ def number_literal(text: str) -> Decimal:
     """Return a number rounded to 34 digits; ValueError(message, English) beyond the range of decimal128."""
     try:
         return CONTEXT.create_decimal(text)
-    except Overflow:
+    except (InvalidOperation, Overflow):
         raise ValueError("数字超出范围", "the number is out of range") from None
 
 

@@ -26,7 +26,7 @@ _CLASSES = {
     "i": f"[{_NAME_START}]", "I": f"[^{_NAME_START}]", "c": f"[{_NAME_PART}]", "C": f"[^{_NAME_PART}]",
 }  # fmt: skip
 _ESCAPES = frozenset("nrt\\|.?*+(){}-[]^$dDwWsS")
-_FLAGS = {"s": "s", "m": "m", "i": "i"}
+_SPACES = " \t\n\r"
 
 
 def search(text: str, pattern: str, flags: str, run: Run) -> bool:
@@ -139,11 +139,12 @@ def _without_spaces(pattern: str) -> str:
     while position < len(pattern):
         character = pattern[position]
         if character == "\\":
-            out.append(pattern[position : position + 2])
-            position += 2
+            escaped = pattern[position + 1 :].lstrip(_SPACES)
+            out.append("\\" + escaped[:1])
+            position = len(pattern) - len(escaped) + 1
             continue
         depth += {"[": 1, "]": -1}.get(character, 0)
-        if depth > 0 or character not in " \t\n\r":
+        if depth > 0 or character not in _SPACES:
             out.append(character)
         position += 1
     return "".join(out)
@@ -186,7 +187,8 @@ def _escape(pattern: str, position: int) -> tuple[str, int]:
         name = pattern[position + 3 : end]
         if end < 0 or pattern[position + 2] != "{" or not name.replace("-", "").isalnum():
             raise ValueError("no such category")
-        return pattern[position : end + 1], end + 1
+        # XPath's blocks are `IsBasicLatin`, the package's `InBasicLatin`.
+        return rf"\{following}{{{'In' + name[2:] if name.startswith('Is') else name}}}", end + 1
     if following in _CLASSES:
         return _CLASSES[following], position + 2
     if following and (following in _ESCAPES or following in "123456789"):

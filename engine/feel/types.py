@@ -64,7 +64,7 @@ def _parts_conform(value: Value, wanted: FeelType, run: Run) -> bool:
             ends = [end for end in (value.low, value.high) if end is not None]
             return all(conforms(end, wanted.arguments[0], run) is True for end in ends)
         if isinstance(value, dict):
-            pairs = zip(wanted.keys, wanted.arguments, strict=True)
+            pairs = zip(wanted.keys, wanted.arguments, strict=False)
             return all(key in value and _entry_conforms(value[key], entry, run) for key, entry in pairs)
         return all(_entry_conforms(element, wanted.arguments[0], run) for element in value)
     finally:
