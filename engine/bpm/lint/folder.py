@@ -1,0 +1,132 @@
+"""The whole check of a process folder, step by step."""
+
+from collections.abc import Mapping
+
+from engine.bpm.extensions import TaskExtension, parse_task
+from engine.bpm.forms import Form
+from engine.bpm.lint.activities import Known, Written, check_activities, written
+from engine.bpm.lint.child import load_findings
+from engine.bpm.lint.diagram import Diagram, Scope
+from engine.bpm.lint.document import check_document, oversized
+from engine.bpm.lint.events import check_events
+from engine.bpm.lint.finding import Finding, Report, Reporter
+from engine.bpm.lint.gateways import check_gateways
+from engine.bpm.lint.steps import Forms, check_keys, check_process, check_steps
+from engine.bpm.lint.structure import check_calls, check_loops, check_structure
+from engine.bpm.lint.texts import Texts
+from engine.errors import Invalid
+from engine.xml import parse
+
+MAIN = "process.bpmn"
+"""The file that every process folder has."""
+
+
+def check(files: Mapping[str, str | bytes], *, known: Known | None = None) -> list[Finding]:
+    """Return what is wrong with the files of a process, by file and line; nothing is deployed with an error in it.
+
+    `files` maps paths (`process.bpmn`, `forms/x.json`, `called/y.bpmn`) to their content; other files are not looked
+    at. `known` names what exists outside of them. Whatever the content is, it becomes findings: nothing is raised.
+    """
+    report = Report()
+    if MAIN not in files:
+        Reporter(MAIN, report).error(None, "file_missing", f"缺少文件 {MAIN}", f"把流程图命名为 {MAIN}")
+    diagrams = _diagrams(files, report)
+    forms = _forms(files, report)
+    reporters = {file: Reporter(file, report) for file in diagrams}
+    sound = {file: d for file, d in diagrams.items() if _check_file(d, reporters[file])}
+    processes = frozenset(p.element.get("id", "") for d in diagrams.values() for p in d.processes)
+    _check_twice(diagrams, reporters)
+    check_calls(sound, reporters)
+    names = _written(sound, forms, processes)
+    for file, diagram in sound.items():
+        for process in diagram.running:
+            _check_process(process, names, forms, processes, known or Known(), reporters[file])
+    if not report.has_errors:
+        for finding in load_findings(
+            {path: _text(content) for path, content in files.items() if path.endswith(".bpmn")}
+        ):
+            report.add(finding)
+    return report.sorted()
+
+
+def _diagrams(files: Mapping[str, str | bytes], report: Report) -> dict[str, Diagram]:
+    found = {}
+    for path, content in files.items():
+        if path.endswith(".bpmn"):
+            try:
+                found[path] = Diagram(path, parse(content, path))
+            except Invalid as error:
+                fields = error.fields
+                report.add(
+                    Finding(path, fields["line"], None, None, "error", error.code, fields["problem"], fields["cure"])
+                )
+    return found
+
+
+def _forms(files: Mapping[str, str | bytes], report: Report) -> Forms:
+    found: dict[str, frozenset[str] | None] = {}
+    for path, content in files.items():
+        if not (path.startswith("forms/") and path.endswith(".json")):
+            continue
+        name = path.removeprefix("forms/").removesuffix(".json")
+        reporter = Reporter(path, report)
+        try:
+            keys = frozenset(Form.load(_text(content), place=path).fields)
+        except UnicodeDecodeError:
+            reporter.error(None, "form_invalid", "表单不是 UTF-8 文本", "用编辑器另存为 UTF-8")
+            found[name] = None
+        except Invalid as error:
+            reporter.error(None, "form_invalid", error.message.rstrip("。"), "在表单设计器里改正后重新导出")
+            found[name] = None
+        else:
+            found[name] = keys
+            check_keys(sorted(keys), reporter)
+    return found
+
+
+def _text(content: str | bytes) -> str:
+    return content.decode("utf-8-sig") if isinstance(content, bytes) else content
+
+
+def _check_file(diagram: Diagram, report: Reporter) -> bool:
+    """Check a file as a whole; return whether its processes can be looked into."""
+    return not oversized(diagram, report) and check_document(diagram, report)
+
+
+def _check_twice(diagrams: Mapping[str, Diagram], reporters: Mapping[str, Reporter]) -> None:
+    seen: dict[str, str] = {}
+    for file, diagram in diagrams.items():
+        for process in diagram.processes:
+            identifier = process.element.get("id", "")
+            if seen.setdefault(identifier, file) != file:
+                reporters[file].error(
+                    process.element, "id_twice", f"流程 id 与 {seen[identifier]} 里的重复", "换一个没有用过的 id"
+                )
+
+
+def _written(diagrams: Mapping[str, Diagram], forms: Forms, processes: frozenset[str]) -> Written:
+    """Collect the names that the data of a folder's processes can have."""
+    found = Written({key for keys in forms.values() for key in keys or ()}, not forms or None in forms.values())
+    for diagram in diagrams.values():
+        for process in diagram.running:
+            more = written(process, processes)
+            found.names |= more.names
+            found.others |= more.others
+    return found
+
+
+def _check_process(
+    process: Scope, names: Written, forms: Forms, processes: frozenset[str], known: Known, report: Reporter
+) -> None:
+    texts = Texts(report, frozenset(names.names), not names.others)
+    tasks: dict[str, TaskExtension] = {
+        node.id: parse_task(node.element)[0] for scope in process.walk() for node in scope.of_kind("userTask")
+    }
+    check_process(process, known, texts, report)
+    for scope in process.walk():
+        check_activities(scope, processes, known, texts, report)
+        check_events(scope, texts, report)
+        check_gateways(scope, tasks, texts, report)
+        check_structure(scope, report)
+    check_loops(process, report)
+    check_steps(process, tasks, forms, known, texts, report)
