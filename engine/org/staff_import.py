@@ -227,12 +227,8 @@ def _write(session: Session, departments: _Table, people: _Table) -> None:
     if new_people:
         session.execute(
             insert(Person),
-            [
-                {**people.wanted[n], "superior_id": None, "id": people.ids[n], "staff_number": n, "password_hash": "",
-                 "failed_logins": 0, "locked_until": None}
-                for n in new_people
-            ],
-        )  # fmt: skip
+            [{**people.wanted[n], "superior_id": None, "id": people.ids[n], "staff_number": n} for n in new_people],
+        )
     changed_departments = [c for c in departments.wanted if departments.wanted[c] != departments.stored.get(c)]
     changed_people = [
         n
