@@ -81,12 +81,16 @@ class Race:
 
 @dataclass(frozen=True)
 class Loop:
-    """XOR merge, body, XOR decision back to the merge while the condition holds."""
+    """XOR merge, body, XOR decision back to the merge while the condition holds.
+
+    Without `merge` the way back runs straight into the task or timer that the body begins with.
+    """
 
     id: str
     body: "Seq"
     again: Condition
     back: "Seq"
+    merge: bool = True
 
 
 @dataclass(frozen=True)
@@ -226,6 +230,7 @@ def _well_formed(block: Block, place: Place) -> bool:
             behind = replace(inner, outcome=outcome_after(block.body, False))
             return (
                 waits(block.body)
+                and (block.merge or isinstance(block.body[0], Task | Pause))
                 and live(block.body)
                 and live(block.back)
                 and _askable(block.again, behind)
@@ -327,11 +332,12 @@ class _Compiler:
             case Fork():
                 return self.fork(block, into)
             case Loop():
-                self.add(Node(f"{block.id}_merge", Kind.XOR), into)
-                out = self.seq(block.body, [_Loose(f"{block.id}_merge")])
-                self.add(Node(block.id, Kind.XOR), out)
+                head = f"{block.id}_merge" if block.merge else block.body[0].id
+                if block.merge:
+                    into = self.add(Node(head, Kind.XOR), into)
+                self.add(Node(block.id, Kind.XOR), self.seq(block.body, into))
                 for loose in self.seq(block.back, [_Loose(block.id, block.again)]):
-                    self.connect(loose, f"{block.id}_merge")
+                    self.connect(loose, head)
                 return [_Loose(block.id, default=True)]
 
     def branches(self, source: str, branches: tuple[Branch, ...]) -> list[_Loose]:

@@ -10,10 +10,14 @@ _HEAD = (
     'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:piyue="urn:piyue:bpmn" '
     'id="Definitions" targetNamespace="urn:piyue:test">\n'
 )
+_ECHO = (
+    '<piyue:operation name="test.echo"><piyue:input name="given" value="=amount"/>'
+    '<piyue:output name="amount" value="=result.amount"/></piyue:operation>'
+)
 _EXTENSIONS = {
     Kind.USER: '<piyue:task kind="decide"/><piyue:assign rule="initiator"/>',
-    Kind.SERVICE: '<piyue:operation name="test.echo"/>',
-    Kind.SCRIPT: '<piyue:operation name="test.echo"/>',
+    Kind.SERVICE: _ECHO,
+    Kind.SCRIPT: _ECHO,
 }
 _TAGS = {Kind.TERMINATE: "endEvent"}
 

@@ -144,13 +144,24 @@ class Play:
         chosen = pick(len(after))
         self._compare(after, nexts, chosen)
         self.shown = after[chosen]
+        if move.kind == "task":
+            self._again(move, ids[chosen])
+
+    def _again(self, move: Move, key: Any) -> None:
+        """A task that was completed can't be completed once more."""
+        shown, event = self.shown, self.runtime.Complete(key, move.outcome, {})
+        try:
+            self.runtime.advance(self.definition, shown.state, shown.data, event, now=self.now)
+        except LookupError:
+            return
+        raise Difference(f"completed twice: {move.element}", self.trace)
 
     def _advance(self, move: Move, key: Any) -> Any:
         runtime = self.runtime
         event = {
             "task": lambda: runtime.Complete(key, move.outcome, dict(move.data)),
             "timer": lambda: runtime.Fire(key),
-            "job": lambda: runtime.JobDone(key, {}),
+            "job": lambda: runtime.JobDone(key, dict(move.data)),
         }[move.kind]()
         shown = self.shown
         return self._guard(
@@ -201,8 +212,10 @@ def play_random(runtime: Runtime, body: Seq, seed: int, *, steps: int = STEPS) -
 
 def _decide(rng: random.Random, move: Move, *, late: bool) -> Move:
     """Fill in an outcome and data; late in a play mostly approval, so that loops end."""
-    if move.kind != "task":
+    if move.kind == "timer":
         return move
+    if move.kind == "job":
+        return replace(move, data={"amount": rng.randint(0, 9)})
     outcome = "approve" if rng.random() < (0.9 if late else 0.6) else "reject"
     assert outcome in OUTCOMES
     fresh = random_data(rng)
@@ -210,8 +223,8 @@ def _decide(rng: random.Random, move: Move, *, late: bool) -> Move:
 
 
 def _line(move: Move, among: int) -> str:
-    said = f" {move.outcome} {dict(move.data) or ''}" if move.kind == "task" else ""
-    return f"{move.kind} {move.element}{said}" + (f" (one of {among})" if among > 1 else "")
+    said = " ".join(str(part) for part in (move.kind, move.element, move.outcome, dict(move.data)) if part)
+    return said + (f" (one of {among})" if among > 1 else "")
 
 
 def _views(views: list[View]) -> str:

@@ -174,7 +174,8 @@ class _Generator:
         behind = replace(place, looped=True, outcome=True)
         back = self.seq(1, depth, behind) if self.often(0.3) else ()
         again: Condition = Compare("outcome", "=", "reject") if self.often(0.6) else self.condition(behind)
-        return Loop(name, body, again, back if live(back) else ())
+        merge = not isinstance(body[0], Task | Pause) or self.often(0.6)
+        return Loop(name, body, again, back if live(back) else (), merge)
 
     def race(self, size: int, depth: int, place: Place) -> Race:
         name = self.id("R")

@@ -63,6 +63,8 @@ class Toy:
     ) -> ToyChange:
         game = pickle.loads(state)
         task_id, move = event
+        if int(task_id.split()[0]) not in game.handles(move):
+            raise LookupError(f"{task_id} is not open")
         return self._change(game, game.apply(move, int(task_id.split()[0]), now))
 
     def Complete(self, task_id: str, outcome: str, data: Mapping[str, Any]) -> tuple[str, Move]:  # noqa: N802
