@@ -1,0 +1,137 @@
+"""The trail: a row is signed as it is written, and any change of it is found."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from engine import audit
+from engine.bpm.models import ActionLog, Instance, Process, ProcessVersion
+from engine.db import Batch
+from engine.org.models import Department, Person
+
+KEY = b"k" * 32
+AT = datetime(2026, 3, 2, 9, 30, 15, 123456, tzinfo=ZoneInfo("Asia/Shanghai"))
+
+CHANGES: dict[str, Any] = {
+    "round_id": uuid.uuid4(),
+    "item_id": None,
+    "step": "approve2",
+    "step_name": "",
+    "actor_id": None,
+    "verb": "return",
+    "outcome": None,
+    "opinion": "同意 ",
+    "at": AT.astimezone(UTC) + timedelta(microseconds=1),
+    "path": '["b","a"]',
+    "detail": '{"to":["x"]}',
+    "idem_key": b"\x00\x02",
+}
+
+
+@pytest.fixture
+def instance(session: Session) -> Instance:
+    """An instance with its initiator."""
+    department = Department(code="D1", name="内科", kind="临床")
+    session.add(department)
+    session.flush()
+    person = Person(staff_number="1001", name="张三", department_id=department.id)
+    process = Process(key="leave", name="请假")
+    session.add_all([person, process])
+    session.flush()
+    version = ProcessVersion(key="leave", number=1, files=b"", digest="", deployed_at=AT)
+    session.add(version)
+    session.flush()
+    instance = Instance(
+        process_key="leave",
+        version_id=version.id,
+        title="请假",
+        initiator_id=person.id,
+        department_id=department.id,
+        engine_state=b"",
+        data=b"",
+        started_at=AT,
+    )
+    session.add(instance)
+    session.flush()
+    return instance
+
+
+def write(session: Session, instance: Instance) -> None:
+    batch = Batch()
+    batch.add(audit.INSERT_ACTION, audit.log_row(KEY, instance_id=instance.id, verb="start", at=AT))
+    batch.add(
+        audit.INSERT_ACTION,
+        audit.log_row(
+            KEY,
+            instance_id=instance.id,
+            verb="complete",
+            at=AT,
+            actor_id=instance.initiator_id,
+            round_id=uuid.uuid4(),
+            item_id=uuid.uuid4(),
+            step="approve",
+            step_name="审批",
+            outcome="approve",
+            opinion="同意。\n“请”尽快\u2028办理 🩺",
+            path=["a", "b"],
+            detail={"to": []},
+            idem_key=b"\x00\x01\xff",
+        ),
+    )
+    batch.run(session)
+
+
+def rows(session: Session) -> list[dict[str, Any]]:
+    return [dict(row) for row in session.execute(select(ActionLog.__table__).order_by(ActionLog.id)).mappings()]
+
+
+def test_what_was_written_verifies_as_it_comes_back(session: Session, instance: Instance) -> None:
+    write(session, instance)
+    assert len(rows(session)) == 2
+    assert audit.verify_rows(KEY, rows(session)) == []
+
+
+@pytest.mark.parametrize("column", CHANGES)
+def test_a_change_of_any_column_is_found(session: Session, instance: Instance, column: str) -> None:
+    write(session, instance)
+    changed = rows(session)[1]["id"]
+    session.execute(update(ActionLog).where(ActionLog.id == changed).values({column: CHANGES[column]}))
+    assert audit.verify_rows(KEY, rows(session)) == [changed]
+
+
+def test_every_signed_column_is_tried() -> None:
+    columns = {column.name for column in ActionLog.__table__.columns} - {"id", "mac"}
+    assert columns == set(audit.FIELDS) == {*CHANGES, "instance_id"}
+
+
+def test_a_row_moved_to_another_instance_is_found(session: Session, instance: Instance) -> None:
+    write(session, instance)
+    row = rows(session)[0]
+    assert audit.verify_rows(KEY, [row | {"instance_id": uuid.uuid4()}]) == [row["id"]]
+
+
+def test_a_forged_row_and_a_foreign_code_are_found(session: Session, instance: Instance) -> None:
+    write(session, instance)
+    first, second = rows(session)
+    session.execute(insert(ActionLog), [audit.log_row(b"x" * 32, instance_id=instance.id, verb="approve", at=AT)])
+    session.execute(update(ActionLog).where(ActionLog.id == first["id"]).values(mac=second["mac"]))
+    session.execute(update(ActionLog).where(ActionLog.id == second["id"]).values(mac=b""))
+    assert audit.verify_rows(KEY, rows(session)) == [row["id"] for row in rows(session)]
+
+
+def test_no_two_rows_share_an_encoding() -> None:
+    base = audit.log_row(KEY, instance_id=uuid.uuid4(), verb="v", at=AT)
+    alike = [
+        base | {"step": "a", "step_name": "b"},
+        base | {"step": "ab", "step_name": ""},
+        base | {"step": 'a","b', "step_name": None},
+        base | {"step": None, "step_name": None},
+        base | {"step": "null", "step_name": None},
+        base | {"step": "", "step_name": None},
+    ]
+    assert len({audit.row_mac(KEY, fields) for fields in alike}) == len(alike)
