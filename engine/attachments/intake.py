@@ -83,7 +83,8 @@ def _incoming(settings: Settings, id_: uuid.UUID) -> Iterator[Path]:
         log.error("attachment not stored: id=%s errno=%s", id_, error.errno)
         raise Unavailable("附件暂时无法保存（服务器磁盘故障或已满），请稍后重试", code="storage") from error
     finally:
-        draft.unlink(missing_ok=True)
+        if draft.exists():
+            draft.unlink()
 
 
 def _write(draft: Path, stream: BinaryIO, name: str, limit_mb: int) -> tuple[int, str]:

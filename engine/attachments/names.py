@@ -5,6 +5,7 @@ import unicodedata
 from urllib.parse import quote
 
 LONGEST = 200  # characters
+_LONGEST_EXTENSION = 10
 _FORBIDDEN = re.compile(r'[<>:"|?*]')  # on Windows, where the file may be saved
 
 
@@ -18,10 +19,10 @@ def clean(name: str) -> str:
     name = "".join(c for c in name if unicodedata.category(c)[0] != "C" and unicodedata.category(c) not in ("Zl", "Zp"))
     name = _FORBIDDEN.sub("_", name).strip().rstrip(". ")
     stem, dot, suffix = name.rpartition(".")
-    if not dot:
-        stem, suffix = name, ""
+    if not dot or len(suffix) > _LONGEST_EXTENSION:
+        stem, dot, suffix = name, "", ""
     stem = stem.strip().lstrip(".") or "附件"
-    return f"{stem[: LONGEST - len(dot + suffix)]}{dot}{suffix}"[:LONGEST]
+    return f"{stem[: LONGEST - len(dot + suffix)]}{dot}{suffix}"
 
 
 def extension(name: str) -> str:
