@@ -6,11 +6,16 @@ True
 
 from engine.feel.errors import FeelError, FeelLimitError, FeelSyntaxError
 from engine.feel.expression import Expression, UnaryTests, compile, compile_unary  # noqa: A004
+from engine.feel.functions import BUILTINS
 from engine.feel.limits import Limits
 from engine.feel.texts import to_plain
 from engine.feel.values import FeelFunction, Range, YearsMonthsDuration, number
 
+FUNCTION_NAMES = frozenset(BUILTINS)
+"""The names of the built-in functions, for editors and checks."""
+
 __all__ = [
+    "FUNCTION_NAMES",
     "Expression",
     "FeelError",
     "FeelFunction",

@@ -36,6 +36,8 @@ class Run:
     """The account of one evaluation: what is left of its limits."""
 
     depth = 0
+    pattern_seconds = 0.25
+    """Time left for regular expressions, in seconds: the one cost that cannot be counted in steps."""
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits

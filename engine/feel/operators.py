@@ -22,8 +22,8 @@ Binary = Callable[[Value, Value], Value]
 Predicate = Callable[[Value, Value], bool | None]
 
 
-def _comparable(left: Value, right: Value) -> tuple[Value, Value] | None:
-    """Return what to compare of two times or two dates and times; None when one has a zone and the other none."""
+def _instants(left: Value, right: Value) -> tuple[Value, Value] | None:
+    """Return two times or two dates and times on one clock; None when one has a zone and the other none."""
     kind = type(left)
     if kind is datetime and type(right) is datetime:
         if (left.tzinfo is None) != (right.tzinfo is None):
@@ -38,6 +38,16 @@ def _comparable(left: Value, right: Value) -> tuple[Value, Value] | None:
         (left_at, left_in), (right_at, right_in) = seconds_of(left), seconds_of(right)
         return (left_at, right_at) if left_in == right_in else None
     return None
+
+
+def _comparable(left: Value, right: Value) -> tuple[Value, Value] | None:
+    """Return what to compare of two times or two dates and times: the standard's `value()` counts whole seconds."""
+    pair = _instants(left, right)
+    if pair is None:
+        return None
+    if type(left) is time:
+        return pair[0] // 1_000_000, pair[1] // 1_000_000
+    return pair[0].replace(microsecond=0), pair[1].replace(microsecond=0)
 
 
 def _order(compare: Callable[[Value, Value], bool]) -> Predicate:
@@ -184,7 +194,7 @@ def _subtract(left: Value, right: Value) -> Value:
     if other is YearsMonthsDuration:
         return _shift_months(left, -right.months)
     if kind is time and other is time:
-        pair = _comparable(left, right)
+        pair = _instants(left, right)
         return timedelta(microseconds=pair[0] - pair[1]) if pair else None
     if kind not in (date, datetime) or other not in (date, datetime):
         return None
@@ -195,7 +205,7 @@ def _subtract(left: Value, right: Value) -> Value:
         left = datetime.combine(left, time(tzinfo=to_utc(right).tzinfo if right.tzinfo else None))
     elif other is date:
         right = datetime.combine(right, time(tzinfo=to_utc(left).tzinfo if left.tzinfo else None))
-    pair = _comparable(left, right)
+    pair = _instants(left, right)
     return pair[0] - pair[1] if pair else None
 
 

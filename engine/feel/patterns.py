@@ -1,10 +1,13 @@
 """Regular expressions of XPath 3.1 (DMN 1.5, 10.3.4.3 `matches`, `replace`, `split`), without a way to hang.
 
-A pattern is translated construct by construct to the `regex` package's syntax, whose searches stop after a time; what
-XPath does not have (look-around, recursion, comments, named groups) is refused, so the functions answer null.
+A pattern is translated construct by construct to the `regex` package's syntax, whose searches stop when the run's time
+is up; what XPath does not have (look-around, recursion, comments, named groups) is refused: the answer is null.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from engine.feel.errors import FeelLimitError
@@ -13,12 +16,8 @@ from engine.feel.limits import Run
 if TYPE_CHECKING:
     import regex
 
-_SECONDS: Final = 0.25
-"""Time for one search, in seconds."""
 _MAX_PATTERN: Final = 1_000
 _MAX_REPEAT: Final = 1_000
-_CHARGE: Final = 50
-"""Steps that one search costs, so that a loop of slow searches ends as well."""
 
 _NAME_START = r"_:\p{L}\p{Nl}"
 _NAME_PART = _NAME_START + r"\-.\d\p{M}\p{Pc}"
@@ -31,32 +30,23 @@ _SPACES = " \t\n\r"
 
 def search(text: str, pattern: str, flags: str, run: Run) -> bool:
     """Return whether the pattern is found; ValueError when it is none, FeelLimitError when it takes too long."""
-    run.charge(_CHARGE)
-    try:
-        return _compiled(pattern, flags).search(text, timeout=_SECONDS) is not None
-    except TimeoutError:
-        raise _too_slow() from None
+    compiled = _compiled(pattern, flags)
+    with _timed(run) as seconds:
+        return compiled.search(text, timeout=seconds) is not None
 
 
 def replace(text: str, pattern: str, replacement: str, flags: str, run: Run) -> str:
     """Return the text with every match replaced; errors as `search`, ValueError when the pattern matches nothing."""
-    run.charge(_CHARGE)
     compiled = _compiled(pattern, flags)
     parts = [("", replacement)] if "q" in flags else _replacement(replacement, compiled.groups)
     result: list[str] = []
     position = 0
-    try:
-        for match in compiled.finditer(text, timeout=_SECONDS):
-            if not match.group():
-                raise ValueError("the pattern matches the empty string")
-            run.charge(1)
-            result.append(text[position : match.start()])
-            for group, literal in parts:
-                result.append((match.group(int(group)) or "") if group else literal)
-            run.text(sum(map(len, result[-len(parts) - 1 :])))
-            position = match.end()
-    except TimeoutError:
-        raise _too_slow() from None
+    for match in _matches(compiled, text, run):
+        result.append(text[position : match.start()])
+        made = [(match.group(int(group)) or "") if group else literal for group, literal in parts]
+        run.text(sum(map(len, made)))
+        result += made
+        position = match.end()
     result.append(text[position:])
     run.text(sum(map(len, result)))
     return "".join(result)
@@ -64,20 +54,40 @@ def replace(text: str, pattern: str, replacement: str, flags: str, run: Run) -> 
 
 def split(text: str, pattern: str, run: Run) -> list[str]:
     """Return what stands between the matches; errors as `replace`."""
-    run.charge(_CHARGE)
     result: list[str] = []
     position = 0
-    try:
-        for match in _compiled(pattern, "").finditer(text, timeout=_SECONDS):
-            if not match.group():
-                raise ValueError("the pattern matches the empty string")
-            result.append(text[position : match.start()])
-            position = match.end()
-    except TimeoutError:
-        raise _too_slow() from None
+    for match in _matches(_compiled(pattern, ""), text, run):
+        result.append(text[position : match.start()])
+        position = match.end()
     result.append(text[position:])
     run.size(len(result))
     return result
+
+
+def _matches(compiled: "regex.Pattern[str]", text: str, run: Run) -> "list[regex.Match[str]]":
+    found: list[regex.Match[str]] = []
+    with _timed(run) as seconds:
+        for match in compiled.finditer(text, timeout=seconds):
+            if not match.group():
+                raise ValueError("the pattern matches the empty string")
+            run.charge(1)
+            found.append(match)
+    return found
+
+
+@contextmanager
+def _timed(run: Run) -> Iterator[float]:
+    """Yield the seconds that the run has left for patterns and take off what the search used."""
+    run.charge(1)
+    start = perf_counter()
+    try:
+        if run.pattern_seconds <= 0:
+            raise TimeoutError
+        yield run.pattern_seconds
+    except TimeoutError:
+        raise _too_slow() from None
+    finally:
+        run.pattern_seconds -= perf_counter() - start
 
 
 def _too_slow() -> FeelLimitError:

@@ -1,0 +1,162 @@
+"""The built-in functions by the DMN 1.5 standard, 10.3.4."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from engine import clock, feel
+
+CASES = [
+    ('number("1 000,5", " ", ",")', 1000.5),
+    ('number("1,000.50", ",", ".")', 1000.5),
+    ('number("x")', None),
+    ('number(from: "12")', 12),
+    ("string(1.50)", "1.5"),
+    ("string(10 ** 20)", "100000000000000000000"),
+    ('string([1, "a", {b: null}])', '[1, "a", {b: null}]'),
+    ("string(null)", None),
+    ('string(@"2026-07-01")', "2026-07-01"),
+    ("date(2026, 7, 1)", "2026-07-01"),
+    ("date(2026, 13, 1)", None),
+    ('date(@"2026-07-01T10:00:00Z")', "2026-07-01"),
+    ('date("2026-7-1")', None),
+    ('date and time(date("2026-07-01"), time("08:00:00"))', "2026-07-01T08:00:00"),
+    ('date and time("2026-07-01")', "2026-07-01T00:00:00"),
+    ('time(8, 30, 1.5, @"PT8H")', "08:30:01.5+08:00"),
+    ("time(25, 0, 0)", None),
+    ('duration("P1Y2M")', "P1Y2M"),
+    ('duration("P")', None),
+    ('years and months duration(date("2024-02-29"), date("2026-02-28"))', "P1Y11M"),
+    ('years and months duration(@"2026-07-01", @"2026-01-01")', "-P6M"),
+    ('range("[1..3)") = [1..3)', True),
+    ('range("[3..1]")', None),
+    ('substring("批阅系统", 3)', "系统"),
+    ('substring("foobar", -2, 1)', "a"),
+    ('substring("foobar", 9)', None),
+    ('substring(string: "foobar", start position: 3)', "obar"),
+    ('substring(text: "foobar", start position: 3)', None),
+    ('string length("🐎马")', 2),
+    ('upper case("aß")', "ASS"),
+    ('substring before("2026-07", "-")', "2026"),
+    ('substring after("2026-07", "-")', "07"),
+    ('substring after("2026", "-")', ""),
+    ('contains("院办", "办")', True),
+    ('starts with("院办", "院")', True),
+    ('ends with("院办", "院")', False),
+    ('matches("ab12", "[a-z]+[0-9]{2}")', True),
+    ('matches("abc", "[a-z-[b]]{3}")', False),
+    ('matches("ABC", "abc", "i")', True),
+    ('matches("abc", "(?=a)")', None),
+    ('matches("abc", "(")', None),
+    ('replace("2026-07-01", "(\\d+)-(\\d+)-(\\d+)", "$3.$2.$1")', "01.07.2026"),
+    ('replace("aaa", "x*", "y")', None),
+    ('split("a;b;;c", ";")', ["a", "b", "", "c"]),
+    ('string join(["a", null, "b"], "、")', "a、b"),
+    ('string join(["a", 1])', None),
+    ("list contains([1, null], null)", True),
+    ("count(5)", 1),
+    ("count(null)", None),
+    ("min(3, 1, 2)", 1),
+    ('max(["a", "c", "b"])', "c"),
+    ('min(1, "a")', None),
+    ("sum(1, 2.5)", 3.5),
+    ("sum([])", None),
+    ("mean([1, 2, 6])", 3),
+    ("all([true, null, false])", False),
+    ("any([false, null])", None),
+    ("sublist([1, 2, 3], -2, 1)", [2]),
+    ("sublist([1, 2, 3], 4)", None),
+    ("append([1], 2, [3])", [1, 2, [3]]),
+    ("concatenate([1], [2, 3])", [1, 2, 3]),
+    ("insert before([1, 3], 2, 2)", [1, 2, 3]),
+    ("remove([1, 2, 3], 2)", [1, 3]),
+    ("list replace([1, 2, 3], 2, 9)", [1, 9, 3]),
+    ("list replace([1, 5, 3], function(item, newItem) item > newItem, 4)", [1, 4, 3]),
+    ("reverse([1, 2])", [2, 1]),
+    ("index of([1, 2, 1], 1)", [1, 3]),
+    ("union([1, 2], [2, 3])", [1, 2, 3]),
+    ("distinct values([1, 1.0, null, null])", [1, None]),
+    ("flatten([1, [2, [3]]])", [1, 2, 3]),
+    ("product(2, 3)", 6),
+    ("median([1, 2, 3, 10])", 2.5),
+    ("stddev([2, 4, 7, 5])", "2.081665999466132735282297706979931"),
+    ("mode([1, 2, 2, 1])", [1, 2]),
+    ("sort([3, 1, 2])", [1, 2, 3]),
+    ("sort([3, 1, 2], function(a, b) a > b)", [3, 2, 1]),
+    ("sort([1, 2], function(a, b) null)", None),
+    ("decimal(2.5, 0)", 2),
+    ("decimal(1 / 3, 2)", 0.33),
+    ("floor(-1.5)", -2),
+    ("ceiling(1.21, 1)", 1.3),
+    ("round up(5.5, 0)", 6),
+    ("round down(-5.5, 0)", -5),
+    ("round half up(-2.5, 0)", -3),
+    ("round half down(2.5, 0)", 2),
+    ("round half up(1.5, 99999)", None),
+    ("abs(-1)", 1),
+    ('abs(@"-P1D")', "P1D"),
+    ("modulo(-12, 5)", 3),
+    ("modulo(12, -5)", -3),
+    ("modulo(1, 0)", None),
+    ("sqrt(16)", 4),
+    ("sqrt(-1)", None),
+    ("decimal(log(10), 6)", 2.302585),
+    ("exp(0)", 1),
+    ("odd(-3)", True),
+    ("even(2)", True),
+    ("even(2.5)", False),
+    ("is(1, 1.0)", True),
+    ('is(@"10:00:00Z", @"10:00:00@Etc/UTC")', False),
+    ('day of week(@"2026-07-01")', "Wednesday"),
+    ('day of year(@"2024-12-31")', 366),
+    ('month of year(@"2026-07-01")', "July"),
+    ('week of year(@"2026-01-01")', 1),
+    ('@"2026-07-01T08:30:05+08:00".time offset', "PT8H"),
+    ('@"2026-07-01T08:30:05@Asia/Shanghai".timezone', "Asia/Shanghai"),
+    ('@"2026-07-01".weekday', 3),
+    ('@"-P1DT2H".hours', -2),
+    ('@"P14M".years', 1),
+    ("before(1, [1..2])", False),
+    ("before([1..5), [5..6])", True),
+    ("after(12, [1..10])", True),
+    ("meets([1..5], [5..6])", True),
+    ("overlaps([1..5], [5..6])", True),
+    ("overlaps before([1..5], [3..8])", True),
+    ("overlaps after([3..8], [1..5])", True),
+    ("finishes(10, [1..10])", True),
+    ("includes([1..10], (1..5))", True),
+    ("during(1, (1..10])", False),
+    ("starts((1..5], [1..10])", False),
+    ("coincides([1..5], [1..5])", True),
+    ("before(1, null)", None),
+    ('get value({a: 1}, "a")', 1),
+    ('get value({a: {b: 2}}, ["a", "b"])', 2),
+    ("get entries({a: 1})", [{"key": "a", "value": 1}]),
+    ('context([{key: "a", value: 1}])', {"a": 1}),
+    ('context put({a: 1}, "b", 2)', {"a": 1, "b": 2}),
+    ('context put({a: {}}, ["a", "b"], 2)', {"a": {"b": 2}}),
+    ("context merge([{a: 1}, {a: 2}])", {"a": 2}),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_function(text: str, expected: object) -> None:
+    got = feel.to_plain(feel.compile(text).evaluate({}))
+    assert got == expected
+    assert type(got) is type(expected)
+
+
+def test_today_is_the_hospitals_day() -> None:
+    clock.freeze(datetime(2026, 6, 30, 17, 0, tzinfo=UTC))
+    try:
+        assert feel.to_plain(feel.compile("[today(), now()]").evaluate({})) == [
+            "2026-07-01",
+            "2026-07-01T01:00:00@Asia/Shanghai",
+        ]
+    finally:
+        clock.freeze(None)
+
+
+def test_data_named_like_a_function_do_not_hide_it() -> None:
+    data = {"count": 5, "max": 3, "not": 1}
+    assert feel.compile("[count, count([1, 2]), max(1, 2), not(true)]").evaluate(data) == [5, 2, 2, False]
