@@ -1,18 +1,17 @@
 """The syntax tree to Python closures: one closure per node, chosen at compile time so that run time only computes."""
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
-from typing import TypeGuard
 
 from engine.feel import nodes as n
 from engine.feel.calls import call_named, call_positional
+from engine.feel.comparison import compile_between, compile_comparison, compile_in
 from engine.feel.functions import BUILTINS
 from engine.feel.iteration import compile_filter, compile_for, compile_quantified
-from engine.feel.operators import ARITHMETIC, ORDER, PYTHON_ORDER, equal, negate, within
+from engine.feel.operators import ARITHMETIC, ORDER, negate, negated
 from engine.feel.paths import get_path
 from engine.feel.scope import Code, Env, Scope, read
 from engine.feel.types import conforms, type_of
-from engine.feel.values import FeelFunction, Range, Value, number
+from engine.feel.values import FeelFunction, Range, Value
 
 
 def compile_node(node: n.Node, scope: Scope) -> Code:
@@ -30,9 +29,6 @@ def _name(node: n.Name, scope: Scope) -> Code:
 
 
 def _negation(node: n.Negation, scope: Scope) -> Code:
-    if isinstance(node.operand, n.Literal):
-        value = negate(node.operand.value)
-        return lambda env: value
     operand = compile_node(node.operand, scope)
     return lambda env: negate(operand(env))
 
@@ -81,136 +77,6 @@ def _logic(node: n.Logic, scope: Scope) -> Code:
         return result
 
     return every
-
-
-def _comparison(node: n.Comparison, scope: Scope) -> Code:
-    left, right = compile_node(node.left, scope), compile_node(node.right, scope)
-    if isinstance(node.right, n.Literal):
-        constant = node.right.value
-        if node.op == "=" and type(constant) in (str, Decimal):
-            return _equal_constant(left, constant)
-        if node.op in PYTHON_ORDER and type(constant) is Decimal and is_global(node.left, scope):
-            return _order_of_number(node.left.name, node.op, constant)
-    if node.op == "=":
-        return lambda env: equal(left(env), right(env), env[1])
-    if node.op == "!=":
-
-        def differ(env: Env) -> bool | None:
-            same = equal(left(env), right(env), env[1])
-            return None if same is None else not same
-
-        return differ
-    compare = ORDER[node.op]
-    return lambda env: compare(left(env), right(env))
-
-
-def _equal_constant(left: Code, constant: Value) -> Code:
-    kind = type(constant)
-
-    def same(env: Env) -> bool | None:
-        value = left(env)
-        if type(value) is kind:
-            return value == constant  # type: ignore[no-any-return]
-        return False if value is None else None
-
-    return same
-
-
-def is_global(node: n.Node, scope: Scope) -> TypeGuard[n.Name]:
-    """Tell whether a node is a name that only the context can hold."""
-    if not isinstance(node, n.Name) or node.name in BUILTINS:
-        return False
-    return scope.slot(node.name) is None and not scope.elements(node.name)
-
-
-def _order_of_number(name: str, op: str, constant: Decimal) -> Code:
-    """Compare a number of the context with a constant; whole numbers, as JSON has them, without any conversion."""
-    compare, python_compare = ORDER[op], PYTHON_ORDER[op]
-    whole = int(constant) if constant.adjusted() < 34 and constant == constant.to_integral_value() else constant
-
-    def ordered(env: Env) -> Value:
-        value = env[0].get(name)
-        if type(value) is int:
-            return python_compare(value, whole)
-        return compare(number(value), constant)
-
-    return ordered
-
-
-def _between(node: n.Between, scope: Scope) -> Code:
-    value, low, high = (compile_node(part, scope) for part in (node.value, node.low, node.high))
-    at_least, at_most = ORDER[">="], ORDER["<="]
-
-    def between(env: Env) -> bool | None:
-        middle = value(env)
-        above, below = at_least(middle, low(env)), at_most(middle, high(env))
-        if above is False or below is False:
-            return False
-        return None if above is None or below is None else True
-
-    return between
-
-
-def matches(value: Value, test: Value, env: Env) -> bool | None:
-    """Return whether an input value passes a test's value: equal to it, in its range, in its list (DMN 1.5, 7.3.3)."""
-    kind = type(test)
-    if kind is Range:
-        inside = within(value, test, env[1])
-        return equal(value, test, env[1]) if inside is None and type(value) is Range else inside
-    if kind is list:
-        if type(value) is list and equal(value, test, env[1]):
-            return True
-        env[1].charge(len(test))
-        return any(matches(value, element, env) is True for element in test)
-    if kind is bool and type(value) is not bool:
-        return test is True
-    return equal(value, test, env[1])
-
-
-def compile_test(test: n.UnaryTest, scope: Scope, slot: int) -> Code:
-    """Return the code of a unary test on the input value in `slot`."""
-    operand = compile_node(test.operand, scope)
-    if test.op in ORDER:
-        compare = ORDER[test.op]
-        return lambda env: compare(env[slot], operand(env))
-    if test.op == "=":
-        return lambda env: equal(env[slot], operand(env), env[1])
-    if test.op == "!=":
-        return lambda env: _not(equal(env[slot], operand(env), env[1]))
-    if uses_input(test.operand):
-        return lambda env: operand(env) is True
-    return lambda env: matches(env[slot], operand(env), env)
-
-
-def _not(value: Value) -> bool | None:
-    return not value if type(value) is bool else None
-
-
-def uses_input(node: n.Node) -> bool:
-    """Tell whether an expression names the input value `?` itself."""
-    return (isinstance(node, n.Name) and node.name == "?") or any(uses_input(child) for child in node.children())
-
-
-def _in(node: n.In, scope: Scope) -> Code:
-    value = compile_node(node.value, scope)
-    inner = scope.bind("?")
-    tests = [compile_test(test, inner, scope.next_slot) for test in node.tests]
-    if len(tests) == 1:
-        (only,) = tests
-        return lambda env: only((*env, value(env)))
-
-    def inside(env: Env) -> bool | None:
-        result: bool | None = False
-        inner_env = (*env, value(env))
-        for test in tests:
-            outcome = test(inner_env)
-            if outcome is True:
-                return True
-            if outcome is None:
-                result = None
-        return result
-
-    return inside
 
 
 def _instance_of(node: n.InstanceOf, scope: Scope) -> Code:
@@ -317,7 +183,7 @@ def _call(node: n.Call, scope: Scope) -> Code:
     if isinstance(node.function, n.Name) and node.function.name in BUILTINS and scope.slot(node.function.name) is None:
         if node.function.name == "not" and names == [None]:
             (only,) = arguments
-            return lambda env: _not(only(env))
+            return lambda env: negated(only(env))
         function = _callable(function, BUILTINS[node.function.name])
     if any(name is not None for name in names):
         keys = [name or "" for name in names]
@@ -343,9 +209,6 @@ _COMPILERS: dict[type, Callable[..., Code]] = {
     n.Negation: _negation,
     n.Chain: _chain,
     n.Logic: _logic,
-    n.Comparison: _comparison,
-    n.Between: _between,
-    n.In: _in,
     n.InstanceOf: _instance_of,
     n.If: _if,
     n.Function: _function,
@@ -354,6 +217,9 @@ _COMPILERS: dict[type, Callable[..., Code]] = {
     n.RangeOf: _range,
     n.Path: _path,
     n.Call: _call,
+    n.Comparison: lambda node, scope: compile_comparison(node, scope, compile_node),
+    n.Between: lambda node, scope: compile_between(node, scope, compile_node),
+    n.In: lambda node, scope: compile_in(node, scope, compile_node),
     n.For: lambda node, scope: compile_for(node, scope, compile_node),
     n.Quantified: lambda node, scope: compile_quantified(node, scope, compile_node),
     n.Filter: lambda node, scope: compile_filter(node, scope, compile_node),

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from engine.feel.compiler import compile_node, compile_test
+from engine.feel.comparison import compile_test
+from engine.feel.compiler import compile_node
 from engine.feel.errors import FeelLimitError
 from engine.feel.limits import DEFAULT_LIMITS, Limits, Run, too_deep
 from engine.feel.parser import parse, parse_unary
@@ -88,7 +89,7 @@ def compile_unary(text: str, *, names: Iterable[str] | None = None) -> UnaryTest
     try:
         tree = parse_unary(text, names)
         scope = Scope(used).bind("?")
-        tests = [compile_test(test, scope, FIRST_LOCAL) for test in tree.tests]
+        tests = [compile_test(test, scope, FIRST_LOCAL, compile_node) for test in tree.tests]
     except RecursionError:
         raise _too_nested() from None
     return UnaryTests(text, tests, tree.negated, used)

@@ -8,10 +8,9 @@ from engine.feel import nodes as n
 from engine.feel.errors import FeelLimitError
 from engine.feel.limits import Run
 from engine.feel.operators import add, negate
-from engine.feel.scope import Code, Env, Scope
+from engine.feel.scope import Code, Compile, Env, Scope
 from engine.feel.values import Range, Value
 
-Compile = Callable[[n.Node, Scope], Code]
 _MAX_ITERATORS = 16
 
 
@@ -144,7 +143,7 @@ def compile_filter(node: n.Filter, scope: Scope, compile_node: Compile) -> Code:
     slot = scope.next_slot
     inner = scope.bind("item", None)
     condition, weight = compile_node(node.condition, inner), node.condition.weight
-    fixed = isinstance(node.condition, (n.Literal, n.Negation))
+    fixed = isinstance(node.condition, n.Literal)
 
     def select(env: Env) -> Value:
         value = source(env)

@@ -104,6 +104,11 @@ def _all_equal(pairs: object, run: Run) -> bool:
         run.leave()
 
 
+def negated(value: Value) -> bool | None:
+    """Return the opposite of a boolean."""
+    return not value if type(value) is bool else None
+
+
 def within(value: Value, bounds: Range, run: Run) -> bool | None:
     """Return whether a value lies in a range; None when it cannot be compared with an end, or an end is null."""
     if bounds.op in ("=", "!="):

@@ -8,12 +8,16 @@ Inside a filter a name may also be a key of the filtered element, which is known
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from engine.feel.errors import FeelError
 from engine.feel.limits import Run
+from engine.feel.nodes import Node
 from engine.feel.values import FeelFunction, Value, number
 
 Env = tuple[Value, ...]
 """(context, run, local, local, …)"""
 Code = Callable[[Env], Value]
+Compile = Callable[[Node, "Scope"], Code]
+"""The compiler of any node, handed to the modules that compile one kind."""
 
 FIRST_LOCAL = 2
 
@@ -97,9 +101,17 @@ def _global(name: str, builtin: FeelFunction | None) -> Code:
             return value
         if kind in _CONTAINERS:
             return _converted(env[1], name, value)
-        return number(value)
+        return convert(name, value)
 
     return find
+
+
+def convert(name: str, value: object) -> Value:
+    """Return the FEEL value of a context's entry; errors as `number`, with the entry's name."""
+    try:
+        return number(value)
+    except FeelError as error:
+        raise type(error)(f"“{name}”：{error.message}", f"{name!r}: {error.message_en}") from None
 
 
 _CONTAINERS = frozenset({list, dict, tuple})
@@ -108,5 +120,5 @@ _CONTAINERS = frozenset({list, dict, tuple})
 def _converted(run: Run, name: str, value: Value) -> Value:
     """Convert a list or context once in a run, however often it is read."""
     if name not in run.cache:
-        run.cache[name] = number(value)
+        run.cache[name] = convert(name, value)
     return run.cache[name]

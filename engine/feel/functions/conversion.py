@@ -7,7 +7,7 @@ from decimal import Decimal
 from engine.feel.functions.registry import Registry
 from engine.feel.limits import Run
 from engine.feel.literals import number_literal, string_literal
-from engine.feel.operators import less_equal, subtract
+from engine.feel.operators import less_equal, negated, subtract
 from engine.feel.temporal import parse_at, parse_date, parse_datetime, parse_duration, parse_time, parse_zone
 from engine.feel.texts import text_of
 from engine.feel.values import Range, Value, YearsMonthsDuration
@@ -23,7 +23,7 @@ _RANGE = re.compile(rf"\s*([\[\](])\s*({_END})\s*\.\.\s*({_END})\s*([\[\])])\s*"
 @BUILTINS("not(negand: any)")
 def not_(value: Value) -> bool | None:
     """Return the opposite of a boolean."""
-    return not value if type(value) is bool else None
+    return negated(value)
 
 
 @BUILTINS("date(from: string)")
