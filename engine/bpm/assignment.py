@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from sqlalchemy import and_, select, union_all
+from sqlalchemy import and_, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from engine.bpm.extensions import Assign
 from engine.org.models import Department, Membership, Person, Role, RoleMember
-from engine.org.queries import chunks
 
 _WHY_LENGTH = 200  # of the column work_item.why
+_CHUNK = 5_000  # ids in one statement; SQLite takes 32,766
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,11 @@ def resolve(session: Session, rules: Sequence[Assign], context: AssignmentContex
             if person_id is not None:
                 reasons.setdefault(person_id, reason)
     people: dict[uuid.UUID, tuple[str, str]] = {}
-    for part in chunks(reasons):
-        query = select(Person.id, Person.name, Person.post).where(Person.id.in_(part), Person.disabled_at.is_(None))
+    ids = list(reasons)
+    for at in range(0, len(ids), _CHUNK):
+        query = select(Person.id, Person.name, Person.post).where(
+            Person.id.in_(ids[at : at + _CHUNK]), Person.disabled_at.is_(None)
+        )
         people.update({id_: (name, post) for id_, name, post in session.execute(query)})
     return [
         Handler(id_, people[id_][0], f"{people[id_][1]}，因{reason}".lstrip("，")[:_WHY_LENGTH])
@@ -162,7 +165,7 @@ class _Resolver:
 
     def _by_staff_number(self, numbers: Sequence[str]) -> list[_Candidate]:
         query = select(Person.staff_number, Person.id).where(Person.staff_number.in_(numbers))
-        ids = dict(self._session.execute(query).tuples().all())
+        ids = dict(self._session.execute(query).all())
         return [(ids.get(number), "由流程指定") for number in numbers]
 
     def _in_role(self, role: str, of: str | None) -> Iterator[_Candidate]:
@@ -176,7 +179,7 @@ class _Resolver:
             .where(RoleMember.role == role, Person.disabled_at.is_(None))
             .order_by(Person.rank, Person.pinyin, Person.id)
         )
-        members = self._session.execute(query).tuples().all()
+        members = self._session.execute(query).all()
         if of is None:
             yield from ((id_, f"担任角色“{name}”") for id_, _, name in members)
             return
@@ -188,16 +191,17 @@ class _Resolver:
                     break
 
     def _in_post(self, post: str, department: str | None) -> list[_Candidate]:
-        if department is None:
-            nodes = [node for node in self._tree.values() if node.parent_id is None]
-        else:
+        if department is not None:
             nodes = self._named(department)
-        people = self._people_of(nodes, post)
-        return [
-            (id_, f"岗位是{post}" if department is None else f"是{node.name}的{post}")
-            for node in nodes
-            for id_ in people[node.id]
-        ]
+            people = self._people_of(nodes, post)
+            return [(id_, f"是{node.name}的{post}") for node in nodes for id_ in people[node.id]]
+        part_time = select(Membership.person_id).where(Membership.post == post)
+        query = (
+            select(Person.id)
+            .where(Person.disabled_at.is_(None), or_(Person.post == post, Person.id.in_(part_time)))
+            .order_by(Person.rank, Person.pinyin, Person.id)
+        )
+        return [(id_, f"岗位是{post}") for id_ in self._session.scalars(query)]
 
     def _in_field(self, name: str) -> Iterator[_Candidate]:
         label, ids = self._label(name), _ids(self._context.data.get(name))
@@ -223,7 +227,7 @@ class _Resolver:
         if post is not None:
             main, part_time = main.where(Person.post == post), part_time.where(Membership.post == post)
         if places:
-            rows = self._session.execute(union_all(main, part_time)).tuples()
+            rows = self._session.execute(union_all(main, part_time))
             for id_, place, *_ in sorted(rows, key=lambda row: (row[2], row[3], row[0])):
                 for above in self._above[place] & found.keys():
                     found[above].append(id_)

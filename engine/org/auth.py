@@ -42,46 +42,49 @@ def login(
     agent: str = "",
     hours: int = SESSION_HOURS,
     replaces: str | None = None,
-) -> Login | None:
-    """Check a password and open a browser session; None where it is refused.
+) -> Login:
+    """Check a password and open a browser session; `replaces` is the token that the browser held before: it ends.
 
-    After 5 failures in a row the person is locked for 15 minutes. Unknown, disabled and locked people and wrong
-    passwords look alike, also in the time they take. The caller must COMMIT a refusal too, because it is counted, and
-    then raise `refused()`. `replaces` is the token that the browser held before: it ends.
+    After 5 failures in a row the person is locked for 15 minutes. Raises Unauthenticated: the same for unknown,
+    disabled and locked people and for a wrong password, also in the time it takes. A failure is counted after the
+    rollback (EngineError.afterwards).
     """
-    person = session.scalar(
-        select(Person)
-        .where(Person.staff_number == _clean(staff_number, 20))
-        # guesses for one person wait for one another, so that no more than five are compared
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    fits = password_fits(person.password_hash if person else "", password)
-    if person is None or person.disabled_at is not None:
-        return None
+    person = session.scalar(select(Person).where(Person.staff_number == _clean(staff_number, 20)))
     now = clock.now()
-    if person.locked_until is not None:
-        if person.locked_until > now:
-            return None
-        person.locked_until, person.failed_logins = None, 0
+    fits = password_fits(person.password_hash if person else "", password)
+    if (
+        person is None
+        or person.disabled_at is not None
+        or (person.locked_until is not None and person.locked_until > now)
+    ):
+        raise _refused()
     if not fits:
-        person.failed_logins += 1
-        if person.failed_logins >= MAX_FAILURES:
-            person.locked_until = now + LOCKED_FOR
-        session.flush()
-        return None
-    person.failed_logins = 0
+        refused, person_id = _refused(), person.id
+        refused.afterwards = lambda after: _count_failure(after, person_id)
+        raise refused
+    person.failed_logins, person.locked_until = 0, None
     if needs_rehash(person.password_hash):
         person.password_hash = hash_password(password)
     return _open(session, person.id, address, agent, hours, replaces)
 
 
-def refused() -> Unauthenticated:
-    """Return the one answer to every refused login."""
+def _refused() -> Unauthenticated:
     return Unauthenticated(
         f"工号或密码不正确。连续 {MAX_FAILURES} 次不正确会锁定 {LOCKED_FOR.seconds // 60} 分钟，忘记密码请联系信息科",
         code="login_refused",
     )
+
+
+def _count_failure(session: Session, person_id: uuid.UUID) -> None:
+    person = session.get(Person, person_id, with_for_update={"key_share": True}, populate_existing=True)
+    if person is None:
+        return
+    now = clock.now()
+    if person.locked_until is not None and person.locked_until <= now:
+        person.locked_until, person.failed_logins = None, 0
+    person.failed_logins += 1
+    if person.failed_logins >= MAX_FAILURES:
+        person.locked_until = person.locked_until or now + LOCKED_FOR
 
 
 def login_as(

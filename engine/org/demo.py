@@ -96,8 +96,8 @@ def demo_workbook() -> bytes:
 
 
 def _ids(session: Session) -> DemoStaff:
-    people = session.execute(select(Person.staff_number, Person.id)).tuples().all()
-    departments = session.execute(select(Department.code, Department.id)).tuples().all()
+    people = session.execute(select(Person.staff_number, Person.id)).all()
+    departments = session.execute(select(Department.code, Department.id)).all()
     return DemoStaff(dict(people), dict(departments))
 
 

@@ -97,7 +97,7 @@ def search_people(
     if text := "".join(filter(str.isprintable, unicodedata.normalize("NFKC", text))).strip():
         statement = statement.where(_matches(text))
     if department_id is not None:
-        below = department_and_below(session, [department_id])
+        below = _department_and_below(session, department_id)
         part_time = select(Membership.person_id).where(Membership.department_id.in_(below))
         statement = statement.where(or_(Person.department_id.in_(below), Person.id.in_(part_time)))
     if cursor is not None:
@@ -118,9 +118,7 @@ def departments(session: Session, viewer: Actor) -> list[DepartmentNode]:
             select(Person.department_id, func.count())
             .where(Person.disabled_at.is_(None))
             .group_by(Person.department_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     children: dict[uuid.UUID | None, list[Department]] = {}
     query = select(Department).where(Department.disabled_at.is_(None)).order_by(Department.sort, Department.code)
@@ -154,7 +152,7 @@ def person_card(session: Session, viewer: Actor, person_id: uuid.UUID) -> Person
         .join(Department, Department.id == Membership.department_id)
         .where(Membership.person_id == person_id)
         .order_by(Department.sort, Department.code)
-    ).tuples()
+    )
     reachable = person.disabled_at is None or viewer.has(SYSTEM_ADMIN)
     return PersonCard(
         id=person.id,
@@ -174,28 +172,27 @@ def person_card(session: Session, viewer: Actor, person_id: uuid.UUID) -> Person
 def names(session: Session, viewer: Actor, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
     """Return the names of people, disabled ones included; unknown ids are left out."""
     found: dict[uuid.UUID, str] = {}
-    for part in chunks(ids):
-        found.update(session.execute(select(Person.id, Person.name).where(Person.id.in_(part))).tuples().all())
+    for part in _chunks(ids):
+        found.update(session.execute(select(Person.id, Person.name).where(Person.id.in_(part))).all())
     return found
 
 
 def department_names(session: Session, viewer: Actor, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:
     """Return the names of departments, disabled ones included; unknown ids are left out."""
     found: dict[uuid.UUID, str] = {}
-    for part in chunks(ids):
+    for part in _chunks(ids):
         query = select(Department.id, Department.name).where(Department.id.in_(part))
-        found.update(session.execute(query).tuples().all())
+        found.update(session.execute(query).all())
     return found
 
 
-def department_and_below(session: Session, ids: Iterable[uuid.UUID]) -> list[uuid.UUID]:
-    """Return these departments and all below them, in one statement."""
-    top = select(Department.id).where(Department.id.in_(list(ids))).cte("below", recursive=True)
+def _department_and_below(session: Session, department_id: uuid.UUID) -> list[uuid.UUID]:
+    top = select(Department.id).where(Department.id == department_id).cte("below", recursive=True)
     tree = top.union(select(Department.id).join(top, Department.parent_id == top.c.id))
     return list(session.scalars(select(tree.c.id)))
 
 
-def chunks(ids: Iterable[uuid.UUID]) -> Iterator[list[uuid.UUID]]:
+def _chunks(ids: Iterable[uuid.UUID]) -> Iterator[list[uuid.UUID]]:
     """Cut ids into parts that one statement takes, each id once."""
     every = list(dict.fromkeys(ids))
     for at in range(0, len(every), _CHUNK):

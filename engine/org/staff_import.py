@@ -121,15 +121,16 @@ def _tree_problems(sheets: Sheets, departments: _Table) -> Iterator[dict[str, An
     parents = _chain_after(sheets.departments, "上级部门编码", departments, "parent_id")
     circular = _circular(parents)
     for code in parents:
-        line = sheets.departments.get(code)
-        way = _climb(code, parents)
+        line, way = sheets.departments.get(code), _climb(code, parents)
         if code in circular and line:
             yield line.problem("上级部门编码", "上级部门绕成了圈，请改正")
-        elif len(way) > MAX_LEVELS and line:
+        if len(way) <= MAX_LEVELS or not circular.isdisjoint(way):
+            continue
+        if line:
             yield line.problem("上级部门编码", f"部门超过 {MAX_LEVELS} 级：{' → '.join(reversed(way))}")
-        elif len(way) > MAX_LEVELS:  # a stored department sinks with one that the file moves
-            for line in filter(None, map(sheets.departments.get, way)):
-                yield line.problem("上级部门编码", f"系统中的下级部门“{code}”会超过 {MAX_LEVELS} 级")
+        else:  # a stored department sinks with one that the file moves
+            for moved in filter(None, map(sheets.departments.get, way)):
+                yield moved.problem("上级部门编码", f"系统中的下级部门“{code}”会超过 {MAX_LEVELS} 级")
 
 
 def _superior_problems(sheets: Sheets, people: _Table) -> Iterator[dict[str, Any]]:
