@@ -9,8 +9,8 @@ import uuid
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, Numeric, String, Text, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, deferred, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, LargeBinary, Numeric, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.db import Base, new_id
 
@@ -90,8 +90,8 @@ class Instance(Base):
     urgency: Mapped[int] = mapped_column(default=0)  # 缓急: 0 普通, 1 平急, 2 加急, 3 特急
     state: Mapped[str] = mapped_column(String(12), default=InstanceState.RUNNING)
     version: Mapped[int] = mapped_column(default=1)  # one more at each save
-    engine_state: Mapped[bytes] = deferred(mapped_column())
-    data: Mapped[bytes] = deferred(mapped_column())  # JSON of plain values
+    engine_state: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)  # JSON of plain values
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
@@ -185,7 +185,16 @@ class Copy(Base):
     created_at: Mapped[datetime]
     read_at: Mapped[datetime | None]
 
-    __table_args__ = (Index("ix_copy_person", "person_id", "id"), UniqueConstraint("instance_id", "person_id"))
+    __table_args__ = (
+        Index("ix_copy_person", "person_id", "id"),
+        Index(
+            "ix_copy_unread",
+            "person_id",
+            postgresql_where=text("read_at IS NULL"),
+            sqlite_where=text("read_at IS NULL"),
+        ),
+        UniqueConstraint("instance_id", "person_id"),
+    )
 
 
 class Draft(Base):
