@@ -164,6 +164,6 @@ def test_three_orders_in_all_five_rounds(kind: str) -> None:
 def test_an_early_or_missing_pass_would_be_seen(rules: type[Game], inclusive: bool) -> None:
     toy = Toy(rules)
     drawn = shape("flat", inclusive=inclusive, count=2)
-    toy.learn(drawn.body)
+    toy.learn(compile_process(drawn.body))
     with pytest.raises(AssertionError):
         walk_all(Walk(drawn, toy))

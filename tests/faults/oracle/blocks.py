@@ -1,7 +1,7 @@
 """Processes as trees of blocks, their well-formedness, and how they become a net.
 
-Well-formed means that the standard leaves one answer: no plain end inside an AND or OR block of the same scope (its
-join would wait for ever), no `outcome` asked behind a join, no joins where tokens of several rounds may pile up.
+Well-formed means that the standard leaves one answer and that a process can end: no plain end inside an AND block of
+the same scope (its join would wait for ever), no `outcome` asked behind a join.
 """
 
 from dataclasses import dataclass, replace
@@ -113,8 +113,6 @@ class Place:
 
     ends: bool = True  # a plain end event is fine here
     terminates: bool = True  # a terminate end event is fine here
-    joins: bool = True  # no tokens of several rounds can be here at once
-    looped: bool = False
     outcome: bool = False  # `outcome` is known here
     names: frozenset[str] = frozenset()  # items of the multi-instances around
 
@@ -214,10 +212,9 @@ def _well_formed(block: Block, place: Place) -> bool:
                 and all(_askable(b.condition, place) and well_formed(b.body, place) for b in block.branches)
             )
         case Fork():
-            inner = replace(place, ends=False)
+            inner = inside_fork(place, inclusive=block.inclusive)
             return (
-                place.joins
-                and len(block.branches) >= 2
+                len(block.branches) >= 2
                 and sum(not branch.body for branch in block.branches) <= 1
                 and all(_askable(b.condition, place) and well_formed(b.body, inner) for b in block.branches)
                 and all(live(b.body) for b in block.branches)
@@ -226,8 +223,8 @@ def _well_formed(block: Block, place: Place) -> bool:
         case Race():
             return len(block.branches) >= 2 and all(well_formed(body, place) for _, body in block.branches)
         case Loop():
-            inner = replace(place, looped=True, outcome=False)
-            behind = replace(inner, outcome=outcome_after(block.body, False))
+            inner = replace(place, outcome=False)
+            behind = replace(place, outcome=outcome_after(block.body, False))
             return (
                 waits(block.body)
                 and (block.merge or isinstance(block.body[0], Task | Pause))
@@ -259,8 +256,13 @@ def _paths(boundaries: tuple[Boundary, ...], place: Place) -> bool:
 
 
 def aside(place: Place) -> Place:
-    """Return the place of the path of a non-interrupting boundary event: in a loop several tokens may be on it."""
-    return replace(place, ends=True, joins=place.joins and not place.looped)
+    """Return the place of the path of a non-interrupting boundary event, whose end no join waits for."""
+    return replace(place, ends=True)
+
+
+def inside_fork(place: Place, *, inclusive: bool) -> Place:
+    """Return the place of a branch: an inclusive join goes on without a branch that ended, a parallel one doesn't."""
+    return replace(place, ends=place.ends and inclusive)
 
 
 @dataclass(frozen=True)

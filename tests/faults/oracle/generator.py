@@ -19,6 +19,7 @@ from tests.faults.oracle.blocks import (
     Sub,
     Task,
     aside,
+    inside_fork,
     live,
     outcome_after,
     tasks,
@@ -94,12 +95,8 @@ class _Generator:
     def block(self, size: int, depth: int, place: Place) -> Block:
         if depth >= MAX_DEPTH or self.often(0.3):
             return self.leaf(size, depth, place)
-        kinds = ["choice", "loop", "sub", "many", "race"]
-        weights = [25, 20, 10, 12, 5]
-        if place.joins:
-            kinds += ["and", "or"]
-            weights += [22, 20]
-        kind = self.rng.choices(kinds, weights)[0]
+        kinds = ("choice", "loop", "and", "or", "sub", "many", "race")
+        kind = self.rng.choices(kinds, (25, 20, 22, 20, 10, 12, 5))[0]
         depth += 1
         if kind == "choice":
             return self.choice(size, depth, place)
@@ -159,7 +156,7 @@ class _Generator:
         count = self.rng.choice((2, 2, 3))
         default = self.rng.randrange(count)
         name = self.id("O" if inclusive else "A")
-        inner = replace(place, ends=False)
+        inner = inside_fork(place, inclusive=inclusive)
         branches = []
         for number, share in enumerate(self.shares(size, count)):
             condition = self.condition(place) if inclusive and number != default else None
@@ -169,9 +166,9 @@ class _Generator:
 
     def loop(self, size: int, depth: int, place: Place) -> Loop:
         name = self.id("L")
-        body = self.seq(max(0, size - 1), depth, replace(place, looped=True, outcome=False))
+        body = self.seq(max(0, size - 1), depth, replace(place, outcome=False))
         body = (*(body if live(body) else body[:-1]), self.task())
-        behind = replace(place, looped=True, outcome=True)
+        behind = replace(place, outcome=True)
         back = self.seq(1, depth, behind) if self.often(0.3) else ()
         again: Condition = Compare("outcome", "=", "reject") if self.often(0.6) else self.condition(behind)
         merge = not isinstance(body[0], Task | Pause) or self.often(0.6)

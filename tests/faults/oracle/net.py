@@ -1,5 +1,6 @@
 """The abstract net: nodes, flows and scopes, and nothing of how they were drawn or are stored."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -87,6 +88,15 @@ class Scope:
     nodes: dict[str, Node] = field(default_factory=dict)
     flows: dict[str, Flow] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, kinds: Mapping[str, Kind], arrows: str) -> "Scope":
+        """Draw a process from arrows such as `S-T1 T1-E`; nodes not named in `kinds` are user tasks."""
+        ends = [(arrow, *arrow.split("-")) for arrow in arrows.split()]
+        given = {"S": Kind.START, "E": Kind.END, **kinds}
+        names = dict.fromkeys(name for _, *pair in ends for name in pair)
+        nodes = {name: Node(name, given.get(name, Kind.USER)) for name in names}
+        return cls("P", nodes, {arrow: Flow(arrow, source, target) for arrow, source, target in ends})
+
     def outgoing(self, node: str) -> list[Flow]:
         """Return the flows that leave a node, in the order of the diagram."""
         return [flow for flow in self.flows.values() if flow.source == node]
@@ -98,6 +108,32 @@ class Scope:
     def boundaries(self, host: str) -> list[Node]:
         """Return the boundary events attached to an activity."""
         return [node for node in self.nodes.values() if node.host == host]
+
+    def fuse(self) -> "Scope":
+        """Make one gateway of each join and the split of the same kind right behind it; return the scope."""
+        for flow in list(self.flows.values()):
+            first, second = self.nodes[flow.source], self.nodes[flow.target]
+            gateways = first.kind is second.kind and first.kind in (Kind.XOR, Kind.AND, Kind.OR)
+            alone = len(self.outgoing(first.id)) == len(self.incoming(second.id)) == 1
+            if gateways and alone and first is not second:
+                for after in self.outgoing(second.id):
+                    after.source = first.id
+                del self.flows[flow.id], self.nodes[second.id]
+        for node in self.nodes.values():
+            if node.body is not None:
+                node.body.fuse()
+        return self
+
+    def rename(self, old: str, new: str) -> "Scope":
+        """Give a node of this scope another id; return the scope."""
+        self.nodes = {new if name == old else name: node for name, node in self.nodes.items()}
+        self.nodes[new].id = new
+        for node in self.nodes.values():
+            node.host = new if node.host == old else node.host
+        for flow in self.flows.values():
+            flow.source = new if flow.source == old else flow.source
+            flow.target = new if flow.target == old else flow.target
+        return self
 
     def start(self) -> str:
         """Return the id of the start event."""

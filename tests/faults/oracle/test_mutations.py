@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.oracle.blocks import Place, Seq, tasks, well_formed
-from tests.faults.oracle.driver import Difference, play_random
+from tests.faults.oracle.driver import Difference, draw, play_random
 from tests.faults.oracle.game import Game
 from tests.faults.oracle.generator import MAX_TASKS, MIN_TASKS, generate
 from tests.faults.oracle.shrink import shrink
@@ -13,7 +13,7 @@ SEEDS = range(150)
 
 
 def differs(toy: Toy, body: Seq, seed: int) -> bool:
-    toy.learn(body)
+    toy.learn(draw(body, seed))
     try:
         play_random(toy, body, seed)
     except Difference:

@@ -19,7 +19,8 @@ from tests.faults.oracle.blocks import (
 )
 from tests.faults.oracle.conditions import Compare
 from tests.faults.oracle.game import Game, Move
-from tests.faults.oracle.net import Flow, Kind, Many, Node, Scope, Wait
+from tests.faults.oracle.net import Kind, Many, Scope, Wait
+from tests.faults.oracle.unstructured import EITHER_FLOW, SURPLUS, TWICE
 
 NOW = datetime(2026, 3, 2, 8, tzinfo=UTC)
 HOUR = Wait(1)
@@ -90,21 +91,19 @@ def test_a_parallel_join_waits_for_all() -> None:
 
 
 def test_a_parallel_join_takes_one_token_of_each_flow_and_leaves_the_rest() -> None:
-    nodes = [
-        Node("Start", Kind.START),
-        Node("Split", Kind.AND),
-        *(Node(name, Kind.USER) for name in ("T1", "T2", "T3", "T4")),
-        Node("Merge", Kind.XOR),
-        Node("Join", Kind.AND),
-        Node("End", Kind.END),
-    ]
-    arrows = "Start-Split Split-T1 Split-T2 Split-T3 T1-Merge T2-Merge Merge-Join T3-Join Join-T4 T4-End"
-    trace = Trace(net=_net(nodes, arrows))
+    trace = Trace(net=SURPLUS)
     assert trace("T1 T2") == "T3"
     assert trace("T3") == "T4"
     trace("T4")
     assert not trace.game.finished
     assert trace.game.stuck
+
+
+def test_without_a_join_each_token_goes_its_own_way() -> None:
+    trace = Trace(net=TWICE)
+    assert trace("T1 T2") == "T3 T3"
+    assert trace("T3") == "T3"
+    assert trace("T3") == "end"
 
 
 def test_a_parallel_join_in_a_loop_begins_anew_in_each_round() -> None:
@@ -144,22 +143,9 @@ def test_an_inclusive_join_waits_for_a_token_upstream_but_not_for_one_that_ended
 
 
 def test_an_inclusive_join_does_not_wait_for_a_token_that_can_reach_a_filled_flow_too() -> None:
-    nodes = [
-        Node("Start", Kind.START),
-        Node("Split", Kind.AND),
-        *(Node(name, Kind.USER) for name in ("T1", "T2", "T3")),
-        Node("Which", Kind.XOR),
-        Node("Merge", Kind.XOR),
-        Node("Join", Kind.OR),
-        Node("End", Kind.END),
-    ]
-    arrows = "Start-Split Split-T1 Split-T2 T1-Merge Merge-Join T2-Which Which-Merge Which-Join Join-T3 T3-End"
-    net = _net(nodes, arrows)
-    net.flows["Which-Merge"].condition = BIG
-    net.flows["Which-Join"].default = True
-    trace = Trace(net=net, amount=1)
+    trace = Trace(net=EITHER_FLOW, amount=1)
     assert trace("T1") == "T2 T3"
-    trace = Trace(net=net, amount=1)
+    trace = Trace(net=EITHER_FLOW, amount=1)
     assert trace("T2") == "T1"
     assert trace("T1") == "T3"
 
@@ -258,9 +244,3 @@ def test_outcome_is_that_of_the_own_branch() -> None:
     trace = Trace(Fork("A1", (Branch((Task("T1"), Pause("P1", HOUR), ask)), Branch((Task("T2"),)))), Task("T5"))
     assert trace("T1! T2") == "P1@"
     assert trace("P1@") == "T3"
-
-
-def _net(nodes: list[Node], arrows: str) -> Scope:
-    ends = [(arrow, *arrow.split("-")) for arrow in arrows.split()]
-    flows = [Flow(arrow, source, target) for arrow, source, target in ends]
-    return Scope("P", {node.id: node for node in nodes}, {flow.id: flow for flow in flows})

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from tests.faults.oracle import bpmn
-from tests.faults.oracle.blocks import Seq, compile_process
 from tests.faults.oracle.game import Active, Game, Local, Move, Running, Token
 from tests.faults.oracle.net import Flow, Kind, Node, Scope
 
@@ -47,9 +46,8 @@ class Toy:
         self.rules = rules
         self.nets: dict[str, Scope] = {}
 
-    def learn(self, body: Seq) -> None:
+    def learn(self, scope: Scope) -> None:
         """Make a process known: the toy can't read BPMN."""
-        scope = compile_process(body)
         self.nets[bpmn.write(scope)] = scope
 
     def load(self, files: Mapping[str, str]) -> Scope:
