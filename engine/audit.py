@@ -32,7 +32,9 @@ FIELDS = (
 )
 
 INSERT_ACTION = Statement(
-    f"INSERT INTO action_log ({', '.join(FIELDS)}, mac) VALUES ({', '.join(f':{name}' for name in FIELDS)}, :mac)"
+    "INSERT INTO action_log (instance_id, round_id, item_id, step, step_name, actor_id, verb, outcome, opinion, at, "
+    "path, detail, idem_key, mac) VALUES (:instance_id, :round_id, :item_id, :step, :step_name, :actor_id, :verb, :outcome, "
+    ":opinion, :at, :path, :detail, :idem_key, :mac)"
 )
 
 

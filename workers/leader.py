@@ -27,8 +27,9 @@ class Leader:
         if self._connection is not None:
             try:
                 self._connection.execute(text("SELECT 1"))
-            except DBAPIError:  # the lock went with the connection
-                self._forget()
+            except DBAPIError:  # the lock went with the connection, which SQLAlchemy has given up
+                self._connection.close()
+                self._connection = None
             else:
                 return True
         connection = self._engine.connect()
@@ -41,11 +42,9 @@ class Leader:
     def resign(self) -> None:
         """Let another worker lead."""
         if self._connection is not None:
-            self._forget()
-
-    def _forget(self) -> None:
-        """End the connection, which frees the lock; back in the pool it would keep it."""
-        if self._connection is not None:
-            self._connection.invalidate()
+            try:
+                self._connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+            except DBAPIError:
+                pass
             self._connection.close()
             self._connection = None

@@ -7,6 +7,7 @@ import zlib
 
 
 def zipped(*entries: str | tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A ZIP archive of these entries, names alone or with their content."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as file:
         for entry in entries:
@@ -15,10 +16,13 @@ def zipped(*entries: str | tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED
 
 
 def ole(stream: str) -> bytes:
+    """What a compound file with this stream looks like."""
     return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(1016) + stream.encode("utf-16-le") + bytes(512)
 
 
 def png() -> bytes:
+    """A picture of one pixel."""
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
@@ -100,6 +104,7 @@ GOOD = {
 
 
 def cut(data: bytes, start: int, new: bytes) -> bytes:
+    """Replace bytes from `start` on."""
     return data[:start] + new + data[start + len(new) :]
 
 
@@ -117,6 +122,7 @@ def declares(size: int, name: str = "word/document.xml") -> bytes:
 
 
 def many(count: int) -> bytes:
+    """An archive of so many tiny entries."""
     return zipped(*(f"{n}" for n in range(count)), method=zipfile.ZIP_STORED)
 
 

@@ -39,7 +39,8 @@ def test_a_leader_whose_connection_is_lost_is_followed(leaders: tuple[Leader, Le
     first, second = leaders
     assert first.leads()
     with committed_db.unit_of_work() as session:
-        session.execute(text("SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory'"))
+        holder = "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks JOIN pg_database d ON d.oid = database"
+        session.execute(text(f"{holder} WHERE locktype = 'advisory' AND datname = current_database()"))
     assert second.leads()
     assert not first.leads()  # it has noticed, and tries again
     second.resign()
