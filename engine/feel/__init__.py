@@ -2,6 +2,10 @@
 
 >>> compile('天数 > 7 and 部门 = "儿科"').evaluate({"天数": 9, "部门": "儿科"})
 True
+
+Text goes through `lexer` (names joined) and `parser` (LALR; `builder` makes `nodes`) to `compiler` (closures;
+`comparison`, `iteration`, `calls`, `scope`), which work on `values` by `operators`, `paths`, `types`, `temporal` and `functions`.
+`limits` bounds every run.
 """
 
 from engine.feel.errors import FeelError, FeelLimitError, FeelSyntaxError

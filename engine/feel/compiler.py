@@ -10,6 +10,7 @@ from engine.feel.iteration import compile_filter, compile_for, compile_quantifie
 from engine.feel.operators import ARITHMETIC, ORDER, negate, negated
 from engine.feel.paths import get_path
 from engine.feel.scope import Code, Env, Scope, read
+from engine.feel.temporal import parse_date, parse_datetime, parse_duration, parse_time
 from engine.feel.types import conforms, type_of
 from engine.feel.values import FeelFunction, Range, Value
 
@@ -177,6 +178,9 @@ def _path(node: n.Path, scope: Scope) -> Code:
 
 
 def _call(node: n.Call, scope: Scope) -> Code:
+    literal = _temporal_literal(node, scope)
+    if literal is not None:
+        return lambda env: literal
     function = compile_node(node.function, scope)
     names = [argument.name for argument in node.arguments]
     arguments = [compile_node(argument.value, scope) for argument in node.arguments]
@@ -193,6 +197,14 @@ def _call(node: n.Call, scope: Scope) -> Code:
     return lambda env: call_positional(function(env), [argument(env) for argument in arguments], env[1])
 
 
+def _temporal_literal(node: n.Call, scope: Scope) -> Value:
+    """Return the value of `date("2026-07-01")` and the like, which the grammar counts among the literals (rule 62)."""
+    match node:
+        case n.Call(function=n.Name(name=name), arguments=(n.Argument(name=None, value=n.Literal(value=str(text))),)):
+            return _TEMPORAL[name](text) if name in _TEMPORAL and scope.slot(name) is None else None
+    return None
+
+
 def _callable(function: Code, builtin: FeelFunction) -> Code:
     """Let data that happen to bear a built-in's name (a form field `count`) not hide it where it is called."""
 
@@ -203,6 +215,12 @@ def _callable(function: Code, builtin: FeelFunction) -> Code:
     return find
 
 
+_TEMPORAL: dict[str, Callable[[str], Value]] = {
+    "date": parse_date,
+    "time": parse_time,
+    "date and time": parse_datetime,
+    "duration": parse_duration,
+}
 _COMPILERS: dict[type, Callable[..., Code]] = {
     n.Literal: _literal,
     n.Name: _name,

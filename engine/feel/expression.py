@@ -58,10 +58,12 @@ class UnaryTests:
             return True
         try:
             env = (context, Run(limits), number(value))
-            outcomes = [test(env) for test in self._tests] if self._negated else (test(env) for test in self._tests)
-            if not self._negated:
-                return any(outcome is True for outcome in outcomes)
-            return all(outcome is False for outcome in outcomes)
+            # Negated, every test must fail for certain: null is neither a match nor its opposite.
+            for test in self._tests:
+                outcome = test(env)
+                if outcome is True or (outcome is None and self._negated):
+                    return not self._negated
+            return self._negated
         except RecursionError:
             raise too_deep() from None
 

@@ -15,6 +15,7 @@ _TIME = (
     r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]+))?"
     r"(?P<zone>Z|[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2})?|@[A-Za-z0-9_+/-]{1,64})?"
 )
+_OFFSET_RE = re.compile(r"[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2})?")
 _DATE_RE = re.compile(_DATE)
 _TIME_RE = re.compile(_TIME)
 _DATETIME_RE = re.compile(rf"{_DATE}T{_TIME}")
@@ -74,6 +75,8 @@ def parse_zone(text: str) -> tzinfo:
             return ZoneInfo(text[1:])
         except (OSError, KeyError) as error:  # a folder of the zone database, or nothing
             raise ValueError("no such zone") from error
+    if _OFFSET_RE.fullmatch(text) is None:
+        raise ValueError("no such offset")
     parts = [int(part) for part in text[1:].split(":")]
     offset = timedelta(hours=parts[0], minutes=parts[1], seconds=parts[2] if len(parts) > 2 else 0)
     if offset > timedelta(hours=14) or parts[1] > 59:

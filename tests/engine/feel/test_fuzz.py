@@ -76,7 +76,8 @@ def test_mutations_of_valid_expressions(seed: str, edits: list[tuple[int, int, s
 ARGUMENTS = st.sampled_from(
     """null|1|-2.5|10 ** 6000|1 / 10 ** 6000|"a"|""|"("|true|[]|[1, 2]|[[1]]|[null]|{}|{a: 1}|@"2026-07-01"
     |@"9999-12-31T23:59:59-14:00"|@"0001-01-01T00:00:00+14:00"|@"10:00:00@Asia/Shanghai"|@"P999999999D"|@"-P999999999D"
-    |@"P999999999999Y"|[1..2]|(< 3)|(= null)|function(a, b) a|now()|count""".split("|")
+    |@"P999999999999Y"|[1..2]|(< 3)|(= null)|function(a, b) a|now()|count
+    |"+8"|"-"|"Z"|".."|"\\\\"|"[a"|"$9"|"P1"|","|"q"|0|99999999999""".split("|")
 )
 
 
