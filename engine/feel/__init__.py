@@ -4,8 +4,8 @@
 True
 
 Text goes through `lexer` (names joined) and `parser` (LALR; `builder` makes `nodes`) to `compiler` (closures;
-`comparison`, `iteration`, `calls`, `scope`), which work on `values` by `operators`, `paths`, `types`, `temporal` and `functions`.
-`limits` bounds every run.
+`comparison`, `iteration`, `calls`, `scope`), which work on `values` by `operators`, `paths`, `types`, `temporal` and
+`functions`. `limits` bounds every run.
 """
 
 from engine.feel.errors import FeelError, FeelLimitError, FeelSyntaxError
