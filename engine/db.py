@@ -7,6 +7,7 @@ sends its statements as one `Batch`: plain SQL, pipelined in one round trip on P
 import re
 import sqlite3
 import uuid
+from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from engine.errors import Unavailable
+from engine.errors import EngineError, Unavailable
 
 # serialization failure, deadlock, lock timeout: the same request may succeed when sent again
 _BUSY = {"40001", "40P01", "55P03"}
@@ -63,18 +64,41 @@ sqlite3.register_adapter(datetime, lambda value: value.astimezone(UTC).strftime(
 
 
 class Statement:
-    """One SQL statement with :name parameters, ready for both drivers."""
+    """One SQL statement with :name parameters, ready for both drivers.
 
-    def __init__(self, sql: str) -> None:
-        self.sqlite = sql
+    A query names its columns' types where the driver of SQLite gives them back as text: `id=uuid.UUID, at=datetime`.
+    """
+
+    def __init__(self, sql: str, **types: type) -> None:
+        self.sqlite = re.sub(r"\s+FOR (NO KEY )?UPDATE( OF \w+)?", "", sql)
         self.postgresql = re.sub(r"(?<!:):([a-z_]\w*)", r"%(\1)s", sql.replace("%", "%%"))
+        self._types = types
+        self._row: Callable[..., Any] | None = None
+
+    def rows(self, cursor: Any, dialect: str) -> list[Any]:
+        """Read a query's rows as named tuples."""
+        found = cursor.fetchall()
+        if self._row is None:
+            self._row = namedtuple("Row", [column[0] for column in cursor.description])  # type: ignore[misc]
+        if dialect == "sqlite" and found:
+            given = [_GIVEN.get(self._types.get(column[0], object)) for column in cursor.description]
+            found = [tuple(c(v) if c and v is not None else v for c, v in zip(given, r, strict=True)) for r in found]
+        return [self._row(*row) for row in found]
+
+
+_GIVEN: dict[type, Callable[[Any], Any]] = {
+    uuid.UUID: lambda value: uuid.UUID(hex=value),
+    datetime: lambda value: datetime.strptime(value, _STORED).replace(tzinfo=UTC),
+    bool: bool,
+}
 
 
 class Batch:
-    """Statements written together, in order: one round trip on PostgreSQL."""
+    """Statements sent together, in order: one round trip on PostgreSQL."""
 
     def __init__(self) -> None:
         self._work: list[tuple[Statement, Mapping[str, Any] | Sequence[Mapping[str, Any]], int | None, str]] = []
+        self._queries: set[int] = set()
 
     def add(
         self,
@@ -90,22 +114,33 @@ class Batch:
         """
         self._work.append((statement, params, expect, why))
 
-    def run(self, session: Session) -> None:
-        """Send everything. Raises Unavailable where a tripwire finds another row count: nothing is kept then."""
+    def query(self, statement: Statement, params: Mapping[str, Any]) -> None:
+        """Queue a query; `run` returns the rows of all queries, in order."""
+        self._queries.add(len(self._work))
+        self.add(statement, params)
+
+    def run(self, session: Session) -> list[list[Any]]:
+        """Send everything; return the queries' rows.
+
+        Raises Unavailable where a tripwire finds another row count, or a lock could not be had: nothing is kept then.
+        """
         session.flush()
         connection = session.connection()
         raw: Any = connection.connection.driver_connection
+        dialect = connection.dialect.name
         try:
-            if connection.dialect.name == "postgresql":
+            if dialect == "postgresql":
                 with raw.pipeline():
                     cursors = [self._send(raw, w[0].postgresql, w[1]) for w in self._work]
             else:
                 cursors = [self._send(raw, w[0].sqlite, w[1]) for w in self._work]
+            found = [self._work[i][0].rows(cursors[i], dialect) for i in sorted(self._queries)]
         except connection.dialect.loaded_dbapi.Error as error:
             raise _translated(error) from error
         for cursor, (_, _, expect, why) in zip(cursors, self._work, strict=True):
             if expect is not None and cursor.rowcount != expect:
                 raise Unavailable(f"数据刚刚被别人修改（{why}），请刷新后重试", code="concurrent_change")
+        return found
 
     @staticmethod
     def _send(raw: Any, sql: str, params: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Any:
@@ -120,13 +155,16 @@ class Batch:
 def _translated(error: BaseException) -> Exception:
     if getattr(error, "sqlstate", None) in _BUSY or "database is locked" in str(error):
         return Unavailable("系统繁忙，请稍后重试", code="busy")
+    if "idem_key" in str(error):  # the same request at the same moment: the other one is carried out
+        return Unavailable("同一请求正在处理，请稍后重试", code="busy")
     return error if isinstance(error, Exception) else RuntimeError(str(error))
 
 
 class Database:
     """An engine with its two kinds of session."""
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, audit_key: bytes = b"") -> None:
+        self._info = {"audit_key": audit_key}
         self.url = make_url(url)
         self.engine = _postgresql(url, pool_size) if self.url.get_backend_name() == "postgresql" else _sqlite(url)
         self._reading = self.engine.execution_options(
@@ -137,7 +175,7 @@ class Database:
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:
         """One transaction: committed when the block ends well, rolled back otherwise; then the worker is nudged."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False, info=dict(self._info)) as session:
             try:
                 yield session
                 session.commit()
@@ -146,13 +184,19 @@ class Database:
                 if error.orig is not None and isinstance(busy := _translated(error.orig), Unavailable):
                     raise busy from error
                 raise
+            except EngineError as error:
+                session.rollback()
+                if error.afterwards is not None:
+                    error.afterwards(session)
+                    session.commit()
+                raise
             if session.info.get("outbox"):
                 self.nudge()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A read-only session; what is loaded stays usable after it."""
-        with Session(self._reading, expire_on_commit=False) as session:
+        with Session(self._reading, expire_on_commit=False, info=dict(self._info)) as session:
             yield session
 
     def dispose(self) -> None:

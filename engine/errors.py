@@ -4,6 +4,7 @@ Each leaf carries a stable `code` for programs, a Chinese `message` that names t
 person, and typed `fields` for both (RFC 9457 extension members).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -17,6 +18,7 @@ class EngineError(Exception):
         self.message = message
         self.code = code or type(self).code
         self.fields = fields
+        self.afterwards: Callable[[Any], None] | None = None  # written in a transaction of its own after the rollback
 
 
 class NotFound(EngineError):

@@ -36,6 +36,7 @@ class Notice(Base):
 
     __table_args__ = (
         Index("ix_notice_person", "person_id", "id"),
+        Index("ix_notice_instance", "instance_id", "item_id"),
         Index(
             "ix_notice_unread",
             "person_id",

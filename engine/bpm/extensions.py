@@ -7,11 +7,13 @@ One strict definition, used by the runtime's parser and by the linter: `parse_*`
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, cast
 
 NAMESPACE = "urn:piyue:bpmn"
 BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
 _PREFIX = f"{{{NAMESPACE}}}"
+
+Access = Literal["edit", "read", "hidden"]
 
 RULES = frozenset(
     "person role post department head initiator initiator_head initiator_heads initiator_director director previous "
@@ -88,8 +90,8 @@ class ReturnRule:
 class FieldRights:
     """Rights per form field on a step: edit, read or hidden."""
 
-    default: str = "read"
-    fields: tuple[tuple[str, str], ...] = ()
+    default: Access = "read"
+    fields: tuple[tuple[str, Access], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,9 @@ class _Reader:
             return default
         return str(value)
 
+    def access(self, node: Any, name: str) -> Access:
+        return cast(Access, self.choice(node, name, ("edit", "read", "hidden"), "read"))
+
     def integer(self, node: Any, name: str, default: int, low: int, high: int) -> int:
         text = node.get(name)
         if text is None:
@@ -292,8 +297,8 @@ def parse_task(element: Any) -> tuple[TaskExtension, list[Problem]]:
     found: dict[str, Any] = {}
     assign: list[Assign] = []
     outcomes: list[Outcome] = []
-    fields: list[tuple[str, str]] = []
-    default: str | None = None
+    fields: list[tuple[str, Access]] = []
+    default: Access | None = None
     known = "task assign round outcome return nobody same merge field fields opinion".split()
     for node in reader.children():
         match _local(node):
@@ -328,10 +333,10 @@ def parse_task(element: Any) -> tuple[TaskExtension, list[Problem]]:
                 found["merge"] = reader.choice(node, "when", ("never", "anywhere", "previous"), "never")
             case "field":
                 reader.attributes(node, ("key", "access"), ("key", "access"))
-                fields.append((node.get("key", ""), reader.choice(node, "access", ("edit", "read", "hidden"), "read")))
+                fields.append((node.get("key", ""), reader.access(node, "access")))
             case "fields":
                 reader.attributes(node, ("default",), ("default",))
-                default = reader.choice(node, "default", ("edit", "read", "hidden"), "read")
+                default = reader.access(node, "default")
             case "opinion":
                 reader.attributes(node, ("box",), ("box",))
                 found["opinion_box"] = node.get("box")

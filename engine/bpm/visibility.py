@@ -50,9 +50,7 @@ def not_found() -> NotFound:
     return NotFound("没有这一项，或者您无权查看", code="not_found")
 
 
-def _visible(
-    session: Session, viewer: Actor, instance_id: uuid.UUID, *options: ExecutableOption
-) -> Instance | None:
+def _visible(session: Session, viewer: Actor, instance_id: uuid.UUID, *options: ExecutableOption) -> Instance | None:
     row = session.execute(_SEEN.options(*options), {"id": instance_id, "viewer": viewer.person_id}).first()
     if row is None:
         return None
@@ -96,9 +94,7 @@ class _Matcher:
             case "previous" | "previous_head":
                 return False  # of no step: a reader reads the whole
             case "person":
-                return self._exists(
-                    Person.id == self._viewer.person_id, Person.staff_number.in_(rule.persons)
-                )
+                return self._exists(Person.id == self._viewer.person_id, Person.staff_number.in_(rule.persons))
             case "role" if rule.of is None:
                 return rule.role in self._viewer.roles or self._in_role(rule.role)
             case "department":

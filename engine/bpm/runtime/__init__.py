@@ -5,7 +5,7 @@ No clock, no database, no Python from a diagram: conditions are FEEL, jobs name 
 """
 
 from engine.bpm.runtime.definition import Definition, load
-from engine.bpm.runtime.engine import advance, back_targets, start
+from engine.bpm.runtime.engine import advance, back_targets, catches, element_of, keep, open_job, start
 from engine.bpm.runtime.types import (
     Change,
     Closed,
@@ -51,6 +51,10 @@ __all__ = [
     "Wait",
     "advance",
     "back_targets",
+    "catches",
+    "element_of",
+    "keep",
     "load",
+    "open_job",
     "start",
 ]

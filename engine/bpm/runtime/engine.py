@@ -33,6 +33,8 @@ from engine.bpm.runtime.types import (
     Wait,
 )
 
+_NEVER = datetime.min.replace(tzinfo=UTC)  # for questions that set no timer
+
 
 def start(definition: Definition, data: Mapping[str, Any], *, now: datetime) -> Change:
     """Start an instance with its data (plain JSON values; copied)."""
@@ -56,9 +58,44 @@ def advance(definition: Definition, state: bytes, data: Mapping[str, Any], event
     return _change(flow, before, due, event.task_id if isinstance(event, Complete) else None)
 
 
+def keep(
+    definition: Definition,
+    state: bytes,
+    data: Mapping[str, Any],
+    task_id: int,
+    values: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> tuple[bytes, Data]:
+    """Write form data at an open task, in its scope, without moving; returns state and data."""
+    flow = decode(definition, state, deepcopy(dict(data)), now)
+    flow.write(_open(flow, task_id).workflow, values)
+    return encode(flow), flow.local
+
+
+def open_job(definition: Definition, state: bytes, data: Mapping[str, Any], task_id: int) -> Job | None:
+    """Return the job of a task that still waits for it, with its inputs as they are now."""
+    flow = decode(definition, state, dict(data), _NEVER)
+    token = flow.find(task_id)
+    return _job(flow, token) if token is not None and token.is_open and isinstance(token.task_spec, specs.Job) else None
+
+
+def catches(definition: Definition, state: bytes, data: Mapping[str, Any], task_id: int, code: str) -> bool:
+    """Whether a boundary error event would take this error of a job."""
+    flow = decode(definition, state, deepcopy(dict(data)), _NEVER)
+    return flow.fail_job(_open(flow, task_id), code)
+
+
+def element_of(definition: Definition, state: bytes, task_id: int) -> str | None:
+    """Return the element that a task stands on, None where there is no such task."""
+    flow = decode(definition, state, {}, _NEVER)
+    token = flow.find(task_id)
+    return None if token is None else flow.element(token.task_spec)
+
+
 def back_targets(definition: Definition, state: bytes, task_id: int) -> list[str]:
     """Return the steps that an open user task may return to, the nearest first."""
-    flow = decode(definition, state, {}, datetime.min.replace(tzinfo=UTC))
+    flow = decode(definition, state, {}, _NEVER)
     return [flow.element(n.task_spec) for n in _passed(flow, _open(flow, task_id))]
 
 
@@ -220,9 +257,7 @@ def _change(flow: Flow, before: Mapping[int, Token], due: Mapping[int, Any], com
         if isinstance(spec, specs.UserTask | specs.ManualTask):
             opened.append(Opened(task_id, element, flow.scope(token)))
         elif isinstance(spec, specs.Job):
-            operation = spec.extensions
-            inputs = {name: flow.value(token, value) for name, value in operation.inputs}
-            jobs.append(Job(task_id, element, operation.name, operation.retries, inputs))
+            jobs.append(_job(flow, token))
         elif isinstance(spec, specs.Catch) and moment is None and (wait := _wait(token, element)) is not None:
             waits.append(wait)
     gone = [i for i in before if i not in after]
@@ -244,6 +279,12 @@ def _change(flow: Flow, before: Mapping[int, Token], due: Mapping[int, Any], com
         path=tuple(flow.path),
         finished=not after,
     )
+
+
+def _job(flow: Flow, token: Token) -> Job:
+    operation = token.task_spec.extensions
+    inputs = {name: flow.value(token, value) for name, value in operation.inputs}
+    return Job(token.id, flow.element(token.task_spec), operation.name, operation.retries, inputs)
 
 
 def _wait(token: Token, element: str) -> Wait | None:

@@ -337,8 +337,10 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
             return False
         for event in split.children:
             spec = event.task_spec
-            waits = isinstance(spec, specs.BoundaryEvent) and event._state == WAITING
-            if waits and isinstance(spec.event_definition, kind) and spec.event_definition.code in (None, code):
+            if not isinstance(spec, specs.BoundaryEvent) or event._state != WAITING:
+                continue
+            definition: Any = spec.event_definition
+            if isinstance(definition, kind) and getattr(definition, "code", None) in (None, code):
                 self.happen(event, {})
                 return True
         return False

@@ -1,0 +1,332 @@
+"""A case: one instance behind its lock, on its way to one write.
+
+A command opens a case, checks, lets it advance, logs, and saves; everything that changed goes out in one batch. Rounds
+open and close here, derived from what the runtime says is open, whatever the action was.
+"""
+
+import uuid
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+from sqlalchemy.orm import Session
+
+from engine import audit, clock, outbox
+from engine.bpm import definitions, runtime
+from engine.bpm.commands import describing
+from engine.bpm.commands import statements as sql
+from engine.bpm.models import Incident, InstanceState, ItemState
+from engine.db import Batch, new_id
+from engine.errors import Conflict, NotFound
+from engine.org.actor import Actor
+
+outbox.declare("job", "run")
+outbox.declare("event", "thrown", "deliver")
+outbox.declare("notice", "items", "ended", "person")
+outbox.declare("settle", "round")
+
+
+class ProcessFault(Conflict):
+    """The diagram has no way on; the action was not done, an incident tells the admins."""
+
+    code = "process_fault"
+
+
+class Case:
+    """A locked instance with what a command changes of it."""
+
+    def __init__(self, session: Session, actor: Actor | None, row: Any, now: datetime) -> None:
+        self.session, self.actor, self.now = session, actor, now
+        self.row = row
+        self.version = definitions.version(session, row.version_id)
+        self.definition = self.version.definition
+        self.state: bytes = row.engine_state
+        self.data: runtime.Data = orjson.loads(row.data)
+        self.instance_state: str = row.state
+        self.key: bytes | None = None
+        self.replayed: Any | None = None
+        self.moved = False
+        self.path: list[str] = []
+        self.opened: list[dict[str, Any]] = []
+        self.rounds: list[dict[str, Any]] = []
+        self.jobs: list[runtime.Job] = []
+        self.thrown: list[runtime.Thrown] = []
+        self.incidents: list[Incident] = []
+        self.pending: list[runtime.Opened] = []
+        self.armed: list[tuple[int, datetime]] = []
+        self.woken: list[uuid.UUID] = []  # rounds in which an item became open again
+        self.batch = Batch()
+        self._live_rounds: dict[int, Any] | None = None
+        self.settled: set[int] = set()  # tasks whose round the command has closed itself
+        self.returned = False  # this command is a return: nobody's earlier consent counts
+        self.approving = False  # this command is somebody's consent
+
+    # -- opening ----------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def by_item(
+        cls, session: Session, actor: Actor, item_id: uuid.UUID, verb: str, key: str | None = None
+    ) -> tuple["Case", list[Any]]:
+        """Lock the instance of a work item; return the case and the items of its round, as they are behind the lock.
+
+        `case.replayed` is the trail row of the same request, where it was carried out before under its `key`.
+        """
+        batch = Batch()
+        batch.query(sql.LOCK_BY_ITEM, {"item": item_id})
+        batch.query(sql.ITEMS_OF_ROUND, {"item": item_id})
+        found, items = cls._locked(session, batch, actor, verb, key, item_id)
+        return found, items
+
+    @classmethod
+    def by_id(
+        cls, session: Session, actor: Actor | None, instance_id: uuid.UUID, verb: str = "", key: str | None = None
+    ) -> "Case":
+        """Lock an instance; `verb` and `key` as for `by_item`."""
+        batch = Batch()
+        batch.query(sql.LOCK_INSTANCE, {"id": instance_id})
+        return cls._locked(session, batch, actor, verb, key, instance_id)[0]
+
+    @classmethod
+    def _locked(
+        cls, session: Session, batch: Batch, actor: Actor | None, verb: str, key: str | None, target: uuid.UUID
+    ) -> tuple["Case", list[Any]]:
+        stored = idem(actor, key)
+        if stored is not None:
+            batch.query(sql.REPLAY, {"idem_key": stored})
+        answers = batch.run(session)
+        if not answers[0]:
+            raise not_found()
+        case = cls(session, actor, answers[0][0], clock.now())
+        case.key = stored
+        if stored is not None and answers[-1]:
+            case.replayed = same_request(answers[-1][0], verb, target)
+        return case, answers[1] if len(answers) > 1 else []
+
+    def require_running(self) -> None:
+        """Refuse where the instance has ended."""
+        if self.instance_state != InstanceState.RUNNING:
+            raise Conflict(
+                f"这件事已{describing.STATE_NAMES[self.instance_state]}，不能再办理",
+                code="instance_ended",
+                state=self.instance_state,
+            )
+
+    # -- moving -----------------------------------------------------------------------------------------------------
+
+    def advance(self, event: runtime.Event) -> None:
+        """Let the runtime apply an event; the rounds of what it opened are opened by `opening.open_pending`."""
+        try:
+            change = runtime.advance(self.definition, self.state, self.data, event, now=self.now)
+        except runtime.RuntimeFault as fault:
+            raise self.fault(fault) from fault
+        except runtime.Unreachable as refusal:
+            raise Conflict(refusal.message, code=f"unreachable_{refusal.code}") from refusal
+        self.apply(change)
+
+    def apply(self, change: runtime.Change) -> None:
+        """Take over what the runtime changed."""
+        self.state, self.data, self.moved = change.state, change.data, True
+        self.path += change.path
+        self.thrown += change.thrown
+        self.jobs += list(change.jobs)
+        gone = set(change.gone)
+        self.pending = [o for o in self.pending if o.task_id not in gone] + list(change.opened)
+        where = {"instance_id": self.row.id}
+        if gone:
+            self.batch.add(sql.DELETE_TIMER, [where | {"task_id": t} for t in sorted(gone)])
+            self.batch.add(sql.DELETE_SUBSCRIPTION, [where | {"task_id": t} for t in sorted(gone)])
+        for closed in change.closed:
+            if not closed.done and closed.task_id not in self.settled:
+                self.cancel_round(closed.task_id)
+        self.armed += [(t.task_id, t.due_at) for t in change.timers]
+        if change.timers:
+            self.batch.add(
+                sql.INSERT_TIMER,
+                [where | {"task_id": t.task_id, "element": t.element, "due_at": t.due_at} for t in change.timers],
+            )
+        if change.waits:
+            self.batch.add(
+                sql.INSERT_SUBSCRIPTION,
+                [
+                    where | {"task_id": w.task_id, "kind": w.kind, "name": w.name, "correlation": w.correlation}
+                    for w in change.waits
+                ],
+            )
+        if change.finished:
+            self.instance_state = InstanceState.COMPLETED
+
+    def keep(self, values: runtime.Data, task_id: int) -> None:
+        """Keep form data of a round that is not decided yet."""
+        self.state, self.data = runtime.keep(self.definition, self.state, self.data, task_id, values, now=self.now)
+        self.moved = True
+
+    def fault(self, fault: runtime.RuntimeFault) -> ProcessFault:
+        """Return the refusal for a fault of the diagram; the incident is written after the rollback."""
+        error = ProcessFault(
+            f"流程走不下去：{fault.message}。已通知流程管理员，您的操作没有生效", element=fault.element, kind=fault.kind
+        )
+        incident = {
+            "instance_id": self.row.id,
+            "step": fault.element[:80],
+            "kind": fault.kind,
+            "message": fault.message[:400],
+            "created_at": self.now,
+        }
+        error.afterwards = lambda session: session.add(Incident(id=new_id(), **incident))
+        return error
+
+    # -- rounds -----------------------------------------------------------------------------------------------------
+
+    def cancel_round(self, task_id: int) -> None:
+        """Close the round of a task that was left without a decision."""
+        if self._live_rounds is None:
+            batch = Batch()
+            batch.query(sql.OPEN_ROUNDS, {"id": self.row.id})
+            self._live_rounds = {r.task_id: r for r in batch.run(self.session)[0]}
+        mine = [r for r in self.rounds if r["task_id"] == task_id]
+        for row in mine:  # opened in this very command
+            row["closed_at"] = self.now
+            for item in self.opened:
+                if item["round_id"] == row["id"]:
+                    item.update(state=ItemState.CANCELLED, closed_at=self.now)
+        live = self._live_rounds.get(task_id)
+        if live is not None:
+            self.close_round(live.id, None, rest=ItemState.CANCELLED)
+
+    def close_round(
+        self, round_id: uuid.UUID, outcome: str | None, *, rest: ItemState, except_id: uuid.UUID | None = None
+    ) -> None:
+        """Close a round and what is still open of its items (`rest` is their state)."""
+        self.batch.add(
+            sql.CLOSE_ROUND_ITEMS,
+            {"round_id": round_id, "state": rest, "closed_at": self.now, "except_id": except_id or round_id},
+        )
+        self.batch.add(
+            sql.CLOSE_ROUND,
+            {"id": round_id, "outcome": outcome, "closed_at": self.now},
+            expect=1,
+            why="办理轮次",
+        )
+
+    def update_item(self, item: Any, **changes: Any) -> None:
+        """Change a work item that the command has read behind the lock."""
+        names = ("id", "state", "claimed", "outcome", "opinion", "opened_at", "closed_at")
+        values = {name: getattr(item, name) for name in names} | changes
+        self.batch.add(sql.UPDATE_ITEM, values, expect=1, why="待办事项")
+
+    # -- the trail and the write --------------------------------------------------------------------------------------
+
+    def log(self, verb: str, *, item: Any = None, keyed: bool = True, **fields: Any) -> None:
+        """Add a row to the trail; the path walked since the last row goes with it.
+
+        The action's own row carries the request's key (`keyed`); rows beside it don't.
+        """
+        if item is not None:
+            fields = {
+                "item_id": item.id,
+                "round_id": item.round_id,
+                "step": item.step,
+                "step_name": item.step_name,
+            } | fields
+        row = audit.log_row(
+            self.session.info["audit_key"],
+            instance_id=self.row.id,
+            verb=verb,
+            at=self.now,
+            actor_id=None if self.actor is None or verb == "auto" else self.actor.person_id,
+            path=self.path,
+            idem_key=self.key if keyed else None,
+            **fields,
+        )
+        self.path = []
+        self.batch.add(audit.INSERT_ACTION, row)
+
+    def save(self) -> None:
+        """Write everything in one batch; the caller's unit of work commits it."""
+        row = self.row
+        if self.moved:
+            ended = self.instance_state != InstanceState.RUNNING
+            shown = describing.describe(self.version, self.data, row)
+            self.batch.add(
+                sql.UPDATE_INSTANCE,
+                {
+                    "id": row.id,
+                    "version": row.version,
+                    "engine_state": self.state,
+                    "data": orjson.dumps(self.data),
+                    "state": self.instance_state,
+                    "ended_at": self.now if ended else None,
+                    **shown,
+                },
+                expect=1,
+                why="流程实例",
+            )
+            values = describing.search_values(self.version, self.data, row.id)
+            if values:
+                self.batch.add(sql.UPSERT_SEARCH, values)
+        else:
+            self.batch.add(sql.TOUCH_INSTANCE, {"id": row.id, "version": row.version}, expect=1, why="流程实例")
+        self.write_opened()
+        outbox.put(self.session, self.batch, self.outbox_rows())
+        self.batch.run(self.session)
+
+    def write_opened(self) -> None:
+        """Queue the rounds, items and incidents that the case has opened."""
+        if self.rounds:
+            self.batch.add(sql.INSERT_ROUND, self.rounds)
+        if self.opened:
+            self.batch.add(sql.INSERT_ITEM, self.opened)
+        self.session.add_all(self.incidents)
+
+    def outbox_rows(self) -> list[dict[str, Any]]:
+        """Return what must still happen: notices, jobs, thrown events."""
+        key, rows = str(self.row.id), []
+        waiting = [str(r["id"]) for r in self.rounds if r["closed_at"] is None or r["kind"] == "read"]
+        waiting += map(str, self.woken)
+        if waiting:
+            rows.append(outbox.row("notice", key, "items", {"instance": key, "rounds": waiting}, self.now))
+        if self.instance_state != InstanceState.RUNNING and self.row.state == InstanceState.RUNNING:
+            rows.append(outbox.row("notice", key, "ended", {"instance": key, "state": self.instance_state}, self.now))
+        for job in self.jobs:
+            payload = {"instance": key, "task": job.task_id}
+            rows.append(outbox.row("job", key, "run", payload, self.now, idem_key=f"job:{key}:{job.task_id}"))
+        for event in self.thrown:
+            payload = {
+                "kind": event.kind,
+                "name": event.name,
+                "correlation": event.correlation,
+                "payload": dict(event.payload),
+            }
+            rows.append(outbox.row("event", f"{event.kind}:{event.name}", "thrown", payload, self.now))
+        return rows
+
+
+def not_found() -> NotFound:
+    """The one answer for what isn't there and for what this viewer may not know of."""
+    return NotFound("没有这一项，或者您无权查看", code="not_found")
+
+
+def idem(actor: Actor | None, key: str | None) -> bytes | None:
+    """Return the stored form of an idempotency key: keys of different people never meet."""
+    if key is None:
+        return None
+    who = "" if actor is None else str(actor.person_id)
+    return blake2b(f"{who}|{key}".encode(), digest_size=16).digest()
+
+
+def replay(session: Session, key: bytes | None, verb: str) -> Any | None:
+    """Return the trail row of a request that was carried out under this key before, None for a new one."""
+    if key is None:
+        return None
+    batch = Batch()
+    batch.query(sql.REPLAY, {"idem_key": key})
+    found = batch.run(session)[0]
+    return same_request(found[0], verb, None) if found else None
+
+
+def same_request(row: Any, verb: str, target: uuid.UUID | None) -> Any:
+    """Return the row; raises Conflict where the key was used for something else."""
+    if row.verb != verb or (target is not None and target not in (row.item_id, row.instance_id)):
+        raise Conflict("这个请求编号（Idempotency-Key）已用于另一个操作，请换一个编号", code="idempotency_key_reused")
+    return row

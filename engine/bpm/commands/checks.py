@@ -1,0 +1,153 @@
+"""The checks that commands share, each with its own answer: 404 before 403 before 409 before 422."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+
+from engine.bpm import visibility
+from engine.bpm.commands.case import Case, not_found
+from engine.bpm.extensions import Outcome, TaskExtension
+from engine.bpm.forms import Rights
+from engine.bpm.models import ActionLog, ItemState
+from engine.clock import LOCAL
+from engine.errors import Conflict, Forbidden, Invalid
+from engine.feel import to_plain
+from engine.org.actor import ADMIN, Actor
+from engine.org.models import Person
+
+OPINION_LIMIT = 2000
+
+
+def item_of(case: Case, items: list[Any], item_id: uuid.UUID, actor: Actor) -> Any:
+    """Return the work item, if the actor may know of it (404)."""
+    item = next(i for i in items if i.id == item_id)
+    if item.assignee_id != actor.person_id and not visibility.may_see(case.session, actor, case.row.id):
+        raise not_found()
+    return item
+
+
+def own_open_item(case: Case, items: list[Any], item_id: uuid.UUID, actor: Actor) -> Any:
+    """Return the actor's own open work item: 404, 403, then 409 with who acted and when."""
+    item = item_of(case, items, item_id, actor)
+    if item.assignee_id != actor.person_id:
+        raise Forbidden(f"这一项由{item.assignee_name}办理，您不能代办", code="not_assignee")
+    require_open(case, item)
+    return item
+
+
+def require_open(case: Case, item: Any) -> None:
+    """Refuse an item that is no longer open, saying what happened (409)."""
+    if item.state == ItemState.OPEN:
+        case.require_running()
+        return
+    raise Conflict(late(case, item), code="item_closed", state=item.state)
+
+
+def late(case: Case, item: Any) -> str:
+    """Say why an item can't be handled any more: by whom, when, how."""
+    if item.state == ItemState.QUEUED:
+        return "还没有轮到您办理，请等前面的人办完"
+    if item.state == ItemState.STANDBY:
+        return "这一项已由别人签收；他退签后您才能办理"
+    if item.state == ItemState.DONE:
+        return f"您已于 {_local(item.closed_at)} 办理过这一项"
+    last = case.session.execute(
+        select(Person.name, ActionLog.verb, ActionLog.outcome, ActionLog.at)
+        .join(Person, Person.id == ActionLog.actor_id)
+        .where(ActionLog.instance_id == case.row.id, ActionLog.round_id == item.round_id, ActionLog.item_id != item.id)
+        .order_by(ActionLog.id.desc())
+        .limit(1)
+    ).first()
+    if last is not None:
+        task = case.definition.tasks[item.step]
+        outcome = task.outcome(last.outcome) if last.outcome else None
+        done = outcome.name if outcome else VERBS.get(last.verb, "办理")
+        return f"已由{last.name}于 {_local(last.at)} {done}，无需再办理"
+    if item.state == ItemState.REASSIGNED:
+        return "这一项已转给别人办理"
+    return "这一项已不需要办理：流程已离开这一步"
+
+
+VERBS = {
+    "complete": "办理",
+    "return": "退回",
+    "take_back": "撤回",
+    "withdraw": "撤销",
+    "terminate": "终止",
+    "reassign": "转办",
+}
+
+
+def _local(moment: Any) -> str:
+    return str(moment.astimezone(LOCAL).strftime("%m-%d %H:%M"))
+
+
+def outcome_of(task: TaskExtension, outcome_id: str, opinion: str) -> Outcome:
+    """Return the outcome, if the step has it and the opinion fits it (422)."""
+    outcome = task.outcome(outcome_id)
+    if outcome is None:
+        names = "、".join(f"{o.name}（{o.id}）" for o in task.outcomes)
+        raise Invalid(
+            f"这一步没有结果“{outcome_id}”，可选：{names}",
+            code="outcome_unknown",
+            errors=[_at("outcome", "请选择办理结果")],
+        )
+    check_opinion(opinion, required=outcome.opinion == "required", what=outcome.name)
+    return outcome
+
+
+def check_opinion(opinion: str, *, required: bool, what: str) -> None:
+    """Refuse a missing or oversized opinion (422)."""
+    if required and not opinion.strip():
+        raise Invalid(f"“{what}”需要填写意见", code="opinion_required", errors=[_at("opinion", "请填写意见")])
+    if len(opinion) > OPINION_LIMIT:
+        raise Invalid(f"意见最多 {OPINION_LIMIT} 个字", code="opinion_too_long", errors=[_at("opinion", "请缩短意见")])
+    if "\x00" in opinion:
+        raise Invalid(
+            "意见里有不能保存的字符，请删去后重试", code="opinion_characters", errors=[_at("opinion", "请删去特殊字符")]
+        )
+
+
+def _at(place: str, message: str) -> dict[str, str]:
+    return {"place": place, "message": message}
+
+
+def form_data(case: Case, step: str, submitted: Mapping[str, Any]) -> dict[str, Any]:
+    """Validate what was submitted against the step's form and rights (422 per field); unknown fields are dropped."""
+    form = case.version.form(step)
+    if form is None:
+        return {}
+    rights = case.definition.tasks[step].rights
+    return form.validate(
+        submitted,
+        current=case.data,
+        rights=Rights(rights.default, dict(rights.fields)),
+        evaluate=lambda text, names: to_plain(case.definition.expression(text).evaluate(names)),
+    )
+
+
+def require_version(case: Case, version: int | None) -> None:
+    """Refuse where the instance was saved since the page was made (409); None skips the check."""
+    if version is not None and version != case.row.version:
+        raise Conflict("这件事刚刚被别人更新，请刷新后再办理", code="version", version=case.row.version)
+
+
+def require_admin(case: Case, actor: Actor) -> None:
+    """Refuse whoever is no process admin: 404 where the instance is none of their business, else 403."""
+    if actor.has(ADMIN):
+        return
+    if not visibility.may_see(case.session, actor, case.row.id):
+        raise not_found()
+    raise Forbidden("只有流程管理员可以这样做", code="not_admin")
+
+
+def require_person(case: Case, person_id: uuid.UUID) -> Person:
+    """Return an active person to hand something to (422)."""
+    person = case.session.get(Person, person_id)
+    if person is None or person.disabled_at is not None:
+        raise Invalid(
+            "没有这个人，或已停用，请重新选择", code="person_unknown", errors=[_at("person", "请重新选择人员")]
+        )
+    return person

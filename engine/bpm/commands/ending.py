@@ -1,0 +1,52 @@
+"""Ending an instance before its time: withdraw (撤销) by the initiator, terminate (终止) by an admin."""
+
+import uuid
+
+from sqlalchemy.orm import Session
+
+from engine.bpm import visibility
+from engine.bpm.commands import checks
+from engine.bpm.commands import statements as sql
+from engine.bpm.commands.case import Case, not_found
+from engine.bpm.commands.complete import Done
+from engine.bpm.models import InstanceState
+from engine.errors import Forbidden
+from engine.org.actor import Actor
+
+
+def withdraw(session: Session, actor: Actor, instance_id: uuid.UUID, *, reason: str, key: str | None = None) -> Done:
+    """End one's own instance with a reason (撤销); every open item closes.
+
+    Refusals: NotFound, Forbidden (not the initiator), Conflict (it has ended), Invalid (no reason).
+    """
+    case = Case.by_id(session, actor, instance_id, "withdraw", key)
+    if case.replayed is not None:
+        return Done(instance_id, None, "withdraw", replayed=True)
+    if case.row.initiator_id != actor.person_id:
+        if not visibility.may_see(session, actor, instance_id):
+            raise not_found()
+        raise Forbidden("只有发起人可以撤销", code="not_initiator")
+    return _end(case, "withdraw", InstanceState.WITHDRAWN, reason)
+
+
+def terminate(session: Session, actor: Actor, instance_id: uuid.UUID, *, reason: str, key: str | None = None) -> Done:
+    """End an instance as a process admin, with a reason (终止); every open item closes."""
+    case = Case.by_id(session, actor, instance_id, "terminate", key)
+    if case.replayed is not None:
+        return Done(instance_id, None, "terminate", replayed=True)
+    checks.require_admin(case, actor)
+    return _end(case, "terminate", InstanceState.TERMINATED, reason)
+
+
+def _end(case: Case, verb: str, state: InstanceState, reason: str) -> Done:
+    case.require_running()
+    checks.check_opinion(reason, required=True, what="撤销" if verb == "withdraw" else "终止")
+    where = {"id": case.row.id, "closed_at": case.now}
+    case.batch.add(sql.CLOSE_INSTANCE_ITEMS, where)
+    case.batch.add(sql.CLOSE_INSTANCE_ROUNDS, where)
+    case.batch.add(sql.DELETE_TIMERS, {"id": case.row.id})
+    case.batch.add(sql.DELETE_SUBSCRIPTIONS, {"id": case.row.id})
+    case.instance_state, case.moved = state, True
+    case.log(verb, opinion=reason.strip())
+    case.save()
+    return Done(case.row.id, None, verb)

@@ -1,0 +1,58 @@
+"""Messages and signals between instances: what one throws is delivered to each that waits, one transaction each."""
+
+import uuid
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine import outbox
+from engine.bpm import runtime
+from engine.bpm.commands import opening
+from engine.bpm.commands.case import Case
+from engine.bpm.models import InstanceState, Subscription
+
+
+def spread(session: Session, row: outbox.Leased) -> None:
+    """Address a thrown event to the instances that wait for it now (outbox handler).
+
+    A signal reaches everybody; a message the one that waited longest among those whose correlation it names (an empty
+    correlation of the waiting event takes any).
+    """
+    event = row.payload
+    waiting = (
+        select(Subscription)
+        .where(Subscription.kind == event["kind"], Subscription.name == event["name"])
+        .where(Subscription.correlation.in_(["", event["correlation"]]))
+        .order_by(Subscription.correlation.desc(), Subscription.instance_id, Subscription.task_id)
+    )
+    if event["kind"] == "message":
+        waiting = waiting.limit(1)
+    for found in session.scalars(waiting):
+        payload = {"instance": str(found.instance_id), "task": found.task_id, "payload": event["payload"]}
+        key = f"event:{row.id}:{found.instance_id}:{found.task_id}"
+        outbox.enqueue(session, "event", str(found.instance_id), "deliver", payload, idem_key=key)
+
+
+def deliver(session: Session, row: outbox.Leased) -> None:
+    """Deliver an event to one waiting task (outbox handler); one that no longer waits is passed over."""
+    instance_id, task_id = uuid.UUID(row.payload["instance"]), int(row.payload["task"])
+    case = Case.by_id(session, None, instance_id)
+    waits = session.get(Subscription, (instance_id, task_id))
+    if waits is None or case.instance_state != InstanceState.RUNNING:
+        return
+    element, name = runtime.element_of(case.definition, case.state, task_id) or "", waits.name
+    try:
+        case.advance(runtime.Deliver(task_id, row.payload["payload"]))
+    except LookupError:
+        return
+    opening.open_pending(case, None)
+    case.log("event", step=element, step_name=case.definition.names.get(element, "")[:80], detail={"name": name})
+    case.save()
+
+
+def send_message(
+    session: Session, name: str, *, correlation: str = "", payload: dict[str, object] | None = None, key: str
+) -> None:
+    """Let another system send a message to whoever waits for it; the same `key` again does nothing."""
+    body = {"kind": "message", "name": name, "correlation": correlation, "payload": payload or {}}
+    outbox.enqueue(session, "event", f"message:{name}", "thrown", body, idem_key=f"message:{key}")

@@ -1,0 +1,132 @@
+"""The SQL of the hot path: what a command reads behind its lock and what it writes in one batch."""
+
+from datetime import datetime
+from uuid import UUID
+
+from engine.db import Statement
+
+_INSTANCE = (
+    "SELECT id, process_key, version_id, title, summary, initiator_id, department_id, urgency, state, version, "
+    "engine_state, data, started_at FROM instance WHERE id = "
+)
+_INSTANCE_TYPES = {
+    "id": UUID,
+    "version_id": UUID,
+    "initiator_id": UUID,
+    "department_id": UUID,
+    "started_at": datetime,
+}
+
+# one more command on the same instance waits here, 3 seconds at most
+LOCK_INSTANCE = Statement(_INSTANCE + ":id FOR NO KEY UPDATE", **_INSTANCE_TYPES)
+LOCK_BY_ITEM = Statement(
+    _INSTANCE + "(SELECT instance_id FROM work_item WHERE id = :item) FOR NO KEY UPDATE", **_INSTANCE_TYPES
+)
+
+REPLAY = Statement(
+    "SELECT verb, item_id, instance_id, actor_id, outcome, detail FROM action_log WHERE idem_key = :idem_key",
+    item_id=UUID,
+    instance_id=UUID,
+    actor_id=UUID,
+)
+
+_ITEM = (
+    "SELECT i.id, i.round_id, i.instance_id, i.kind, i.assignee_id, i.state, i.position, i.why, i.origin, i.claimed, "
+    "i.outcome, i.opinion, i.opened_at, i.read_at, i.closed_at, r.task_id, r.step, r.step_name, "
+    "r.closed_at AS round_closed_at, r.sender_id, p.name AS assignee_name FROM work_item i "
+    "JOIN work_round r ON r.id = i.round_id JOIN person p ON p.id = i.assignee_id "
+)
+_ITEM_TYPES = {
+    "id": UUID,
+    "round_id": UUID,
+    "instance_id": UUID,
+    "assignee_id": UUID,
+    "sender_id": UUID,
+    "claimed": bool,
+    "opened_at": datetime,
+    "read_at": datetime,
+    "closed_at": datetime,
+    "round_closed_at": datetime,
+}
+ITEMS_OF_ROUND = Statement(
+    _ITEM + "WHERE i.round_id = (SELECT round_id FROM work_item WHERE id = :item) ORDER BY i.position, i.id",
+    **_ITEM_TYPES,
+)
+ITEM = Statement(_ITEM + "WHERE i.id = :item", **_ITEM_TYPES)
+LIVE_ITEMS = Statement(
+    _ITEM + "WHERE i.instance_id = :id AND i.state IN ('open', 'standby', 'queued') ORDER BY i.id", **_ITEM_TYPES
+)
+OPEN_ROUNDS = Statement(
+    "SELECT id, task_id, step, step_name, kind FROM work_round "
+    "WHERE instance_id = :id AND closed_at IS NULL ORDER BY id",
+    id=UUID,
+)
+
+UPDATE_INSTANCE = Statement(
+    "UPDATE instance SET version = version + 1, engine_state = :engine_state, data = :data, title = :title, "
+    "summary = :summary, urgency = :urgency, state = :state, ended_at = :ended_at WHERE id = :id AND version = :version"
+)
+TOUCH_INSTANCE = Statement("UPDATE instance SET version = version + 1 WHERE id = :id AND version = :version")
+INSERT_INSTANCE = Statement(
+    "INSERT INTO instance (id, process_key, version_id, title, summary, initiator_id, department_id, urgency, state, "
+    "version, engine_state, data, started_at, ended_at) VALUES (:id, :process_key, :version_id, :title, :summary, "
+    ":initiator_id, :department_id, :urgency, :state, 1, :engine_state, :data, :started_at, :ended_at)"
+)
+INSERT_ROUND = Statement(
+    "INSERT INTO work_round (id, instance_id, task_id, step, step_name, kind, sender_id, outcome, opened_at, "
+    "closed_at) "
+    "VALUES (:id, :instance_id, :task_id, :step, :step_name, :kind, :sender_id, :outcome, :opened_at, :closed_at)"
+)
+CLOSE_ROUND = Statement(
+    "UPDATE work_round SET outcome = :outcome, closed_at = :closed_at WHERE id = :id AND closed_at IS NULL"
+)
+INSERT_ITEM = Statement(
+    "INSERT INTO work_item (id, round_id, instance_id, process_key, urgency, kind, assignee_id, state, position, "
+    "why, origin, parent_id, claimed, outcome, opinion, opened_at, read_at, closed_at) VALUES (:id, :round_id, "
+    ":instance_id, :process_key, :urgency, :kind, :assignee_id, :state, :position, :why, :origin, :parent_id, :claimed, :outcome, "
+    ":opinion, :opened_at, :read_at, :closed_at)"
+)
+# a finished item never changes again: the condition is the tripwire behind the lock
+UPDATE_ITEM = Statement(
+    "UPDATE work_item SET state = :state, claimed = :claimed, outcome = :outcome, opinion = :opinion, "
+    "opened_at = :opened_at, closed_at = :closed_at WHERE id = :id AND state IN ('open', 'standby', 'queued', 'done')"
+)
+CLOSE_ROUND_ITEMS = Statement(
+    "UPDATE work_item SET state = :state, closed_at = :closed_at "
+    "WHERE round_id = :round_id AND state IN ('open', 'standby', 'queued') AND id <> :except_id"
+)
+CLOSE_INSTANCE_ITEMS = Statement(
+    "UPDATE work_item SET state = 'cancelled', closed_at = :closed_at "
+    "WHERE instance_id = :id AND state IN ('open', 'standby', 'queued')"
+)
+CLOSE_INSTANCE_ROUNDS = Statement(
+    "UPDATE work_round SET closed_at = :closed_at WHERE instance_id = :id AND closed_at IS NULL"
+)
+ACKNOWLEDGE = Statement(
+    "UPDATE work_item SET state = 'done', outcome = 'acknowledge', opinion = :opinion, closed_at = :at, "
+    "read_at = COALESCE(read_at, :at) WHERE id = :id AND state = 'open' AND kind = 'read'"
+)
+LOCK_ROUND = Statement("SELECT id FROM work_round WHERE id = :id AND closed_at IS NULL FOR NO KEY UPDATE", id=UUID)
+READ_COUNTS = Statement(
+    "SELECT count(*) AS total, sum(CASE WHEN state = 'done' THEN 1 ELSE 0 END) AS done FROM work_item "
+    "WHERE round_id = :id AND state IN ('open', 'done')"
+)
+ANY_UNREAD = Statement("SELECT 1 AS one FROM work_item WHERE round_id = :id AND state = 'open' LIMIT 1")
+
+INSERT_TIMER = Statement(
+    "INSERT INTO timer (instance_id, task_id, element, due_at) VALUES (:instance_id, :task_id, :element, :due_at) "
+    "ON CONFLICT (instance_id, task_id) DO UPDATE SET due_at = excluded.due_at"
+)
+DELETE_TIMER = Statement("DELETE FROM timer WHERE instance_id = :instance_id AND task_id = :task_id")
+INSERT_SUBSCRIPTION = Statement(
+    "INSERT INTO subscription (instance_id, task_id, kind, name, correlation) "
+    "VALUES (:instance_id, :task_id, :kind, :name, :correlation)"
+)
+DELETE_SUBSCRIPTION = Statement("DELETE FROM subscription WHERE instance_id = :instance_id AND task_id = :task_id")
+DELETE_TIMERS = Statement("DELETE FROM timer WHERE instance_id = :id")
+DELETE_SUBSCRIPTIONS = Statement("DELETE FROM subscription WHERE instance_id = :id")
+UPSERT_SEARCH = Statement(
+    "INSERT INTO search_value (instance_id, field, process_key, text, number, moment) "
+    "VALUES (:instance_id, :field, :process_key, :text, :number, :moment) ON CONFLICT (instance_id, field) "
+    "DO UPDATE SET text = excluded.text, number = excluded.number, moment = excluded.moment"
+)

@@ -1,0 +1,75 @@
+"""Due timers (定时): found by an index on `due_at`, each fired in a transaction of its own."""
+
+import logging
+import uuid
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine import clock
+from engine.bpm import runtime
+from engine.bpm.commands import opening
+from engine.bpm.commands.case import Case, ProcessFault
+from engine.bpm.models import InstanceState, Timer
+from engine.db import Database
+from engine.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+
+def fire_due(db: Database, limit: int = 100) -> int:
+    """Fire what is due, oldest first; returns how many were found. Other workers skip what this one holds."""
+    with db.reading() as session:
+        due = session.execute(
+            select(Timer.instance_id, Timer.task_id)
+            .where(Timer.due_at <= clock.now())
+            .order_by(Timer.due_at)
+            .limit(limit)
+        ).all()
+    for instance_id, task_id in due:
+        try:
+            with db.unit_of_work() as session:
+                fire(session, instance_id, task_id)
+        except ProcessFault as fault:
+            log.warning("timer of instance %s stuck: %s", instance_id, fault.code)
+            with db.unit_of_work() as session:
+                _disarm(session, instance_id, task_id)
+        except EngineError as error:
+            log.warning("timer of instance %s put off: %s", instance_id, error.code)
+    return len(due)
+
+
+def fire(session: Session, instance_id: uuid.UUID, task_id: int) -> bool:
+    """Fire one timer, if it is still due; False where it isn't, or another worker holds it."""
+    claimed = session.execute(
+        select(Timer.element, Timer.due_at)
+        .where(Timer.instance_id == instance_id, Timer.task_id == task_id, Timer.due_at <= clock.now())
+        .with_for_update(skip_locked=True)
+    ).first()
+    if claimed is None:
+        return False
+    case = Case.by_id(session, None, instance_id)
+    if case.instance_state != InstanceState.RUNNING:
+        _disarm(session, instance_id, task_id)
+        return False
+    rearmed = _fired(case, task_id)
+    if not rearmed:
+        _disarm(session, instance_id, task_id)
+    case.log("timer", step=claimed.element, step_name=case.definition.names.get(claimed.element, "")[:80])
+    case.save()
+    return True
+
+
+def _fired(case: Case, task_id: int) -> bool:
+    """Let the case advance; True where a cycle armed the same timer again."""
+    before = case.now
+    case.advance(runtime.Fire(task_id))
+    opening.open_pending(case, None)
+    return any(t == task_id and due > before for t, due in case.armed)
+
+
+def _disarm(session: Session, instance_id: uuid.UUID, task_id: int) -> None:
+    row = session.get(Timer, (instance_id, task_id))
+    if row is not None:
+        session.delete(row)
+        session.flush()

@@ -1,0 +1,182 @@
+"""Versions of processes (流程定义): deploy after lint, keep every version, load each once per server process."""
+
+import hashlib
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import orjson
+import zstandard
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from engine import clock
+from engine.bpm import lint, runtime
+from engine.bpm.forms import Form
+from engine.bpm.models import Process, ProcessVersion
+from engine.bpm.operations import operation_names
+from engine.errors import Conflict, Forbidden, Invalid, NotFound
+from engine.org.actor import ADMIN, DESIGNER, Actor
+from engine.org.models import Department, Person, Role
+
+MAX_FILES = 100
+MAX_BYTES = 4 * 1024 * 1024
+_PATH = re.compile(r"process\.bpmn|(called|forms|decisions)/[\w.-]{1,80}\.(bpmn|json|dmn)|README\.md|scenarios\.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A deployed version, ready to run: its graph and its forms."""
+
+    id: uuid.UUID
+    key: str
+    number: int
+    definition: runtime.Definition
+    forms: Mapping[str, Form]
+    files: Mapping[str, str]
+
+    def form(self, step: str) -> Form | None:
+        """Return the form of a step."""
+        name = self.definition.tasks[step].form
+        return None if name is None else self.forms[name]
+
+
+_cache: dict[uuid.UUID, Version] = {}
+_lock = Lock()
+
+
+def version(session: Session, version_id: uuid.UUID) -> Version:
+    """Return a version by id; parsed once per server process."""
+    found = _cache.get(version_id)
+    if found is None:
+        row = session.get(ProcessVersion, version_id)
+        if row is None:
+            raise NotFound("没有这个流程版本", code="version_not_found")
+        found = _build(row.id, row.key, row.number, unpack(row.files))
+        with _lock:
+            _cache[version_id] = found
+    return found
+
+
+def current(session: Session, key: str) -> Version:
+    """Return the version that new instances of a process run on."""
+    row = session.get(Process, key)
+    if row is None or row.current_version_id is None:
+        raise NotFound(f"没有流程“{key}”", code="process_not_found")
+    return version(session, row.current_version_id)
+
+
+def _build(version_id: uuid.UUID, key: str, number: int, files: Mapping[str, str]) -> Version:
+    forms = {
+        path.removeprefix("forms/").removesuffix(".json"): Form.load(text, place=path)
+        for path, text in files.items()
+        if path.startswith("forms/") and path.endswith(".json")
+    }
+    return Version(version_id, key, number, runtime.load(files), forms, files)
+
+
+def deploy(
+    session: Session, actor: Actor | None, files: Mapping[str, str | bytes], *, note: str = "", known: bool = True
+) -> ProcessVersion:
+    """Check the files of a process and make them its newest version (部署); running instances stay on theirs.
+
+    `files` maps paths (`process.bpmn`, `forms/x.json`, …) to texts. The same files again give the version that exists.
+    Raises Forbidden without the designer's role, Invalid (code `lint`, `findings`) where the linter finds an error.
+    """
+    if actor is not None and not actor.has(DESIGNER, ADMIN):
+        raise Forbidden("只有流程设计员可以部署流程", code="not_designer")
+    texts = checked_files(files)
+    digest = hashlib.sha256(orjson.dumps(texts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    findings = lint.check(texts, known=organisation(session) if known else None)
+    if any(f.severity == "error" for f in findings):
+        first = next(f for f in findings if f.severity == "error")
+        raise Invalid(f"流程图有错误，没有部署：{first.message}", code="lint", findings=[f.as_dict() for f in findings])
+    definition = runtime.load(texts)
+    key = definition.key
+    process = session.get(Process, key, with_for_update=True)
+    if process is None:
+        process = Process(key=key, name=definition.name)
+        session.add(process)
+        session.flush()
+    newest = session.scalar(
+        select(ProcessVersion).where(ProcessVersion.key == key).order_by(ProcessVersion.number.desc()).limit(1)
+    )
+    if newest is not None and newest.digest == digest:
+        return newest
+    row = ProcessVersion(
+        key=key,
+        number=1 + (newest.number if newest else 0),
+        files=pack(texts),
+        digest=digest,
+        deployed_by=None if actor is None else actor.person_id,
+        deployed_at=clock.now(),
+        note=note[:400],
+    )
+    session.add(row)
+    session.flush()
+    process.name, process.category = definition.name, definition.process.category
+    process.current_version_id = row.id
+    return row
+
+
+def suspend(session: Session, actor: Actor, key: str, *, suspended: bool) -> Process:
+    """Stop or allow new instances of a process (停用、启用); running ones go on."""
+    if not actor.has(DESIGNER, ADMIN):
+        raise Forbidden("只有流程设计员可以停用或启用流程", code="not_designer")
+    process = session.get(Process, key, with_for_update=True)
+    if process is None:
+        raise NotFound(f"没有流程“{key}”", code="process_not_found")
+    if (process.suspended_at is not None) == suspended:
+        raise Conflict(f"流程“{process.name}”已经是{'停用' if suspended else '启用'}状态", code="already")
+    process.suspended_at = clock.now() if suspended else None
+    return process
+
+
+def checked_files(files: Mapping[str, str | bytes]) -> dict[str, str]:
+    """Return the files as texts; raises Invalid for odd paths, too many or too large ones, and what isn't UTF-8."""
+    if not files or "process.bpmn" not in files:
+        raise Invalid("缺少 process.bpmn", code="bpmn_missing")
+    if len(files) > MAX_FILES or sum(map(len, files.values())) > MAX_BYTES:
+        raise Invalid(f"文件太多或太大：最多 {MAX_FILES} 个文件，合计 4 MB", code="files_too_large")
+    texts = {}
+    for path, content in files.items():
+        if not _PATH.fullmatch(path):
+            raise Invalid(
+                f"不认识的文件“{path[:100]}”：只接受 process.bpmn、forms/*.json、called/*.bpmn", code="file_path"
+            )
+        try:
+            texts[path] = content.decode() if isinstance(content, bytes) else content
+        except UnicodeDecodeError as error:
+            raise Invalid(f"{path} 不是 UTF-8 文本，请另存为 UTF-8", code="not_utf8") from error
+    return texts
+
+
+def organisation(session: Session) -> Any:
+    """Return the names that a definition may refer to, for the linter."""
+    return lint.Known(
+        operations=frozenset(operation_names()),
+        roles=frozenset(session.scalars(select(Role.code))),
+        departments=frozenset(session.scalars(select(Department.code).where(Department.disabled_at.is_(None)))),
+        persons=frozenset(session.scalars(select(Person.staff_number).where(Person.disabled_at.is_(None)))),
+        processes=frozenset(session.scalars(select(Process.key))),
+    )
+
+
+def pack(files: Mapping[str, str]) -> bytes:
+    """Return the files as the bytes that a version keeps."""
+    return zstandard.compress(orjson.dumps(dict(files)))
+
+
+def unpack(content: bytes) -> dict[str, str]:
+    """Return the files of a version."""
+    found: dict[str, str] = orjson.loads(zstandard.decompress(content, max_output_size=16 * MAX_BYTES))
+    return found
+
+
+def version_numbers(session: Session) -> dict[str, int]:
+    """Return the number of versions of each process."""
+    rows = session.execute(select(ProcessVersion.key, func.max(ProcessVersion.number)).group_by(ProcessVersion.key))
+    return dict(rows.tuples().all())

@@ -1,0 +1,13 @@
+"""Importing this module registers everything: every table, every operation of diagrams, every outbox handler.
+
+Alembic, the API, the worker and the command line import it; nothing inside the engine does.
+"""
+
+import engine.attachments
+import engine.bpm.handlers
+import engine.bpm.models
+import engine.bpm.reminding
+import engine.documents
+import engine.notices
+import engine.org.models
+import engine.outbox  # noqa: F401
