@@ -1,0 +1,8 @@
+"""Forms (表单): form-js schemas, validated and rendered on the server; conditions and computations are FEEL."""
+
+from engine.bpm.forms.form import Form, check
+from engine.bpm.forms.money import capitals
+from engine.bpm.forms.reader import Finding
+from engine.bpm.forms.schema import Component, FieldType, File, Lookups, Option, Rights
+
+__all__ = ["Component", "FieldType", "File", "Finding", "Form", "Lookups", "Option", "Rights", "capitals", "check"]
