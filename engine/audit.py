@@ -33,8 +33,8 @@ FIELDS = (
 
 INSERT_ACTION = Statement(
     "INSERT INTO action_log (instance_id, round_id, item_id, step, step_name, actor_id, verb, outcome, opinion, at, "
-    "path, detail, idem_key, mac) VALUES (:instance_id, :round_id, :item_id, :step, :step_name, :actor_id, :verb, :outcome, "
-    ":opinion, :at, :path, :detail, :idem_key, :mac)"
+    "path, detail, idem_key, mac) VALUES (:instance_id, :round_id, :item_id, :step, :step_name, :actor_id, :verb, "
+    ":outcome, :opinion, :at, :path, :detail, :idem_key, :mac)"
 )
 
 

@@ -48,22 +48,10 @@ def test_housekeeping_clears_what_is_old(committed_db: Database, tmp_path: Path)
         counts = []
         for days in (0, 29, 31):
             clock.freeze(NOON + timedelta(days=days))
-            assert [tick.run(committed_db) for tick in ticks.housekeeping(settings)] == [False] * 3
+            assert [tick.run(committed_db) for tick in ticks.standard(settings)] == [False] * 4
             with committed_db.reading() as session:
                 counts.append([session.scalar(select(func.count()).select_from(t)) for t in (Outbox, Attachment)])
         assert counts == [[1, 1], [1, 0], [0, 0]]
     finally:
         clock.freeze(None)
         handlers.declared.discard(("test", "old"))
-
-
-def test_timers_go_on_at_once_while_a_batch_was_full(committed_db: Database) -> None:
-    asked: list[int] = []
-
-    def fire_due(_db: Database, limit: int) -> int:
-        asked.append(limit)
-        return 7
-
-    assert ticks.timers(fire_due, 7).run(committed_db)
-    assert not ticks.timers(fire_due, 8).run(committed_db)
-    assert asked == [7, 8]
