@@ -66,7 +66,7 @@ def test_rows_keep_their_numbers_and_other_sheets_are_left_out() -> None:
 
 
 def test_what_is_written_is_text_and_no_formula() -> None:
-    values = ["=1+1", "+86", "-1", "@SUM(A1)", "00123", 7]
+    values: list[str | int] = ["=1+1", "+86", "-1", "@SUM(A1)", "00123", 7]
     content = write_workbook({"人员": ({"列": 10}, [[value] for value in values])}, ["说明=1"])
     sheet = load_workbook(io.BytesIO(content))["人员"]
     cells = [row[0] for row in sheet.iter_rows(min_row=2)]

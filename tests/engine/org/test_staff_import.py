@@ -1,7 +1,7 @@
 """The staff workbook: all or nothing, again without doubling, every mistake with its place."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,9 +18,10 @@ from engine.org.staff_import import Report, import_staff
 from engine.org.staff_template import template
 from tests.factories import org
 
-Rows = Sequence[dict[str, object]]
+Row = Mapping[str, object]
+Rows = Sequence[Row]
 
-DEPARTMENTS: list[dict[str, object]] = [
+DEPARTMENTS: list[Row] = [
     {"部门编码": "NK", "部门名称": "内科系统", "部门类别": "临床", "负责人工号": "1001"},
     {
         "部门编码": "XN",
@@ -31,7 +32,7 @@ DEPARTMENTS: list[dict[str, object]] = [
         "排序": 5,
     },
 ]
-PEOPLE: list[dict[str, object]] = [
+PEOPLE: list[Row] = [
     {"工号": 1001, "姓名": "曾伟", "部门编码": "NK", "岗位": "主任", "排序": 20, "手机": 13800000001.0},
     {"工号": "1002", "姓名": "单 静", "部门编码": "XN", "直接上级工号": "1001", "兼职": "NK:质控员", "邮箱": "dj@x.cn"},
 ]
@@ -52,7 +53,7 @@ def workbook(departments: Rows = DEPARTMENTS, people: Rows = PEOPLE, **sheets: R
     return buffer.getvalue()
 
 
-def changed(rows: Rows, at: int, **values: object) -> list[dict[str, object]]:
+def changed(rows: Rows, at: int, **values: object) -> list[Row]:
     """Return the rows with cells of one of them changed."""
     return [{**row, **values} if number == at else row for number, row in enumerate(rows)]
 
@@ -225,7 +226,7 @@ def test_loops_with_what_is_stored(session: Session) -> None:
 
 
 def test_four_levels(session: Session) -> None:
-    lower = [
+    lower: list[Row] = [
         {"部门编码": code, "部门名称": code, "部门类别": "临床", "上级部门编码": above}
         for code, above in (("C", "XN"), ("D", "C"))
     ]
@@ -235,7 +236,7 @@ def test_four_levels(session: Session) -> None:
 
 def test_a_stored_department_may_not_sink_below_three_levels(session: Session) -> None:
     import_staff(session, None, workbook())
-    departments = [
+    departments: list[Row] = [
         {"部门编码": "A", "部门名称": "甲", "部门类别": "临床", "上级部门编码": None},
         {"部门编码": "B", "部门名称": "乙", "部门类别": "临床", "上级部门编码": "A"},
         {"部门编码": "NK", "部门名称": "内科系统", "部门类别": "临床", "上级部门编码": "B"},
@@ -245,7 +246,7 @@ def test_a_stored_department_may_not_sink_below_three_levels(session: Session) -
 
 
 def test_a_long_chain_of_superiors_is_walked_once(session: Session) -> None:
-    people = [{"工号": "S0", "姓名": "顶", "部门编码": "NK", "直接上级工号": "S3000"}]
+    people: list[Row] = [{"工号": "S0", "姓名": "顶", "部门编码": "NK", "直接上级工号": "S3000"}]
     people += [{"工号": f"S{n}", "姓名": "人", "部门编码": "NK", "直接上级工号": f"S{n - 1}"} for n in range(1, 3001)]
     with pytest.raises(Invalid) as refusal:
         import_staff(session, None, workbook(DEPARTMENTS, [*PEOPLE[:1], *people]))
