@@ -73,9 +73,10 @@ def _node(scope: Scope, node: Node) -> list[str]:
 
 
 def _timer(node_id: str, wait: Wait) -> str:
+    tag = "timeDuration" if wait.cycle is None else "timeCycle"
     return (
-        f'<bpmn:timerEventDefinition id="{node_id}_timer"><bpmn:timeDuration xsi:type="bpmn:tFormalExpression">'
-        f"{escape(wait.text)}</bpmn:timeDuration></bpmn:timerEventDefinition>"
+        f'<bpmn:timerEventDefinition id="{node_id}_timer"><bpmn:{tag} xsi:type="bpmn:tFormalExpression">'
+        f"{escape(wait.text)}</bpmn:{tag}></bpmn:timerEventDefinition>"
     )
 
 

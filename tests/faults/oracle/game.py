@@ -9,7 +9,7 @@ multi-instance, 13.4.1 parallel, 13.4.2 exclusive, 13.4.3 inclusive, 13.4.4 even
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -78,6 +78,7 @@ class Active:
     node: str
     outcome: str | None
     due: dict[str, datetime] = field(default_factory=dict)
+    fired: Counter[str] = field(default_factory=Counter)
     bodies: "list[Running]" = field(default_factory=list)
     pending: list[dict[str, Any]] = field(default_factory=list)
 
@@ -189,7 +190,12 @@ class Game:
     def _fire(self, running: Running, active: Active, element: str) -> None:
         event = running.scope.nodes[element]
         if event.kind is Kind.BOUNDARY and not event.interrupting:
-            del active.due[element]
+            assert event.wait is not None
+            active.fired[element] += 1
+            if active.fired[element] < (event.wait.cycle or 1):
+                active.due[element] += event.wait.delta
+            else:
+                del active.due[element]
         else:  # A catch event, one event of a race (the others go with the gateway), or an activity is interrupted.
             running.active.remove(active)
         self._emit(running, element, active.outcome)
@@ -392,7 +398,7 @@ def _copy(running: Running, done: dict[int, Local]) -> Running:
         if id(local) not in done:
             done[id(local)] = Local(dict(local.names), dict(local.steps))
     active = [
-        Active(a.serial, a.node, a.outcome, dict(a.due), [_copy(body, done) for body in a.bodies], list(a.pending))
+        replace(a, due=dict(a.due), fired=a.fired.copy(), bodies=[_copy(b, done) for b in a.bodies], pending=[*a.pending])
         for a in running.active
     ]
     tokens = [Token(t.flow, t.outcome) for t in running.tokens]
@@ -402,7 +408,7 @@ def _copy(running: Running, done: dict[int, Local]) -> Running:
 def _key(running: Running) -> str:
     tokens = sorted((token.flow, token.outcome or "") for token in running.tokens)
     active = sorted(
-        repr((a.node, a.outcome, sorted(a.due.items()), sorted(_key(body) for body in a.bodies), a.pending))
+        repr((a.node, a.outcome, sorted(a.due.items()), sorted(a.fired.items()), sorted(map(_key, a.bodies)), a.pending))
         for a in running.active
     )
     around = [(sorted(local.names.items()), sorted(local.steps.items())) for local in running.around]

@@ -127,11 +127,12 @@ class _Generator:
         found = []
         for _ in range(self.rng.choice((1, 1, 1, 2))):
             interrupting = self.often(0.6)
+            wait = self.wait() if interrupting or self.often(0.7) else Wait(self.rng.randint(1, 24), cycle=3)
             inside = place if interrupting else aside(place)
             path = self.seq(self.rng.randint(0, max(0, min(size, 4))), depth + 1, inside)
             if interrupting and not live(path) and not place.ends:
                 path = ()
-            found.append(Boundary(self.id("B"), self.wait(), interrupting, path))
+            found.append(Boundary(self.id("B"), wait, interrupting, path))
         return tuple(found)
 
     def shares(self, size: int, count: int) -> list[int]:

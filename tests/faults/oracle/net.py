@@ -42,10 +42,11 @@ class Many:
 
 @dataclass(frozen=True)
 class Wait:
-    """A timer's duration, and how it is written: plain ISO 8601 or a FEEL call."""
+    """A timer's duration, how it is written (plain ISO 8601 or a FEEL call), and for a cycle how often it fires."""
 
     hours: int
     feel: bool = False
+    cycle: int | None = None
 
     @property
     def delta(self) -> timedelta:
@@ -53,6 +54,8 @@ class Wait:
 
     @property
     def text(self) -> str:
+        if self.cycle is not None:
+            return f"R{self.cycle}/PT{self.hours}H"
         return f'duration("PT{self.hours}H")' if self.feel else f"PT{self.hours}H"
 
 

@@ -170,6 +170,17 @@ def test_a_non_interrupting_boundary_adds_a_token() -> None:
     assert trace("T9") == "end"
 
 
+def test_a_cycle_counts_from_when_it_should_have_fired() -> None:
+    every = Boundary("B1", Wait(1, cycle=2), False, (Task("T9"),))
+    game = Game(compile_process((Task("T1", boundaries=(every,)),)), {}, NOW)
+    fire = Move("timer", "B1")
+    game = game.apply(fire, game.handles(fire)[0], NOW + timedelta(minutes=80))
+    assert game.view().timers == (("B1", NOW + timedelta(hours=2), 1),)
+    game = game.apply(fire, game.handles(fire)[0], NOW + timedelta(hours=2))
+    assert game.view().timers == ()
+    assert game.view().tasks == (("T1", 1), ("T9", 2))
+
+
 def test_a_sub_process_ends_with_its_last_token() -> None:
     late = Boundary("B1", HOUR, False, (Task("T9"),))
     trace = Trace(Sub("S1", (Task("T1", boundaries=(late,)),)), Task("T2"))
