@@ -77,7 +77,10 @@ class _Staff:
 
 
 def load_demo(session: Session) -> DemoStaff:
-    """Load the demo hospital where it isn't there yet and return its ids; what has changed since is left as it is."""
+    """Load the demo hospital where it isn't there yet and return its ids; what has changed since is left as it is.
+
+    Where somebody of CAST is missing the whole hospital is imported anew, over what is there.
+    """
     numbers = [member.staff_number for member in CAST.values()]
     there = session.scalar(select(func.count()).select_from(Person).where(Person.staff_number.in_(numbers)))
     if there != len(numbers):
@@ -115,7 +118,7 @@ def _departments() -> list[_Department]:
 
 def _people(departments: list[_Department]) -> list[_Staff]:
     """Make everyone, the cast first, and fill in the heads of the departments."""
-    chance = random.Random(_SEED)  # nosec B311: names, not secrets
+    chance = random.Random(_SEED)  # nosec B311
     people = [
         _Staff(CAST[key].staff_number, name, department, post, CAST[superior].staff_number if superior else "")
         for key, name, department, post, _, superior in data.CAST_ROWS
@@ -136,8 +139,8 @@ def _people(departments: list[_Department]) -> list[_Staff]:
     for person in chance.sample(ordinary, _DISABLED):
         person.state = DISABLED
     clinical = {department.code for department in departments if department.kind == "临床"}
-    doctors = [person for person in ordinary if person.department in clinical and person.state == ACTIVE]
-    for at, person in enumerate(chance.sample(doctors, _PART_TIME_PEOPLE)):
+    wards = [person for person in ordinary if person.department in clinical and person.state == ACTIVE]
+    for at, person in enumerate(chance.sample(wards, _PART_TIME_PEOPLE)):
         person.part_time = _PART_TIME[at % len(_PART_TIME)]
     return people
 
@@ -180,7 +183,11 @@ def _assign_roles(session: Session, departments: list[_Department]) -> None:
     heads = [d.head for kind in ("临床", "医技", "职能科室") for d in departments if d.kind == kind and d.size]
     members += [("doc_reader", number) for number in heads[:_READERS]]
     ids = _ids(session).people
-    session.execute(
-        insert(RoleMember),
-        [{"role": role, "person_id": ids[number], "department_id": None} for role, number in members],
-    )
+    stored = set(session.execute(select(RoleMember.role, RoleMember.person_id)).all())
+    rows = [
+        {"role": role, "person_id": ids[number], "department_id": None}
+        for role, number in members
+        if (role, ids[number]) not in stored
+    ]
+    if rows:
+        session.execute(insert(RoleMember), rows)

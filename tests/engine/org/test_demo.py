@@ -104,5 +104,14 @@ def test_once_more_changes_nothing(session: Session, staff: DemoStaff) -> None:
     assert session.get_one(Person, staff.person("nurse")).mobile == "13912345678"
 
 
+def test_a_missing_member_of_the_cast_comes_back(session: Session, staff: DemoStaff) -> None:
+    nurse = session.get_one(Person, staff.person("nurse"))
+    nurse.staff_number = "99999"
+    session.flush()
+    again = load_demo(session)
+    assert len(again.people) == 1_601
+    assert session.get_one(Person, again.person("nurse")).name == CAST["nurse"].name
+
+
 def test_it_is_the_same_at_every_run_and_a_real_workbook(session: Session, staff: DemoStaff) -> None:
     assert import_staff(session, None, demo_workbook()) == Report(unchanged=1_660)
