@@ -39,7 +39,7 @@ _VERBS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
         ("expect", "", "title summary urgency data present"),
         ("expect_open", "step by", ""),
         ("expect_closed", "step by", ""),
-        ("expect_passed", "element", "times"),
+        ("expect_passed", "element times", ""),
         ("expect_incident", "step kind", ""),
         ("refused", "code do", ""),
     )
