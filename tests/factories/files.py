@@ -169,6 +169,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "zip with something before it": ("a.zip", EXE + ZIP, "attachment_mismatch"),
     "zip behind a false front": ("a.zip", b"PK\x03\x04" + bytes(64) + ZIP, "attachment_mismatch"),
     "zip with something behind it": ("a.zip", ZIP + b"MZ", "attachment_mismatch"),
+    "zip with something inside it": ("a.zip", ZIP[:-22] + EXE + ZIP[-22:], "attachment_mismatch"),
     "zip cut off": ("a.zip", ZIP[:-10], "attachment_mismatch"),
     "zip without entries": ("a.zip", zipped(), "attachment_mismatch"),
     "two zips": ("a.zip", ZIP + DOCX, "attachment_mismatch"),
