@@ -398,8 +398,14 @@ def _copy(running: Running, done: dict[int, Local]) -> Running:
         if id(local) not in done:
             done[id(local)] = Local(dict(local.names), dict(local.steps))
     active = [
-        replace(a, due=dict(a.due), fired=a.fired.copy(), bodies=[_copy(b, done) for b in a.bodies], pending=[*a.pending])
-        for a in running.active
+        replace(
+            node,
+            due=dict(node.due),
+            fired=node.fired.copy(),
+            bodies=[_copy(body, done) for body in node.bodies],
+            pending=list(node.pending),
+        )
+        for node in running.active
     ]
     tokens = [Token(t.flow, t.outcome) for t in running.tokens]
     return Running(running.scope, [done[id(local)] for local in running.around], tokens, active)
@@ -407,12 +413,12 @@ def _copy(running: Running, done: dict[int, Local]) -> Running:
 
 def _key(running: Running) -> str:
     tokens = sorted((token.flow, token.outcome or "") for token in running.tokens)
-    active = sorted(
-        repr((a.node, a.outcome, sorted(a.due.items()), sorted(a.fired.items()), sorted(map(_key, a.bodies)), a.pending))
-        for a in running.active
-    )
+    active = []
+    for node in running.active:
+        timers = sorted(node.due.items()), sorted(node.fired.items())
+        active.append(repr((node.node, node.outcome, timers, sorted(map(_key, node.bodies)), node.pending)))
     around = [(sorted(local.names.items()), sorted(local.steps.items())) for local in running.around]
-    return repr((running.scope.id, around, tokens, active))
+    return repr((running.scope.id, around, tokens, sorted(active)))
 
 
 def _readable(names: Mapping[str, Any]) -> str:
