@@ -13,8 +13,9 @@ import zstandard
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from engine import clock
+from engine import clock, xml
 from engine.bpm import lint, runtime
+from engine.bpm.extensions import BPMN
 from engine.bpm.forms import Form
 from engine.bpm.models import Process, ProcessVersion
 from engine.bpm.operations import operation_names
@@ -79,7 +80,7 @@ def _build(version_id: uuid.UUID, key: str, number: int, files: Mapping[str, str
 
 
 def deploy(
-    session: Session, actor: Actor | None, files: Mapping[str, str | bytes], *, note: str = "", known: bool = True
+    session: Session, actor: Actor | None, files: Mapping[str, str | bytes], *, note: str = ""
 ) -> ProcessVersion:
     """Check the files of a process and make them its newest version (部署); running instances stay on theirs.
 
@@ -90,22 +91,22 @@ def deploy(
         raise Forbidden("只有流程设计员可以部署流程", code="not_designer")
     texts = checked_files(files)
     digest = hashlib.sha256(orjson.dumps(texts, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    findings = lint.check(texts, known=organisation(session) if known else None)
-    if any(f.severity == "error" for f in findings):
-        first = next(f for f in findings if f.severity == "error")
-        raise Invalid(f"流程图有错误，没有部署：{first.message}", code="lint", findings=[f.as_dict() for f in findings])
-    definition = runtime.load(texts)
-    key = definition.key
-    process = session.get(Process, key, with_for_update=True)
-    if process is None:
-        process = Process(key=key, name=definition.name)
-        session.add(process)
-        session.flush()
+    key = _key(texts)
     newest = session.scalar(
         select(ProcessVersion).where(ProcessVersion.key == key).order_by(ProcessVersion.number.desc()).limit(1)
     )
     if newest is not None and newest.digest == digest:
         return newest
+    findings = lint.check(texts, known=organisation(session))
+    if any(f.severity == "error" for f in findings):
+        first = next(f for f in findings if f.severity == "error")
+        raise Invalid(f"流程图有错误，没有部署：{first.message}", code="lint", findings=[f.as_dict() for f in findings])
+    definition = runtime.load(texts)
+    process = session.get(Process, key, with_for_update=True)
+    if process is None:
+        process = Process(key=key, name=definition.name)
+        session.add(process)
+        session.flush()
     row = ProcessVersion(
         key=key,
         number=1 + (newest.number if newest else 0),
@@ -120,6 +121,15 @@ def deploy(
     process.name, process.category = definition.name, definition.process.category
     process.current_version_id = row.id
     return row
+
+
+def _key(texts: Mapping[str, str]) -> str:
+    """Return the id of the executable process: the key of the definition."""
+    root = xml.parse(texts["process.bpmn"], "process.bpmn")
+    for process in root.iter(f"{{{BPMN}}}process"):
+        if process.get("isExecutable", "true") == "true" and process.get("id"):
+            return str(process.get("id"))
+    raise Invalid("process.bpmn 里没有可执行的流程", code="bpmn_no_process")
 
 
 def suspend(session: Session, actor: Actor, key: str, *, suspended: bool) -> Process:

@@ -11,10 +11,10 @@ from engine.bpm.models import Instance, ItemState, WorkItem, WorkRound
 
 outbox.handler("job", "run", in_transaction=True, on_dead=jobs.dead)(jobs.run)
 outbox.handler("event", "thrown", in_transaction=True)(events.spread)
-outbox.handler("event", "deliver", in_transaction=True)(events.deliver)
+outbox.handler("event", "deliver", in_transaction=True, on_dead=jobs.dead)(events.deliver)
 
 
-@outbox.handler("settle", "round", in_transaction=True)
+@outbox.handler("settle", "round", in_transaction=True, on_dead=jobs.dead)
 def settle(session: Session, row: outbox.Leased) -> None:
     """Let an instance go on whose readers are enough."""
     reading.settle(session, uuid.UUID(row.payload["instance"]), uuid.UUID(row.payload["round"]))

@@ -54,10 +54,13 @@ def jump(
 
 
 def retry(session: Session, actor: Actor, incident_id: uuid.UUID) -> Done:
-    """Try again what an incident stopped (重试): its job goes back to the outbox; others are marked mended."""
+    """Try again what an incident stopped (重试): its job goes back to the outbox, its timer is due at once."""
     incident, case = _incident(session, actor, incident_id)
     if incident.outbox_id is not None:
         outbox.requeue(session, actor, incident.outbox_id)
+    elif incident.task_id is not None and runtime.element_of(case.definition, case.state, incident.task_id):
+        timer = {"instance_id": case.row.id, "task_id": incident.task_id, "element": incident.step, "due_at": case.now}
+        case.batch.add(sql.INSERT_TIMER, timer)
     return _resolved(case, actor, incident, "retry")
 
 

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import audit, clock, outbox
@@ -45,6 +46,7 @@ class Case:
         self.data: runtime.Data = orjson.loads(row.data)
         self.instance_state: str = row.state
         self.key: bytes | None = None
+        self.timer: int | None = None  # the task whose timer this command fires
         self.replayed: Any | None = None
         self.moved = False
         self.path: list[str] = []
@@ -168,12 +170,13 @@ class Case:
         )
         incident = {
             "instance_id": self.row.id,
+            "task_id": self.timer,
             "step": fault.element[:80],
             "kind": fault.kind,
             "message": fault.message[:400],
             "created_at": self.now,
         }
-        error.afterwards = lambda session: session.add(Incident(id=new_id(), **incident))
+        error.afterwards = lambda session: _record(session, incident)
         return error
 
     # -- rounds -----------------------------------------------------------------------------------------------------
@@ -300,6 +303,18 @@ class Case:
             }
             rows.append(outbox.row("event", f"{event.kind}:{event.name}", "thrown", payload, self.now))
         return rows
+
+
+def _record(session: Session, incident: dict[str, Any]) -> None:
+    """Write an incident, unless the same one is open already: people try again."""
+    same = select(Incident.id).where(
+        Incident.instance_id == incident["instance_id"],
+        Incident.step == incident["step"],
+        Incident.kind == incident["kind"],
+        Incident.resolved_at.is_(None),
+    )
+    if session.scalar(same) is None:
+        session.add(Incident(id=new_id(), **incident))
 
 
 def not_found() -> NotFound:

@@ -65,11 +65,11 @@ def _advance(case: Case, event: runtime.Event, job: runtime.Job, result: Mapping
 
 
 def dead(row: outbox.Leased, reason: str, session: Session) -> None:
-    """A job that can't be done becomes an incident that an admin may retry."""
-    instance_id, task_id = uuid.UUID(row.payload["instance"]), int(row.payload["task"])
+    """What the outbox gives up for an instance becomes an incident that an admin may retry (jobs, events, readings)."""
+    instance_id = uuid.UUID(row.payload["instance"])
+    task_id = row.payload.get("task")
     case = Case.by_id(session, None, instance_id)
-    job = runtime.open_job(case.definition, case.state, case.data, task_id)
-    name = job.element if job is not None else None
+    step = None if task_id is None else runtime.element_of(case.definition, case.state, int(task_id))
     known = select(Incident.id).where(
         Incident.instance_id == instance_id, Incident.outbox_id == row.id, Incident.resolved_at.is_(None)
     )
@@ -79,8 +79,8 @@ def dead(row: outbox.Leased, reason: str, session: Session) -> None:
                 id=new_id(),
                 instance_id=instance_id,
                 task_id=task_id,
-                step=name,
-                kind="job",
+                step=step,
+                kind=row.system,
                 message=f"系统步骤没有执行成功：{reason}"[:400],
                 outbox_id=row.id,
                 created_at=clock.now(),

@@ -62,7 +62,7 @@ def fire(session: Session, instance_id: uuid.UUID, task_id: int) -> bool:
 
 def _fired(case: Case, task_id: int) -> bool:
     """Let the case advance; True where a cycle armed the same timer again."""
-    before = case.now
+    before, case.timer = case.now, task_id
     case.advance(runtime.Fire(task_id))
     opening.open_pending(case, None)
     return any(t == task_id and due > before for t, due in case.armed)

@@ -1,0 +1,252 @@
+"""The command line of Piyue (批阅): serve, demo, worker, db, process, staff, audit."""
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from fastapi import FastAPI
+
+import api.app
+import engine.registry  # noqa: F401  (registers tables, operations, handlers)
+import web.app
+from engine import outbox
+from engine.bpm import definitions, lint, scenarios
+from engine.crypto import Keys
+from engine.db import Database
+from engine.errors import EngineError
+from engine.org import demo as hospital
+from engine.org import staff_import, staff_template
+from engine.settings import ROOT, Settings
+from workers import ticks
+from workers.loop import Worker
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="批阅：医院移动办公", pretty_exceptions_enable=False)
+db_app = typer.Typer(no_args_is_help=True, help="数据库：建表与升级")
+process_app = typer.Typer(no_args_is_help=True, help="流程：检查、部署、试跑")
+staff_app = typer.Typer(no_args_is_help=True, help="人员：导入与模板")
+audit_app = typer.Typer(no_args_is_help=True, help="审计：核对办理记录")
+app.add_typer(db_app, name="db")
+app.add_typer(process_app, name="process")
+app.add_typer(staff_app, name="staff")
+app.add_typer(audit_app, name="audit")
+
+PROCESSES = ROOT / "processes"
+_SUFFIXES = {".bpmn", ".json", ".dmn"}
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the database of the settings, with the key of the trail."""
+    settings.var.mkdir(parents=True, exist_ok=True)
+    return Database(settings.database_url, pool_size=settings.pool_size, audit_key=Keys.load(settings).key("audit"))
+
+
+def upgrade(url: str) -> None:
+    """Bring the tables of a database to this release."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "alembic"))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+def application(settings: Settings, database: Database) -> FastAPI:
+    """Return the whole service on an open database."""
+    outbox.check()
+    worker = Worker(database, ticks.standard(settings)) if settings.embedded_worker else None
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if worker is not None:
+            worker.start()
+        yield
+        if worker is not None:
+            worker.stop()
+        database.dispose()
+
+    service = api.app.create_app(settings, database, lifespan=lifespan)
+    web.app.mount(service)
+    return service
+
+
+def create() -> FastAPI:
+    """Return the service by the environment's settings (uvicorn's factory)."""
+    settings = Settings()
+    key = Keys.load(settings).key("audit")
+    return application(settings, Database(settings.database_url, pool_size=settings.pool_size, audit_key=key))
+
+
+def process_files(folder: Path) -> dict[str, str | bytes]:
+    """Read the files of a process folder that are deployed."""
+    if not (folder / "process.bpmn").is_file():
+        raise typer.BadParameter(f"{folder} 里没有 process.bpmn")
+    found = (p for p in sorted(folder.rglob("*")) if p.is_file() and p.suffix in _SUFFIXES)
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in found}
+
+
+@app.command()
+def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
+    """Start the service (启动服务): `workers` server processes; the database must be migrated."""
+    import uvicorn
+
+    Keys.load(Settings())  # an unusable key is told here, once, not by every process
+    uvicorn.run(
+        "piyue:create",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        timeout_keep_alive=120,
+        backlog=4096,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=5,
+    )
+
+
+@app.command()
+def demo(host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Start the demo hospital (演示): tables, 1,600 staff, six processes, and the service with its worker inside."""
+    settings = Settings(mode="demo", embedded_worker=True, secure_cookie=False)
+    upgrade(settings.database_url)
+    database = open_database(settings)
+    with database.unit_of_work() as session:
+        hospital.load_demo(session)
+    for folder in sorted(p.parent for p in PROCESSES.glob("*/process.bpmn")):
+        with database.unit_of_work() as session:
+            definitions.deploy(session, None, process_files(folder), note="演示")
+    typer.echo(f"\n  批阅演示医院已启动：http://{host}:{port}\n  打开后从名单里选人登录，例如：")
+    for key in ("nurse", "pediatrics_head", "office_clerk", "office_director", "hospital_director", "process_admin"):
+        if (member := hospital.CAST.get(key)) is not None:
+            typer.echo(f"    {member.name}（{member.label}）")
+    typer.echo("  按 Ctrl-C 停止。\n")
+    import uvicorn
+
+    uvicorn.run(
+        application(settings, database),
+        host=host,
+        port=port,
+        timeout_keep_alive=120,
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+    )
+
+
+@app.command()
+def worker() -> None:
+    """Handle the outbox and due timers (后台任务) until it is told to stop."""
+    outbox.check()
+    settings = Settings()
+    database = open_database(settings)
+    running = Worker(database, ticks.standard(settings))
+    stopped = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stopped.set())
+    running.start()
+    stopped.wait()
+    running.stop()
+    database.dispose()
+
+
+@db_app.command("upgrade")
+def db_upgrade() -> None:
+    """Create or upgrade the tables (建表、升级)."""
+    settings = Settings()
+    settings.var.mkdir(parents=True, exist_ok=True)
+    upgrade(settings.database_url)
+    typer.echo("数据库已是最新版本")
+
+
+@process_app.command("lint")
+def process_lint(path: Path, json: bool = False) -> None:
+    """Check a process folder (检查): every finding with file, line, element and cure; exit code 1 if there is an error."""
+    findings = lint.check(process_files(path))
+    if json:
+        import orjson
+
+        typer.echo(orjson.dumps([f.as_dict() for f in findings], option=orjson.OPT_INDENT_2).decode())
+    else:
+        for finding in findings:
+            typer.echo(str(finding))
+        errors = sum(f.severity == "error" for f in findings)
+        typer.echo(f"{path}: {errors} 个错误，{len(findings) - errors} 个提醒")
+    if any(f.severity == "error" for f in findings):
+        raise typer.Exit(1)
+
+
+@process_app.command("deploy")
+def process_deploy(path: Path, note: str = "") -> None:
+    """Deploy a process folder as a new version (部署); running instances stay on theirs."""
+    with open_database(Settings()).unit_of_work() as session:
+        version = definitions.deploy(session, None, process_files(path), note=note)
+        typer.echo(f"{version.key} 第 {version.number} 版已部署")
+
+
+@process_app.command("test")
+def process_test(path: Path) -> None:
+    """Play the scenarios of a process folder in a database of their own (试跑场景); exit code 1 if one fails."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/scenarios.db"
+        upgrade(url)
+        database = Database(url, audit_key=bytes(32))
+        results = scenarios.run(database, path)
+        database.dispose()
+    for result in results:
+        typer.echo(str(result))
+    if not all(r.passed for r in results):
+        raise typer.Exit(1)
+
+
+@staff_app.command("import")
+def staff_import_(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
+    """Import people and departments from a spreadsheet (导入人员), all or nothing."""
+    with open_database(Settings()).unit_of_work() as session:
+        typer.echo(str(staff_import.import_staff(session, None, file.read_bytes())))
+
+
+@staff_app.command("template")
+def staff_template_(file: Path = Path("人员导入模板.xlsx")) -> None:
+    """Write the spreadsheet template for the import (导出模板)."""
+    file.write_bytes(staff_template.template())
+    typer.echo(f"已写入 {file}")
+
+
+@audit_app.command("verify")
+def audit_verify() -> None:
+    """Check the code of every row of the trail (核对办理记录); exit code 1 if one was changed."""
+    from engine.bpm.queries import trail
+
+    settings = Settings()
+    with open_database(settings).reading() as session:
+        total, broken = trail.verify(session)
+    typer.echo(f"共 {total} 条办理记录，{len(broken)} 条被改动" + (f"：{broken[:20]}" if broken else ""))
+    if broken:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; refusals are told in one line, with their places."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        app()
+    except EngineError as error:
+        typer.echo(f"错误：{error.message}", err=True)
+        for place in getattr(error, "errors", [])[:50]:
+            typer.echo(f"  {place}", err=True)
+        for finding in error.fields.get("findings", [])[:50]:
+            typer.echo(f"  {finding}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
