@@ -40,9 +40,10 @@ class Known:
 
 @dataclass(slots=True)
 class Written:
-    """Names that activities write into the data, and whether others may come too."""
+    """Names that come into the data: from forms, from activities, and whether others may come too."""
 
-    names: set[str] = field(default_factory=set)
+    forms: set[str] = field(default_factory=set)
+    activities: set[str] = field(default_factory=set)
     others: bool = False
 
 
@@ -53,10 +54,10 @@ def written(process: Scope, processes: frozenset[str]) -> Written:
         for node in scope.nodes.values():
             if node.kind in ("serviceTask", "scriptTask"):
                 operation: Operation | None = PARSERS[node.kind](node.element)[0]
-                found.names |= {name for name, _ in operation.outputs} if operation else set()
+                found.activities |= {name for name, _ in operation.outputs} if operation else set()
             elif node.kind == "callActivity":
                 mapping: DataMapping = PARSERS[node.kind](node.element)[0]
-                found.names |= {name for name, _ in (*mapping.outputs, *mapping.inputs)}
+                found.activities |= {name for name, _ in (*mapping.outputs, *mapping.inputs)}
                 shared = not (mapping.inputs or mapping.outputs)
                 found.others |= shared and node.element.get("calledElement") not in processes
             elif node.kind == "receiveTask" or node.event in ("message", "signal"):
@@ -64,10 +65,10 @@ def written(process: Scope, processes: frozenset[str]) -> Written:
             loop = child(node.element, _MULTI)
             if loop is not None:
                 items = [child(loop, name) for name in ("inputDataItem", "outputDataItem")]
-                found.names |= {item_name(i) for i in items if i is not None}
-                found.names |= _LOOP_NAMES | {content(e) for e in children(loop, "loopDataOutputRef")}
+                found.activities |= {item_name(i) for i in items if i is not None}
+                found.activities |= _LOOP_NAMES | {content(e) for e in children(loop, "loopDataOutputRef")}
             elif child(node.element, _LOOP) is not None:
-                found.names |= _LOOP_NAMES
+                found.activities |= _LOOP_NAMES
     return found
 
 

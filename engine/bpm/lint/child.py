@@ -8,7 +8,7 @@ import json
 import os
 import resource
 import signal
-import subprocess  # nosec B404: runs this module alone
+import subprocess  # nosec B404
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +29,8 @@ def load_findings(files: Mapping[str, str], *, seconds: float = SECONDS) -> list
     """Return what the engine refuses of files that the linter has found in order: no finding or one."""
     command = [sys.executable, "-m", "engine.bpm.lint.child"]
     try:
-        done = subprocess.run(  # nosec B603: a fixed command; the files go over standard input
+        # A fixed command: the files go over standard input.
+        done = subprocess.run(  # nosec B603
             command,
             input=json.dumps(dict(files)).encode(),
             capture_output=True,

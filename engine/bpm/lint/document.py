@@ -12,6 +12,8 @@ from engine.bpm.lint.finding import Reporter, clip
 
 MAX_NODES = 400
 """Nodes of one process, those of its sub-processes included."""
+MAX_ELEMENTS = 10_000
+"""Elements of one file, the drawing left out."""
 MAX_NESTING = 5
 """Levels of sub-processes within each other."""
 MAX_TEXT = 20_000
@@ -78,8 +80,16 @@ def check_document(diagram: Diagram, report: Reporter) -> bool:
 
 
 def oversized(diagram: Diagram, report: Reporter) -> bool:
-    """Report processes that are too large or too deep to be looked at further."""
-    found = False
+    """Report a file or processes that are too large or too deep to be looked at further."""
+    elements = sum(1 for _ in diagram.root.iter(f"{{{BPMN}}}*", f"{{{NAMESPACE}}}*"))
+    found = elements > MAX_ELEMENTS
+    if found:
+        report.error(
+            diagram.root,
+            "too_many_elements",
+            f"文件有 {elements} 个元素，上限是 {MAX_ELEMENTS} 个",
+            "把可以独立的部分拆成另一个流程，用调用活动（callActivity）接上",
+        )
     for process in diagram.processes:
         count = sum(len(scope.nodes) for scope in process.walk())
         if count > MAX_NODES:
@@ -127,10 +137,10 @@ def _check_processes(diagram: Diagram, report: Reporter) -> None:
 
 
 def _check_ids(diagram: Diagram, report: Reporter) -> None:
-    count = Counter(element.get("id") for element in _model(diagram))
+    count = Counter(element.get("id") for element in _model(diagram) if element.get("id"))
     for element in _model(diagram):
         identifier, kind = element.get("id"), local(element)
-        if identifier is None:
+        if not identifier:
             if kind in NODES | {"process", "sequenceFlow", "message", "signal", "error", "escalation"}:
                 report.error(element, "id_missing", f"元素 {kind} 没有 id", '补上 id="…"')
             continue

@@ -200,6 +200,4 @@ def _check_expression(
         return
     expression = texts.check(element, text, "定时表达式")
     if expression and texts.complete and expression.names == {text} and text not in texts.names:
-        report.error(
-            element, "timer_value", f"{name}“{clip(text, 40)}”既不是 ISO 8601，也不是已有的字段", _CURES[name]
-        )
+        report.error(element, "timer_value", f"{name}“{clip(text, 40)}”既不是 ISO 8601，也不是已有的字段", _CURES[name])

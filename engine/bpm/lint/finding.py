@@ -9,6 +9,18 @@ from lxml import etree
 Severity = Literal["error", "warning"]
 MAX_FINDINGS = 300
 """Findings kept of one check; a hostile file would have one per element."""
+_PARTS = (
+    "EventDefinition",
+    "LoopCharacteristics",
+    "Expression",
+    "}documentation",
+    "}script",
+    "}timeDate",
+    "}timeDuration",
+    "}timeCycle",
+)
+MAX_EXPRESSIONS = 30_000
+"""Characters of all expressions of one check: compiling them takes time."""
 _LABELS = {"error": "错误", "warning": "警告"}
 
 
@@ -44,15 +56,23 @@ class Finding:
 class Report:
     """Collects the findings of one check."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: dict[Finding, None] = field(default_factory=dict)  # a set in order
     left_out: int = 0
+    expressions: int = 0
 
     def add(self, finding: Finding) -> None:
         """Keep a finding, as long as there are not too many."""
+        if finding in self.findings:
+            return
         if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(finding)
+            self.findings[finding] = None
         else:
             self.left_out += 1
+
+    def expression(self, length: int) -> bool:
+        """Account for an expression of `length` characters; tell whether it may still be compiled."""
+        self.expressions += length
+        return self.expressions <= MAX_EXPRESSIONS
 
     @property
     def has_errors(self) -> bool:
@@ -61,10 +81,10 @@ class Report:
 
     def sorted(self) -> list[Finding]:
         """Return the findings by place, errors before warnings, and a last one about those left out."""
-        found = sorted(set(self.findings), key=lambda f: (f.file, f.line or 0, f.severity, f.code, f.message))
+        found = sorted(self.findings, key=lambda f: (f.file, f.line or 0, f.severity, f.code, f.message))
         if self.left_out:
             more = f"问题太多，另有 {self.left_out} 个未列出"
-            found.append(Finding(found[0].file, None, None, None, "error", "more", more, "先改正列出的问题再检查"))
+            found.append(Finding(found[-1].file, None, None, None, "error", "more", more, "先改正列出的问题再检查"))
         return found
 
 
@@ -99,9 +119,9 @@ class Reporter:
 
 
 def _identified(element: etree._Element) -> tuple[str | None, str | None]:
-    """Return id and name of the element, or of the nearest one around it that has an id."""
+    """Return id and name of the element, or of the nearest one around it that has an id and that people see."""
     current: etree._Element | None = element
-    while current is not None and not current.get("id"):
+    while current is not None and (not current.get("id") or str(current.tag).endswith(_PARTS)):
         current = current.getparent()
     if current is None:
         return None, None

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 
 from engine.bpm.extensions import TaskExtension, parse_task
 from engine.bpm.forms import Form
+from engine.bpm.forms import check as check_form
 from engine.bpm.lint.activities import Known, Written, check_activities, written
 from engine.bpm.lint.child import load_findings
 from engine.bpm.lint.diagram import Diagram, Scope
 from engine.bpm.lint.document import check_document, oversized
 from engine.bpm.lint.events import check_events
-from engine.bpm.lint.finding import Finding, Report, Reporter
+from engine.bpm.lint.finding import Finding, Report, Reporter, Severity
 from engine.bpm.lint.gateways import check_gateways
-from engine.bpm.lint.steps import Forms, check_keys, check_process, check_steps
+from engine.bpm.lint.steps import Forms, check_forms_used, check_process, check_steps
 from engine.bpm.lint.structure import check_calls, check_loops, check_structure
 from engine.bpm.lint.texts import Texts
 from engine.errors import Invalid
@@ -19,6 +20,7 @@ from engine.xml import parse
 
 MAIN = "process.bpmn"
 """The file that every process folder has."""
+_FORMS = "forms/"
 
 
 def check(files: Mapping[str, str | bytes], *, known: Known | None = None) -> list[Finding]:
@@ -38,9 +40,12 @@ def check(files: Mapping[str, str | bytes], *, known: Known | None = None) -> li
     _check_twice(diagrams, reporters)
     check_calls(sound, reporters)
     names = _written(sound, forms, processes)
+    tasks: list[TaskExtension] = []
     for file, diagram in sound.items():
         for process in diagram.running:
-            _check_process(process, names, forms, processes, known or Known(), reporters[file])
+            tasks += _check_process(process, names, forms, processes, known or Known(), reporters[file])
+    if len(sound) == sum(path.endswith(".bpmn") for path in files):
+        check_forms_used(forms, tasks, names, lambda name: Reporter(f"{_FORMS}{name}.json", report))
     if not report.has_errors:
         for finding in load_findings(
             {path: _text(content) for path, content in files.items() if path.endswith(".bpmn")}
@@ -64,23 +69,25 @@ def _diagrams(files: Mapping[str, str | bytes], report: Report) -> dict[str, Dia
 
 
 def _forms(files: Mapping[str, str | bytes], report: Report) -> Forms:
-    found: dict[str, frozenset[str] | None] = {}
+    found: dict[str, Form | None] = {}
     for path, content in files.items():
-        if not (path.startswith("forms/") and path.endswith(".json")):
+        if not (path.startswith(_FORMS) and path.endswith(".json")):
             continue
-        name = path.removeprefix("forms/").removesuffix(".json")
-        reporter = Reporter(path, report)
+        name = path.removeprefix(_FORMS).removesuffix(".json")
+        found[name] = None
         try:
-            keys = frozenset(Form.load(_text(content), place=path).fields)
+            text = _text(content)
         except UnicodeDecodeError:
-            reporter.error(None, "form_invalid", "表单不是 UTF-8 文本", "用编辑器另存为 UTF-8")
-            found[name] = None
-        except Invalid as error:
-            reporter.error(None, "form_invalid", error.message.rstrip("。"), "在表单设计器里改正后重新导出")
-            found[name] = None
-        else:
-            found[name] = keys
-            check_keys(sorted(keys), reporter)
+            Reporter(path, report).error(None, "form_invalid", "表单不是 UTF-8 文本", "用编辑器另存为 UTF-8")
+            continue
+        problems = check_form(text, place=path)
+        for problem in problems:
+            severity: Severity = "error" if problem.severity == "error" else "warning"
+            cure = problem.cure or "在表单设计器里改正后重新导出"
+            element, label = problem.element or None, problem.name or None
+            report.add(Finding(path, problem.line, element, label, severity, f"form_{severity}", problem.message, cure))
+        if not any(problem.severity == "error" for problem in problems):
+            found[name] = Form.load(text, place=path)
     return found
 
 
@@ -106,19 +113,20 @@ def _check_twice(diagrams: Mapping[str, Diagram], reporters: Mapping[str, Report
 
 def _written(diagrams: Mapping[str, Diagram], forms: Forms, processes: frozenset[str]) -> Written:
     """Collect the names that the data of a folder's processes can have."""
-    found = Written({key for keys in forms.values() for key in keys or ()}, not forms or None in forms.values())
+    keys = {key for form in forms.values() if form for key in form.fields()}
+    found = Written(keys, others=not forms or None in forms.values())
     for diagram in diagrams.values():
         for process in diagram.running:
             more = written(process, processes)
-            found.names |= more.names
+            found.activities |= more.activities
             found.others |= more.others
     return found
 
 
 def _check_process(
     process: Scope, names: Written, forms: Forms, processes: frozenset[str], known: Known, report: Reporter
-) -> None:
-    texts = Texts(report, frozenset(names.names), not names.others)
+) -> list[TaskExtension]:
+    texts = Texts(report, frozenset(names.forms | names.activities), not names.others)
     tasks: dict[str, TaskExtension] = {
         node.id: parse_task(node.element)[0] for scope in process.walk() for node in scope.of_kind("userTask")
     }
@@ -130,3 +138,4 @@ def _check_process(
         check_structure(scope, report)
     check_loops(process, report)
     check_steps(process, tasks, forms, known, texts, report)
+    return list(tasks.values())

@@ -1,17 +1,18 @@
 """Checks of user tasks: who handles them, with which form, and where they may return to."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from lxml import etree
 
 from engine.bpm.extensions import Assign, ProcessExtension, TaskExtension, parse_process
-from engine.bpm.lint.activities import Known
+from engine.bpm.forms import Form
+from engine.bpm.lint.activities import Known, Written
 from engine.bpm.lint.diagram import Node, Scope
 from engine.bpm.lint.finding import Reporter, clip
-from engine.bpm.lint.texts import ENGINE_NAMES, Texts
+from engine.bpm.lint.texts import Texts
 
-Forms = Mapping[str, frozenset[str] | None]
-"""Keys of the fields of each form by name; None for a form that is itself wrong."""
+Forms = Mapping[str, Form | None]
+"""The forms of a folder by name; None for one that is itself wrong."""
 
 _RETURN_WORDS = frozenset({"initiator", "previous"})
 
@@ -129,7 +130,8 @@ def _check_form(node: Node, extension: TaskExtension, forms: Forms, report: Repo
             f"没有表单文件 forms/{clip(name, 40)}.json",
             f"加上这个文件，或改成已有的表单：{available}",
         )
-    elif (keys := forms[name]) is not None:
+    elif (form := forms[name]) is not None:
+        keys = form.fields()
         for key, _ in extension.rights.fields:
             if key not in keys:
                 report.error(
@@ -165,13 +167,28 @@ def _check_returns(
             )
 
 
-def check_keys(keys: Iterable[str], report: Reporter) -> None:
-    """Refuse field names of a form that the engine keeps for itself."""
-    for key in keys:
-        if key in ENGINE_NAMES or key.startswith("_"):
-            report.error(
-                None,
-                "name_reserved",
-                f"字段名“{clip(key, 40)}”由引擎保留",
-                "换一个名称（不以“_”开头，也不是 outcome、steps、initiator）",
-            )
+def check_forms_used(
+    forms: Forms, tasks: Iterable[TaskExtension], names: Written, reporter: Callable[[str], Reporter]
+) -> None:
+    """Warn of forms that no step shows, and of fields that no step lets anybody fill in and nothing else writes."""
+    shown = {task.form for task in tasks}
+    editable = {
+        key
+        for task in tasks
+        if task.form and (form := forms.get(task.form))
+        for key in form.by_key
+        if dict(task.rights.fields).get(key, task.rights.default) == "edit"
+    }
+    for name, form in forms.items():
+        if name not in shown:
+            reporter(name).warning(None, "form_unused", "没有步骤使用这个表单", "在步骤上写上它的名称，或删去这个文件")
+        elif form and not names.others:
+            inputs = {key for key, component in form.by_key.items() if component.is_input}
+            missing = sorted(inputs - editable - names.activities)
+            if missing:
+                reporter(name).warning(
+                    None,
+                    "field_never_set",
+                    f"没有步骤可以填写字段 {clip('、'.join(missing), 120)}",
+                    '在某个步骤上写 <piyue:field key="…" access="edit"/>，或从表单里删去',
+                )

@@ -55,6 +55,9 @@ class Texts:
         if not text.strip():
             self.report.error(element, "expression_empty", f"{what}是空的", "写上 FEEL 表达式，或删去这个元素")
             return None
+        if not self.report.report.expression(len(text)):
+            self.report.error(element, "expressions_long", "流程里的表达式合起来太长", "把长表达式改成表单里的计算字段")
+            return None
         try:
             expression = feel.compile(text)
         except feel.FeelError as error:
@@ -64,7 +67,7 @@ class Texts:
         if unknown and feel_form(text) != text:
             self._refuse(element, text, what, "")
             return None
-        called = {name for name in called_names(text) if name in unknown}
+        called = set(called_names(text)).intersection(unknown) if unknown else set[str]()
         for name in sorted(called):
             self.report.error(
                 element, "unknown_function", f"{what}里的函数“{clip(name, 40)}”不存在", "改用 FEEL 的内置函数"

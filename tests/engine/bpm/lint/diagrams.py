@@ -1,12 +1,14 @@
 """Small diagrams for the linter's tests, written by code."""
 
 import re
+from itertools import pairwise
 from xml.sax.saxutils import escape, quoteattr
 
 from engine.bpm.lint import Finding, Known, check
 
 HEAD = (
-    '<?xml version="1.0" encoding="UTF-8"?>\n<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" '
+    '<?xml version="1.0" encoding="UTF-8"?>\n'
+    '<bpmn:definitions xmlns:bpmn="http://www.omg.org/spec/BPMN/20100524/MODEL" '
     'xmlns:bpmndi="http://www.omg.org/spec/BPMN/20100524/DI" xmlns:piyue="urn:piyue:bpmn" '
     'xmlns:camunda="http://camunda.org/schema/1.0/bpmn" targetNamespace="urn:test" id="definitions">\n'
 )
@@ -55,7 +57,7 @@ def flow(source: str, target: str, condition: str | None = None, id_: str | None
 
 def path(*ids: str) -> str:
     """Flows from each node to the next."""
-    return "".join(flow(a, b) for a, b in zip(ids, ids[1:], strict=False))
+    return "".join(flow(a, b) for a, b in pairwise(ids))
 
 
 def exclusive(id_: str, **attributes: str) -> str:
@@ -72,7 +74,9 @@ def process(*inner: str, drawing: bool = True, outside: str = "", id_: str = "le
     """A BPMN file with one process."""
     body = element("process", id_, *inner, **{"isExecutable": "true", **attributes})
     shapes = "".join(f'<bpmndi:BPMNShape bpmnElement="{i}"/>' for i in re.findall(r"<bpmn:\w+ id=\"([^\"]+)\"", body))
-    plane = f'<bpmndi:BPMNDiagram><bpmndi:BPMNPlane bpmnElement="{id_}">{shapes}</bpmndi:BPMNPlane></bpmndi:BPMNDiagram>'
+    plane = (
+        f'<bpmndi:BPMNDiagram><bpmndi:BPMNPlane bpmnElement="{id_}">{shapes}</bpmndi:BPMNPlane></bpmndi:BPMNDiagram>'
+    )
     return HEAD + outside + body + (plane if drawing else "") + "\n</bpmn:definitions>\n"
 
 
