@@ -1,0 +1,53 @@
+"""What people read of the process engine. Every function takes the viewer, and shows them what is theirs to see."""
+
+from engine.bpm.queries.actions import Actions, ReturnTarget
+from engine.bpm.queries.boxes import Box, BoxRow, Counts, Handling, counts, page
+from engine.bpm.queries.catalogue import (
+    VersionDiff,
+    VersionRow,
+    definition_versions,
+    processes,
+    start_page,
+    startable,
+    version_diff,
+)
+from engine.bpm.queries.detail import InstanceDetail, ItemDetail, instance_detail, work_item_detail
+from engine.bpm.queries.diagram import Diagram, diagram
+from engine.bpm.queries.paging import Filters, Page
+from engine.bpm.queries.search import FieldFilter, IncidentRow, InstanceRow, incidents, instances
+from engine.bpm.queries.timeline import Timeline, timeline
+from engine.bpm.queries.views import FormView
+
+__all__ = [
+    "Actions",
+    "Box",
+    "BoxRow",
+    "Counts",
+    "Diagram",
+    "FieldFilter",
+    "Filters",
+    "FormView",
+    "Handling",
+    "IncidentRow",
+    "InstanceDetail",
+    "InstanceRow",
+    "ItemDetail",
+    "Page",
+    "ReturnTarget",
+    "Timeline",
+    "VersionDiff",
+    "VersionRow",
+    "counts",
+    "definition_versions",
+    "diagram",
+    "incidents",
+    "instance_detail",
+    "instances",
+    "page",
+    "processes",
+    "start_page",
+    "startable",
+    "timeline",
+    "version_diff",
+    "work_item_detail",
+]

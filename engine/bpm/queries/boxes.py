@@ -280,12 +280,14 @@ def page(
     found = chosen.keyset.page(rows, keys, limit)
     if box != Box.STARTED or not found.rows:
         return found
-    handling = _handling(session, [row.id for row in found.rows])
-    return replace(found, rows=tuple(replace(row, now=tuple(handling.get(row.id, ()))) for row in found.rows))
+    standing = open_steps(session, viewer, [row.id for row in found.rows])
+    return replace(found, rows=tuple(replace(row, now=standing.get(row.id, ())) for row in found.rows))
 
 
-def _handling(session: Session, instance_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[Handling]]:
-    """Return the open steps of instances with their handlers' names, in one statement."""
+def open_steps(
+    session: Session, viewer: Actor, instance_ids: Iterable[uuid.UUID]
+) -> dict[uuid.UUID, tuple[Handling, ...]]:
+    """Return the open steps of instances that the viewer is known to see, with names of handlers, in one statement."""
     names = (
         select(
             WorkItem.round_id,
@@ -300,9 +302,7 @@ def _handling(session: Session, instance_ids: Iterable[uuid.UUID]) -> dict[uuid.
         .subquery()
     )
     statement = (
-        select(
-            WorkRound.instance_id, WorkRound.id, WorkRound.step_name, WorkRound.kind, names.c.name, names.c.total
-        )
+        select(WorkRound.instance_id, WorkRound.id, WorkRound.step_name, WorkRound.kind, names.c.name, names.c.total)
         .outerjoin(names, (names.c.round_id == WorkRound.id) & (names.c.number <= _HANDLERS))
         .where(WorkRound.instance_id.in_(instance_ids), WorkRound.closed_at.is_(None))
         .order_by(WorkRound.id, names.c.number)
@@ -312,7 +312,7 @@ def _handling(session: Session, instance_ids: Iterable[uuid.UUID]) -> dict[uuid.
         rounds = found.setdefault(instance_id, {})
         known = rounds.get(round_id, Handling(step_name, kind, (), 0))
         rounds[round_id] = replace(known, handlers=(*known.handlers, name), total=total) if name else known
-    return {instance_id: list(rounds.values()) for instance_id, rounds in found.items()}
+    return {instance_id: tuple(rounds.values()) for instance_id, rounds in found.items()}
 
 
 def _counted(rows: Select[Any]) -> ColumnElement[int]:

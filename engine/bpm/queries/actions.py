@@ -1,0 +1,153 @@
+"""What a person may do now with an item or an instance: the buttons. The commands check again, behind the lock."""
+
+import uuid
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine import clock
+from engine.bpm import runtime
+from engine.bpm.commands.talking import URGE_EVERY
+from engine.bpm.definitions import Version
+from engine.bpm.extensions import Outcome, ReturnRule
+from engine.bpm.models import Instance, InstanceState, ItemKind, ItemState, WorkItem, WorkRound
+from engine.bpm.queries.timeline import Step, Timeline
+from engine.org.actor import ADMIN, Actor
+
+_ACTS = ("complete", "return", "job", "timer")  # after these nothing is taken back
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnTarget:
+    """A step that may be returned to (退回)."""
+
+    step: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """`may` names commands. `returns`: where a return may go, the nearest step first; `return_modes`: rewalk, jump.
+
+    Whether a jump is possible is decided when it is tried: it depends on what then runs in parallel.
+    """
+
+    may: frozenset[str]
+    outcomes: tuple[Outcome, ...] = ()
+    returns: tuple[ReturnTarget, ...] = ()
+    return_modes: tuple[str, ...] = ()
+
+
+class Deciding:
+    """Derives the actions on one instance, with what its detail has read already."""
+
+    def __init__(
+        self, session: Session, viewer: Actor, instance: Instance, version: Version, trail: Timeline, *, handled: bool
+    ) -> None:
+        self._session, self._viewer, self._instance = session, viewer, instance
+        self._definition, self._trail = version.definition, trail
+        self._running = instance.state == InstanceState.RUNNING
+        self._initiator = instance.initiator_id == viewer.person_id
+        self._involved = self._initiator or handled or viewer.has(ADMIN)
+
+    def on_instance(self) -> Actions:
+        """Return what may be done with the instance itself."""
+        may = {"comment"}
+        if self._involved:
+            may.add("copy")
+        if self._running:
+            may |= {"withdraw"} if self._initiator else set()
+            may |= {"terminate", "jump"} if self._viewer.has(ADMIN) else set()
+            may |= {"urge"} if self._involved and self._urgeable() else set()
+        return Actions(frozenset(may))
+
+    def on_item(self, item: WorkItem, step: WorkRound) -> Actions:
+        """Return what may be done with a work item, and with its instance."""
+        may = set(self.on_instance().may)
+        mine = item.assignee_id == self._viewer.person_id
+        reading = item.kind == ItemKind.READ
+        waits = self._running and item.state in (ItemState.OPEN, ItemState.STANDBY, ItemState.QUEUED)
+        if waits and not reading and ((mine and item.state == ItemState.OPEN) or self._viewer.has(ADMIN)):
+            may.add("reassign")
+        if mine and reading and self._circulates(step):
+            may.add("circulate")
+        if mine and self._running and item.state == ItemState.DONE and self._takes_back(item, step):
+            may.add("take_back")
+        if not (mine and self._running and item.state == ItemState.OPEN):
+            return Actions(frozenset(may))
+        task = self._definition.tasks[step.step]
+        may |= {"complete", "draft"}
+        if task.round.policy == "any" and not reading:
+            may |= {"unclaim"} if item.claimed else {"claim"} if len(self._open_of(step.id)) > 1 else set()
+        returns = () if reading else self._returns(task.returns, step.task_id)
+        if returns:
+            may.add("return")
+        modes = ("rewalk", "jump") if task.returns.mode == "choose" else (task.returns.mode,)
+        return Actions(frozenset(may), task.outcomes, returns, modes if returns else ())
+
+    def _urgeable(self) -> bool:
+        since = clock.now() - URGE_EVERY
+        me = self._viewer.person_id
+        urged = any(e.verb == "urge" and e.actor_id == me and e.at > since for e in self._trail.entries)
+        return not urged and any(step.waiting for step in self._trail.steps)
+
+    def _open_of(self, round_id: uuid.UUID) -> Collection[Any]:
+        steps: list[Step] = [step for step in self._trail.steps if step.round_id == round_id]
+        return [person for step in steps for person in step.waiting if person.state == ItemState.OPEN]
+
+    def _circulates(self, step: WorkRound) -> bool:
+        return step.closed_at is None or self._definition.tasks[step.step].round.policy == "none"
+
+    def _returns(self, rule: ReturnRule, task_id: int) -> tuple[ReturnTarget, ...]:
+        if rule.targets == ():
+            return ()
+        reachable = runtime.back_targets(self._definition, self._instance.engine_state, task_id)
+        if rule.targets is not None:
+            aliases = {"initiator": self._definition.start_step, "previous": reachable[0] if reachable else None}
+            allowed = {aliases.get(target, target) for target in rule.targets}
+            reachable = [step for step in reachable if step in allowed]
+        return tuple(ReturnTarget(step, self._definition.names.get(step, step)) for step in reachable)
+
+    def _takes_back(self, item: WorkItem, step: WorkRound) -> bool:
+        """Whether nobody has acted on what followed (撤回); a round that is still open lets go of any decision."""
+        if item.kind == ItemKind.READ or item.outcome == "return" or item.closed_at is None:
+            return False
+        if step.closed_at is None:
+            in_turn = self._definition.tasks[step.step].round.policy == "in_turn"
+            return not in_turn or not self._acted_in_turn(item)
+        done = [e.id for e in self._trail.entries if e.item_id == item.id and e.verb == "complete"]
+        if not done or any(e.id > done[-1] and e.verb in _ACTS for e in self._trail.entries):
+            return False
+        if self._session.scalar(self._done_since(item).limit(1)) is not None:
+            return False
+        data = orjson.loads(self._instance.data)
+        with suppress(runtime.Unreachable, runtime.RuntimeFault, LookupError):
+            state = self._instance.engine_state
+            runtime.advance(self._definition, state, data, runtime.TakeBack(step.task_id), now=clock.now())
+            return True
+        return False
+
+    def _acted_in_turn(self, item: WorkItem) -> bool:
+        after = select(WorkItem.id).where(
+            WorkItem.round_id == item.round_id,
+            WorkItem.position > item.position,
+            WorkItem.state.not_in((ItemState.OPEN, ItemState.QUEUED)),
+        )
+        return self._session.scalar(after.limit(1)) is not None
+
+    def _done_since(self, item: WorkItem) -> Any:
+        return (
+            select(WorkItem.id)
+            .join(WorkRound, WorkRound.id == WorkItem.round_id)
+            .where(
+                WorkItem.instance_id == item.instance_id,
+                WorkItem.state == ItemState.DONE,
+                WorkRound.opened_at >= item.closed_at,
+                WorkRound.id != item.round_id,
+            )
+        )

@@ -1,0 +1,106 @@
+"""What a person sees of an instance's data (字段权限): forms with the rights and data of the steps they handled."""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.bpm.definitions import Version
+from engine.bpm.forms import FieldType, Form, Rights
+
+_FILES = (FieldType.ATTACHMENT, FieldType.ATTACHMENTS)
+_EDITOR = {"edit": "edit", "read": "read", "hidden": "hidden"}
+_READER = {"edit": "read", "read": "read", "hidden": "hidden"}
+
+
+@dataclass(frozen=True, slots=True)
+class FormView:
+    """A form as one person sees it: `data` holds no field that is hidden from them, `rights` says what they may edit.
+
+    `attachments` are the ids that the visible fields name.
+    """
+
+    form: str
+    step: str
+    rights: Rights
+    data: Mapping[str, Any]
+    attachments: tuple[uuid.UUID, ...]
+
+    @classmethod
+    def of_step(cls, version: Version, step: str, data: Mapping[str, Any], *, editable: bool) -> "FormView | None":
+        """Return the form of a step for its handler; a step without one shows the initiator's form to read."""
+        named = _form_of(version, step)
+        if named is None:
+            return None
+        rights = _rights(version, step, editable=editable and version.definition.tasks[step].form is not None)
+        return cls._of(version, named, step, rights, data)
+
+    @classmethod
+    def of_reader(cls, version: Version, steps: Iterable[str], data: Mapping[str, Any]) -> "tuple[FormView, ...]":
+        """Return the forms of the steps that a person handled, to read: what one of these steps shows is shown.
+
+        Who handled none reads the initiator's form.
+        """
+        start = version.definition.start_step
+        handled = [step for step in steps if step in version.definition.tasks]
+        handled = handled or ([] if start is None else [start])
+        shown: dict[str, tuple[str, set[str]]] = {}
+        for step in sorted(handled, key=lambda step: step != start):
+            named = _form_of(version, step)
+            if named is not None:
+                rights = _rights(version, step, editable=False)
+                fields = version.forms[named].fields()
+                shown.setdefault(named, (step, set()))[1].update(k for k in fields if rights.of(k) != "hidden")
+        return tuple(
+            cls._of(version, form, step, Rights("hidden", dict.fromkeys(sorted(keys), "read")), data)
+            for form, (step, keys) in shown.items()
+        )
+
+    @classmethod
+    def of_all(cls, version: Version, steps: Iterable[str], data: Mapping[str, Any]) -> "tuple[FormView, ...]":
+        """Return the forms of steps with every field, to read: for who sees everything."""
+        forms = {named: step for step in reversed(list(steps)) if (named := _form_of(version, step)) is not None}
+        return tuple(cls._of(version, form, step, Rights("read"), data) for form, step in reversed(list(forms.items())))
+
+    @classmethod
+    def _of(cls, version: Version, form: str, step: str, rights: Rights, data: Mapping[str, Any]) -> "FormView":
+        fields = version.forms[form].fields()
+        visible = {key: data[key] for key in fields if key in data and rights.of(key) != "hidden"}
+        files = tuple(dict.fromkeys(_files(version.forms[form], visible)))
+        return cls(form, step, rights, visible, files)
+
+
+def _form_of(version: Version, step: str) -> str | None:
+    task, start = version.definition.tasks.get(step), version.definition.start_step
+    if task is not None and task.form is not None:
+        return task.form
+    return None if start is None else version.definition.tasks[start].form
+
+
+def _rights(version: Version, step: str, *, editable: bool) -> Rights:
+    rights = version.definition.tasks[step].rights
+    given: Mapping[str, Any] = _EDITOR if editable else _READER
+    return Rights(given[rights.default], {key: given[access] for key, access in rights.fields})
+
+
+def _files(form: Form, data: Mapping[str, Any]) -> Iterator[uuid.UUID]:
+    """Yield the ids of attachments in a form's data, those in the rows of its lists too."""
+    for key, kind in form.fields().items():
+        value = data.get(key)
+        if kind in _FILES:
+            yield from _ids(value)
+        elif kind == FieldType.ROWS and isinstance(value, list):
+            inner = [name for name, type_ in form.fields(rows=key).items() if type_ in _FILES]
+            for row in value:
+                if isinstance(row, Mapping):
+                    for name in inner:
+                        yield from _ids(row.get(name))
+
+
+def _ids(value: object) -> Iterator[uuid.UUID]:
+    for entry in value if isinstance(value, list) else [value]:
+        if isinstance(entry, str):
+            try:
+                yield uuid.UUID(entry)
+            except ValueError:
+                continue
