@@ -61,7 +61,7 @@ class Scene:
         )
         if step is not None:
             query = query.where(WorkRound.step == step)
-        return list(session.execute(query).tuples())
+        return [(step, item) for step, item in session.execute(query)]
 
     def item(self, session: Session, args: Mapping[str, Any], state: ItemState = ItemState.OPEN) -> uuid.UUID:
         """Return the item of a step that a person (`by`) has: the newest in that state, otherwise the newest."""
