@@ -224,12 +224,13 @@ def _check_call(node: Node, processes: frozenset[str], known: Known, texts: Text
     called = node.element.get("calledElement", "")
     if not called:
         report.error(node.element, "call_missing", "调用活动没有说调用哪个流程", "写 calledElement，即那个流程的 id")
-    elif called not in processes and known.processes is not None and called not in known.processes:
+    elif called not in processes:
+        deployed = known.processes is not None and called in known.processes
         report.error(
             node.element,
             "dangling_reference",
-            f"calledElement 指向不存在的流程“{clip(called, 40)}”",
-            "改成文件夹里另一个 .bpmn 的流程 id，或先部署那个流程",
+            f"calledElement 指向的流程“{clip(called, 40)}”{'已部署，但不' if deployed else '不'}在文件夹里",
+            "把那个流程的 .bpmn 文件放进 called 文件夹，或改成其中一个流程的 id",
         )
     mapping: DataMapping = PARSERS[node.kind](node.element)[0]
     for name, value in mapping.inputs:

@@ -22,6 +22,7 @@ MEMORY = 1024 * 1024 * 1024
 """Address space of one parse in bytes."""
 
 _ROOT = Path(__file__).resolve().parents[3]
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG")  # nothing secret reaches the child
 _MAIN = "process.bpmn"
 
 
@@ -36,6 +37,7 @@ def load_findings(files: Mapping[str, str], *, seconds: float = SECONDS) -> list
             capture_output=True,
             timeout=seconds,
             cwd=_ROOT,
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -19,6 +19,7 @@ MAX_NESTING = 5
 MAX_TEXT = 20_000
 """Characters of one text in a diagram."""
 _LENGTHS = {"id": 80, "name": 80}
+_NAMED = NODES | {"process", "message", "signal"}
 _PROCESS_ID = 60
 
 _NCNAME = re.compile(r"[^\W\d][\w.\-·]*")
@@ -48,7 +49,13 @@ _REFERENCES = {
     "processRef": {"process"},
     "bpmnElement": None,
 }
-_TEXT_REFERENCES = {"incoming": {"sequenceFlow"}, "outgoing": {"sequenceFlow"}, "flowNodeRef": NODES}
+_TEXT_REFERENCES = {
+    "incoming": {"sequenceFlow"},
+    "outgoing": {"sequenceFlow"},
+    "flowNodeRef": NODES,
+    "sourceRef": None,
+    "targetRef": None,
+}
 _IN_SCOPE = (
     NODES
     | SCOPES
@@ -156,8 +163,10 @@ def _check_ids(diagram: Diagram, report: Reporter) -> None:
             report.error(
                 element, "id_twice", f"id 与第 {first} 行的元素重复", "换一个没有用过的 id，并改正引用它的地方"
             )
+        if kind in ("message", "signal") and not element.get("name", "").strip():
+            report.error(element, "name_missing", "消息或信号没有名称，别的流程认不出它", "填上名称")
         for attribute, length in _LENGTHS.items():
-            if len(element.get(attribute, "")) > length and (attribute == "id" or kind in NODES | {"process"}):
+            if len(element.get(attribute, "")) > length and (attribute == "id" or kind in _NAMED):
                 what = {"id": "id", "name": "名称"}[attribute]
                 report.error(element, f"{attribute}_long", f"{what}超过 {length} 个字符", f"缩短到 {length} 个字符以内")
 

@@ -15,6 +15,7 @@ from engine.bpm.lint.gateways import check_gateways
 from engine.bpm.lint.steps import Forms, check_forms_used, check_process, check_steps
 from engine.bpm.lint.structure import check_calls, check_loops, check_structure
 from engine.bpm.lint.texts import Texts
+from engine.bpm.lint.thrown import check_thrown
 from engine.errors import Invalid
 from engine.xml import parse
 
@@ -43,7 +44,7 @@ def check(files: Mapping[str, str | bytes], *, known: Known | None = None) -> li
     tasks: list[TaskExtension] = []
     for file, diagram in sound.items():
         for process in diagram.running:
-            tasks += _check_process(process, names, forms, processes, known or Known(), reporters[file])
+            tasks += _check_process(diagram, process, names, forms, processes, known or Known(), reporters[file])
     if len(sound) == sum(path.endswith(".bpmn") for path in files):
         check_forms_used(forms, tasks, names, lambda name: Reporter(f"{_FORMS}{name}.json", report))
     if not report.has_errors:
@@ -124,7 +125,13 @@ def _written(diagrams: Mapping[str, Diagram], forms: Forms, processes: frozenset
 
 
 def _check_process(
-    process: Scope, names: Written, forms: Forms, processes: frozenset[str], known: Known, report: Reporter
+    diagram: Diagram,
+    process: Scope,
+    names: Written,
+    forms: Forms,
+    processes: frozenset[str],
+    known: Known,
+    report: Reporter,
 ) -> list[TaskExtension]:
     texts = Texts(report, frozenset(names.forms | names.activities), not names.others)
     tasks: dict[str, TaskExtension] = {
@@ -132,6 +139,8 @@ def _check_process(
     }
     check_process(process, known, texts, report)
     for scope in process.walk():
+        if report.file == MAIN:
+            check_thrown(scope, diagram.ids, report)
         check_activities(scope, processes, known, texts, report)
         check_events(scope, texts, report)
         check_gateways(scope, tasks, texts, report)

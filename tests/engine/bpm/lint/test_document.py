@@ -32,6 +32,9 @@ CASES = [
     Case("id_missing", simple(element("userTask", None, extension(ASSIGN))), "leave", "补上"),
     Case("id_invalid", between(user("x")).replace('"x"', '"x y"'), "x y", "字母"),
     Case("id_long", between(user("x")).replace('"x"', f'"{"x" * 81}"'), "x" * 79 + "…", "80"),
+    Case("name_missing", simple(outside='<bpmn:message id="x"/>'), "x", "名称"),
+    Case("name_missing", simple(outside='<bpmn:signal id="x" name=" "/>'), "x", "名称"),
+    Case("name_long", simple(outside=f'<bpmn:signal id="x" name="{"名" * 81}"/>'), "x", "80"),
     Case("name_long", between(user("x", name="名" * 81)), "x", "80"),
     Case("process_id_long", simple(id_="p" * 61), "p" * 61, "60"),
     Case("no_executable", simple(isExecutable="false"), "leave", "isExecutable"),
@@ -113,6 +116,7 @@ CASES = [
         ),
         "x",
         "已有元素",
+        frozenset({"error_uncaught"}),
     ),
     Case(
         "dangling_reference",
@@ -129,6 +133,12 @@ CASES = [
         frozenset({"unreachable"}),
     ),
     Case("dangling_reference", simple(element("dataObjectReference", "x", dataObjectRef="gone")), "x", "已有元素"),
+    Case(
+        "dangling_reference",
+        between(user("x", element("dataInputAssociation", None, "<bpmn:sourceRef>gone</bpmn:sourceRef>"))),
+        "x",
+        "已有元素",
+    ),
     Case(
         "dangling_reference",
         simple(element("laneSet", "l", element("lane", "x", "<bpmn:flowNodeRef>gone</bpmn:flowNodeRef>"))),

@@ -10,18 +10,11 @@ from tests.engine.bpm.lint.cases import (
     boundary,
     catch,
     check_case,
+    sub,
     timer,
     with_boundary,
 )
-from tests.engine.bpm.lint.diagrams import (
-    element,
-    end,
-    path,
-    process,
-    service,
-    simple,
-    start,
-)
+from tests.engine.bpm.lint.diagrams import element, end, lint, path, process, service, simple, start, user
 
 CASES = [
     Case(
@@ -109,3 +102,31 @@ CASES = [
 @pytest.mark.parametrize("case", [pytest.param(c, id=f"{n}-{c.code}") for n, c in enumerate(CASES)])
 def test_fault_is_found_at_its_element_with_its_cure(case: Case) -> None:
     check_case(case)
+
+
+CODES = (
+    '<bpmn:error id="e1" errorCode="E1"/><bpmn:error id="e2" errorCode="E2"/>'
+    '<bpmn:escalation id="e3" escalationCode="E3"/>'
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "thrown", "caught", "code"),
+    [
+        ("error", 'errorRef="e1"', None, "error_uncaught"),
+        ("error", 'errorRef="e1"', 'errorRef="e2"', "error_uncaught"),
+        ("error", 'errorRef="e1"', 'errorRef="e1"', None),
+        ("error", 'errorRef="e1"', "", None),
+        ("escalation", 'escalationRef="e3"', None, "escalation_uncaught"),
+        ("escalation", 'escalationRef="e3"', "", None),
+    ],
+)
+def test_what_is_thrown_is_caught(kind: str, thrown: str, caught: str | None, code: str | None) -> None:
+    throwing = f'<bpmn:endEvent id="x"><bpmn:{kind}EventDefinition {thrown}/></bpmn:endEvent>'
+    inside = sub("s", start("s1"), user("u"), throwing, path("s1", "u", "x"))
+    parts = [start(), inside, end(), path("start", "s", "end")]
+    if caught is not None:
+        catching = f"<bpmn:{kind}EventDefinition {caught}/>"
+        parts += [f'<bpmn:boundaryEvent id="b" attachedToRef="s">{catching}</bpmn:boundaryEvent>', path("b", "end")]
+    findings = lint(process(*parts, outside=CODES))
+    assert [(f.code, f.element) for f in findings] == ([] if code is None else [(code, "x")])

@@ -231,8 +231,10 @@ def call(target: str, name: str = "leave") -> str:
     )
 
 
-def test_called_processes_must_exist() -> None:
-    assert codes(call("gone"), known=KNOWN) == {"dangling_reference"}
+def test_called_processes_must_be_in_the_folder() -> None:
+    assert codes(call("gone")) == {"dangling_reference"}
+    assert "已部署" not in only(call("gone"), {}, KNOWN).message
+    assert "已部署" in only(call("stamp"), {}, KNOWN).message
     called = process(start(), user("a"), end(), path("start", "a", "end"), id_="other")
     assert check({"process.bpmn": call("other"), "called/other.bpmn": called}, known=KNOWN) == []
 
