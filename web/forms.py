@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from engine.bpm.forms import Component, File, Form, Lookups, Option, Rights, capitals
+from engine.bpm.forms import Component, Form, Lookups, Option, Rights, capitals
 from engine.bpm.forms.html import ADD, REMOVE, TYPED
 from engine.bpm.forms.settling import Settled, Settling, row_context
 from engine.bpm.forms.validating import options
@@ -47,6 +47,10 @@ class Cell:
     depends: bool = False
     inputmode: str = ""
     autocomplete: str = ""
+    prefix: str = ""
+    suffix: str = ""
+    most: int | None = None
+    money: bool = False
     choices: list[Choice] = field(default_factory=list)
     blocks: list["Block"] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
@@ -103,7 +107,10 @@ class _View:
         self.faults: list[Cell] = []
         self.attachment_url = attachment_url
         self.lookups = lookups
-        self.people, self.departments, self.files = _look_up(form.components, state, lookups)
+        people, departments, files = form.references(state.context)
+        self.people = lookups.people(people) if people else {}
+        self.departments = lookups.departments(departments) if departments else {}
+        self.files = lookups.files(files) if files else {}
 
     def blocks(
         self, components: Iterable[Component], state: Settled, context: Mapping[str, object], prefix: str = ""
@@ -187,8 +194,9 @@ class _View:
             # Telephones show no minus sign on their number pads.
             cell.inputmode = "text" if negative else "numeric" if component.digits == 0 else "decimal"
             cell.note = _capitals(value) if component.widget == "money" else ""
-            cell.extra = {"prefix": component.prefix or ("¥" if component.widget == "money" else ""),
-                          "suffix": component.suffix, "money": component.widget == "money"}  # fmt: skip
+            cell.money = component.widget == "money"
+            cell.prefix = component.prefix or ("¥" if cell.money else "")
+            cell.suffix = component.suffix
         elif component.type == "datetime":
             cell.macro = component.subtype
             cell.value = cell.value[:5] if component.subtype == "time" else cell.value[:16]
@@ -196,8 +204,8 @@ class _View:
             kind = {"email": "email", "phone": "tel"}.get(component.rules.kind, "")
             cell.inputmode = cell.autocomplete = kind
             most = component.rules.max_length
-            cell.extra = {"prefix": component.prefix, "suffix": component.suffix,
-                          "most": int(most) if isinstance(most, Decimal) else None}  # fmt: skip
+            cell.prefix, cell.suffix = component.prefix, component.suffix
+            cell.most = int(most) if isinstance(most, Decimal) else None
         return cell
 
     def _picker(self, component: Component, cell: Cell, value: Any) -> Cell:
@@ -355,38 +363,22 @@ _LAYOUT: Mapping[str, Callable[..., Cell | None]] = {
     "separator": _View.spacing,
     "spacer": _View.spacing,
 }
+_READ = Rights(default="read")
 _ID = {ord("["): "-", ord("]"): None, ord("."): "-"}
 
 
-def _look_up(
-    components: Iterable[Component], state: Settled, lookups: Lookups
-) -> tuple[Mapping[str, str], Mapping[str, str], Mapping[str, File]]:
-    """Return the names of everything that the data refer to, with one question for each kind."""
-    people: dict[str, None] = {}
-    departments: dict[str, None] = {}
-    files: dict[str, None] = {}
-
-    def gather(components: Iterable[Component], state: Settled) -> None:
-        for component in (each for top in components for each in top.walk()):
-            if component.type == "dynamiclist":
-                for row in state.rows.get(component.key, []):
-                    gather(component.children, row)
-                continue
-            kind = files if component.type in ("filepicker", "image") else None
-            if component.widget in ("person", "people", "department", "departments"):
-                kind = people if component.widget in _PERSON else departments
-            if kind is None:
-                continue
-            value = component.text if component.type == "image" else state.context.get(component.key)
-            ids = value if isinstance(value, list) else [value]
-            kind.update((each, None) for each in ids if isinstance(each, str) and each and each[0] != UNRESOLVED)
-
-    gather(components, state)
-    return (
-        lookups.people(list(people)) if people else {},
-        lookups.departments(list(departments)) if departments else {},
-        lookups.files(list(files)) if files else {},
-    )
+def summary(form: Form, data: Mapping[str, object], lookups: Lookups) -> list[tuple[str, str]]:
+    """Return label and text of the fields marked `summary` (摘要字段) that are filled in, for lists and cards."""
+    state, settling = form.settle(data, _READ)
+    view = _View(form, state, settling, _READ, (), lookups, str)
+    found = []
+    for component in form.by_key.values():
+        if component.summary and component.id not in state.hidden:
+            choices = options(component, state.context, settling, component.key)
+            text = view.display(component, state.context.get(component.key), choices)
+            if text:
+                found.append((component.name, text))
+    return found
 
 
 def _number_text(value: Any) -> str:

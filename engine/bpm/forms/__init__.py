@@ -3,6 +3,18 @@
 from engine.bpm.forms.form import Form, check
 from engine.bpm.forms.money import capitals
 from engine.bpm.forms.reader import Finding
-from engine.bpm.forms.schema import Component, FieldType, File, Lookups, Option, Rights
+from engine.bpm.forms.schema import Component, FieldType, File, Lookups, Option, References, Rights
 
-__all__ = ["Component", "FieldType", "File", "Finding", "Form", "Lookups", "Option", "Rights", "capitals", "check"]
+__all__ = [
+    "Component",
+    "FieldType",
+    "File",
+    "Finding",
+    "Form",
+    "Lookups",
+    "Option",
+    "References",
+    "Rights",
+    "capitals",
+    "check",
+]

@@ -9,7 +9,8 @@ from engine.bpm.forms.html import Resolve, from_html
 from engine.bpm.forms.loading import MAX_COMPONENTS, SCHEMA_VERSION, Loader, walk
 from engine.bpm.forms.planning import dependants, plan
 from engine.bpm.forms.reader import Finding, Reader, Report, parse_json
-from engine.bpm.forms.schema import Component, Data, Evaluate, FieldType, Lookups, Rights
+from engine.bpm.forms.references import references
+from engine.bpm.forms.schema import Component, Data, Evaluate, FieldType, Lookups, References, Rights
 from engine.bpm.forms.settling import Settled, Settling, invalid
 from engine.bpm.forms.validating import Validation
 from engine.errors import Invalid
@@ -101,6 +102,10 @@ class Form:
         person or department is resolved by `resolve`; what nobody is found for stays as text and fails to validate.
         """
         return from_html(self.components, items.multi_items(), resolve)
+
+    def references(self, data: Data) -> References:
+        """Return the ids that stand in the fields of the data: people, departments, and attachments to be bound."""
+        return references(self.components, data)
 
     def defaults(self) -> dict[str, object]:
         """Return the data that an empty form begins with: defaults, and the first rows of dynamic lists."""

@@ -6,7 +6,7 @@ from typing import Literal
 import regex
 
 from engine.bpm.forms.schema import PICKERS, Component
-from engine.bpm.forms.values import MAX_ITEMS, UNRESOLVED
+from engine.bpm.forms.values import ID, MAX_ITEMS, UNRESOLVED
 
 Resolve = Callable[[Literal["person", "department"], str], str | None]
 """Finds the id for what a person typed: a staff number, a name, a department's name; None when not exactly one fits."""
@@ -71,17 +71,19 @@ def _read(component: Component, fields: Fields, data: dict[str, object], resolve
     if not component.is_input:
         return
     given = [value for value in fields.get(key, ()) if value]
+    # A browser that posts without multipart sends some text for a file.
+    ids = [value for value in given if ID.fullmatch(value)]
     if component.widget in PICKERS:
         typed = fields.get(f"{key}{TYPED}", [])
         if key in fields or typed or component.many:
             data[key] = _picked(component, given, typed, resolve)
     elif component.many:
-        data[key] = given
+        data[key] = ids if component.type == "filepicker" else given
     elif component.type == "checkbox":
         data[key] = bool(given)
     elif component.type == "filepicker":
         # One file: the new one comes behind the one kept.
-        data[key] = given[-1] if given else None
+        data[key] = ids[-1] if ids else None
     elif key in fields:
         data[key] = given[-1] if given else None
     elif component.type == "radio":

@@ -5,6 +5,7 @@ from typing import Any
 
 import regex
 
+from engine.bpm.forms.patterns import Unsafe, compile_pattern
 from engine.bpm.forms.planning import Cycle, plan
 from engine.bpm.forms.reader import Reader, Report
 from engine.bpm.forms.schema import PICKERS, Component, Option, Options, Rules
@@ -35,7 +36,6 @@ _KEY = regex.compile(r"[^\W\d_]\w{0,63}")
 _ID = regex.compile(r"[\w.-]{1,64}")
 
 _COMMON = frozenset({"layout"})
-_NESTED_QUANTIFIER = regex.compile(r"[+*}][^()\[\]]{0,200}\)(?:[+*]|\{\d*,)")
 
 
 class Loader:
@@ -179,13 +179,10 @@ def _rules(reader: Reader) -> Rules:
 
 
 def _pattern(reader: Reader, pattern: str) -> "regex.Pattern[str] | None":
-    if len(pattern) > 500 or _NESTED_QUANTIFIER.search(pattern):
-        reader.error("pattern", "正则表达式过长，或在重复中嵌套重复", "改写，使 ( ) 中不再有 + * 后又整体重复")
-        return None
     try:
-        return regex.compile(pattern)
-    except (regex.error, ValueError, OverflowError, RecursionError):
-        reader.error("pattern", "正则表达式有误", "检查括号和重复次数")
+        return compile_pattern(pattern)
+    except Unsafe as unsafe:
+        reader.error("pattern", str(unsafe))
         return None
 
 

@@ -65,11 +65,16 @@ def parse_json(text: str) -> Any:
     if len(text) > MAX_TEXT:
         raise Invalid("文件超过 1 MB，请精简表单")
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+        value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+        # A lone surrogate is legal in JSON but in no page or database.
+        json.dumps(value, ensure_ascii=False).encode()
+        return value
     except json.JSONDecodeError as error:
         raise Invalid(f"第 {error.lineno} 行第 {error.colno} 列不是合法的 JSON，请检查括号、引号和逗号") from None
     except RecursionError:
         raise Invalid("JSON 嵌套过深") from None
+    except UnicodeEncodeError:
+        raise Invalid("文本中有残缺的字符（\\ud800 一类），请删去") from None
     except ValueError:
         raise Invalid("JSON 中的数字过大") from None
 
@@ -95,8 +100,8 @@ class Reader:
         value = self.take(name)
         if value is None:
             return default
-        if not isinstance(value, str) or not _storable(value):
-            self.error(name, f"“{name}”应为文本")
+        if not isinstance(value, str) or len(value) > MAX_STRING:
+            self.error(name, f"“{name}”应为至多 {MAX_STRING} 字的文本")
             return default
         return value
 
@@ -222,8 +227,3 @@ class Reader:
 def _short(value: object) -> str:
     # An integer of thousands of digits must not be turned to text.
     return "9" * 41 if isinstance(value, int) and abs(value) > 10**16 else str(value)
-
-
-def _storable(value: str) -> bool:
-    # A lone surrogate is legal in JSON but in no page or database.
-    return len(value) <= MAX_STRING and (value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value))

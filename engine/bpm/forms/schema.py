@@ -71,6 +71,14 @@ class File(NamedTuple):
     size: int
 
 
+class References(NamedTuple):
+    """Ids of the people, departments and attachments that a form's data refer to, each once."""
+
+    people: list[str]
+    departments: list[str]
+    files: list[str]
+
+
 class Lookups(Protocol):
     """Names for the ids in a form's data; ids that don't exist, or not for this viewer, are left out."""
 

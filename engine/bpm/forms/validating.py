@@ -9,7 +9,8 @@ import regex
 from engine import clock
 from engine.bpm.forms.loading import MAX_ROWS, walk
 from engine.bpm.forms.planning import names
-from engine.bpm.forms.schema import PICKERS, Component, Data, Evaluate, Lookups, Option, Rights, Step
+from engine.bpm.forms.references import references
+from engine.bpm.forms.schema import PICKERS, Component, Data, Evaluate, File, Lookups, Option, Rights, Step
 from engine.bpm.forms.settling import Settled, Settling, invalid, row_context
 from engine.bpm.forms.values import MAX_TEXT, Refused, empty, normalise, same_text
 from engine.feel import Expression
@@ -33,12 +34,20 @@ class Validation:
         self.settling = Settling(rights, evaluate, current)
         self.errors: dict[str, str] = {}
         self._lookups = lookups
+        self._known: tuple[Mapping[str, str], Mapping[str, str], Mapping[str, File]] = ({}, {}, {})
         self._slow = False
 
     def run(self, submitted: Data, plan: Sequence[Step]) -> dict[str, object]:
         """Return what may be stored; Invalid (form_invalid) with the message of each field."""
         values, sent = self._values(submitted)
         state = self.settling.form(self.components, plan, values)
+        if self._lookups is not None:
+            people, departments, files = references(self.components, state.context)
+            self._known = (
+                self._lookups.people(people) if people else {},
+                self._lookups.departments(departments) if departments else {},
+                self._lookups.files(files) if files else {},
+            )
         result: dict[str, object] = {}
         for component in self.components:
             self._collect(component, state, sent, result)
@@ -56,7 +65,8 @@ class Validation:
         fields = list(walk(self.components))
         at = next((index for index, each in enumerate(fields) if top in (each.key, each.id)), len(fields))
         inner = list(walk(fields[at].children)) if row else []
-        return (at, int(row or 0), next((index for index, each in enumerate(inner) if column in (each.key, each.id)), 0))
+        below = next((index for index, each in enumerate(inner) if column in (each.key, each.id)), 0)
+        return (at, int(row or 0), below)
 
     def _values(self, submitted: Data) -> tuple[dict[str, object], set[str]]:
         """Return the normalised values of the fields that this step may edit, and the keys that are new."""
@@ -265,14 +275,14 @@ class Validation:
         wanted = [each for each in ids if isinstance(each, str)]
         name = component.name
         if component.type == "filepicker":
-            files = self._lookups.files(wanted)
+            files = self._known[2]
             if any(each not in files for each in wanted):
                 return f"“{name}”中有附件不存在，请重新上传"
             uploaded = [files[each].name for each in wanted]
             wrong = next((file for file in uploaded if not accepted(component.accept, file)), None)
             return f"“{name}”不接受文件“{wrong}”，可用：{'、'.join(component.accept)}" if wrong else ""
         person = component.widget in ("person", "people")
-        known = self._lookups.people(wanted) if person else self._lookups.departments(wanted)
+        known = self._known[0 if person else 1]
         what = "人员" if person else "部门"
         return "" if all(each in known for each in wanted) else f"“{name}”中有{what}不存在，请重新选择"
 

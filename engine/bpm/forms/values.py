@@ -24,7 +24,7 @@ _NUMBER = regex.compile(r"[+-]?(?:\d{1,16}(?:\.\d{0,15})?|\.\d{1,15})")
 _DATE = regex.compile(r"\d{4}-\d\d-\d\d")
 _TIME = regex.compile(r"(\d\d:\d\d)(:\d\d)?(?:\.\d{1,6})?")
 _DATETIME = regex.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(?:\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?")
-_ID = regex.compile(r"[A-Za-z0-9_-]{1,64}")
+ID = regex.compile(r"[A-Za-z0-9_-]{1,64}")
 # Controls, lone surrogates, and the marks that turn the direction of text around (they make file names lie).
 _UNWANTED = regex.compile(r"[\p{Cc}\p{Cs}\u202A-\u202E\u2066-\u2069\uFEFF--\n\t]", regex.V1)
 
@@ -176,7 +176,7 @@ def _id(component: Component, raw: object) -> object:
     if isinstance(raw, str):
         if raw.startswith(UNRESOLVED):
             raise Refused(f"“{component.name}”中找不到“{clean(raw[1:50], lines=False)}”，请从列表中选择或填写工号")
-        if _ID.fullmatch(raw):
+        if ID.fullmatch(raw):
             return raw
     raise Refused(f"“{component.name}”的内容无效，请重新选择")
 
