@@ -179,6 +179,22 @@ CASES = [
         "捕获事件",
     ),
     Case(
+        "event_gateway_shared",
+        process(
+            start(),
+            element("eventBasedGateway", "g"),
+            catch("x", "timer", timer("P1D")),
+            catch("y", "timer", timer("P2D")),
+            exclusive("h", default="h-end"),
+            end(),
+            path("start", "g", "x", "h", "end"),
+            path("g", "y", "end"),
+            flow("h", "x", "days > 1"),
+        ),
+        "x",
+        "另画一个",
+    ),
+    Case(
         "event_gateway_single",
         between(element("eventBasedGateway", "x")),
         "x",
