@@ -167,7 +167,7 @@ def db_upgrade() -> None:
 
 @process_app.command("lint")
 def process_lint(path: Path, json: bool = False) -> None:
-    """Check a process folder (检查): every finding with file, line, element and cure; exit code 1 if there is an error."""
+    """Check a process folder (检查): findings with file, line, element and cure; exit code 1 if there is an error."""
     findings = lint.check(process_files(path))
     if json:
         import orjson

@@ -24,8 +24,10 @@ from psycopg.sql import SQL, Identifier
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.orm import Session
 
+from engine import clock
 from engine.db import Database
 from tests import services
+from tests.dsl import Bpm
 
 ROOT = Path(__file__).resolve().parent.parent
 BACKENDS = ("sqlite", "postgresql")
@@ -124,6 +126,9 @@ def _refuse_other_machines(event: str, arguments: tuple[Any, ...]) -> None:
         raise RuntimeError(f"tests talk to this machine only, not to {host}")
 
 
+AUDIT_KEY = b"audit key of the tests, 32 bytes"
+
+
 class Backend:
     """One database system with a template that Alembic has migrated, and fresh copies of it."""
 
@@ -131,8 +136,8 @@ class Backend:
         self.template = url
         self._numbers = count(1)
 
-    def copy(self) -> URL:
-        """Return the URL of a fresh copy of the migrated template."""
+    def copy(self, of: URL | None = None) -> URL:
+        """Return the URL of a fresh copy of the migrated template, or of another database that nobody is using."""
         raise NotImplementedError
 
     def drop(self, url: URL) -> None:
@@ -147,9 +152,9 @@ class SqliteBackend(Backend):
         super().__init__(URL.create("sqlite", database=str(folder / "template.db")))
         migrate(self.template)
 
-    def copy(self) -> URL:
+    def copy(self, of: URL | None = None) -> URL:
         """Copy the file."""
-        template = Path(self.template.database or "")
+        template = Path((of or self.template).database or "")
         target = template.with_name(f"copy{next(self._numbers)}.db")
         shutil.copyfile(template, target)
         return self.template.set(database=str(target))
@@ -174,11 +179,12 @@ class PostgresqlBackend(Backend):
                 migrate(server.set(database="piyue_building"))
                 connection.execute("ALTER DATABASE piyue_building RENAME TO piyue_template")
 
-    def copy(self) -> URL:
+    def copy(self, of: URL | None = None) -> URL:
         """Create a database from the template."""
         name = f"piyue_{self._process}_{next(self._numbers)}"
         with self._administration() as connection:
-            connection.execute(SQL("CREATE DATABASE {} TEMPLATE piyue_template").format(Identifier(name)))
+            template = (of or self.template).database or ""
+            connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
         return self.template.set(database=name)
 
     def drop(self, url: URL) -> None:
@@ -239,7 +245,7 @@ def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def _shared_db(backend: Backend) -> Iterator[Database]:
     url = backend.copy()
-    database = Database(url.render_as_string(hide_password=False))
+    database = Database(url.render_as_string(hide_password=False), audit_key=AUDIT_KEY)
     yield database
     database.dispose()
     backend.drop(url)
@@ -265,6 +271,33 @@ def database_url(backend: Backend) -> Iterator[str]:
 @pytest.fixture
 def committed_db(database_url: str) -> Iterator[Database]:
     """A fresh database of this test's own, for tests whose work must be committed."""
-    database = Database(database_url)
+    database = Database(database_url, audit_key=AUDIT_KEY)
     yield database
     database.dispose()
+
+
+@pytest.fixture(scope="session")
+def hospital(backend: Backend) -> URL:
+    """A database with the demo hospital, to be copied."""
+    url = backend.copy()
+    database = Database(url.render_as_string(hide_password=False), audit_key=AUDIT_KEY)
+    Bpm(database)
+    database.dispose()
+    return url
+
+
+@pytest.fixture
+def hospital_db(backend: Backend, hospital: URL) -> Iterator[Database]:
+    """A fresh database with the demo hospital, for tests whose work must be committed."""
+    url = backend.copy(hospital)
+    database = Database(url.render_as_string(hide_password=False), audit_key=AUDIT_KEY)
+    yield database
+    database.dispose()
+    backend.drop(url)
+
+
+@pytest.fixture
+def bpm(hospital_db: Database) -> Iterator[Bpm]:
+    """The demo hospital with the means to tell stories about its processes."""
+    yield Bpm(hospital_db)
+    clock.freeze(None)

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from engine import notices, outbox
 from engine.bpm.commands import describing, events, jobs, reading
+from engine.bpm.commands.jobs import stuck
 from engine.bpm.models import Instance, ItemState, WorkItem, WorkRound
 
 outbox.handler("job", "run", in_transaction=True, on_dead=jobs.dead)(jobs.run)
@@ -17,7 +18,8 @@ outbox.handler("event", "deliver", in_transaction=True, on_dead=jobs.dead)(event
 @outbox.handler("settle", "round", in_transaction=True, on_dead=jobs.dead)
 def settle(session: Session, row: outbox.Leased) -> None:
     """Let an instance go on whose readers are enough."""
-    reading.settle(session, uuid.UUID(row.payload["instance"]), uuid.UUID(row.payload["round"]))
+    with stuck():
+        reading.settle(session, uuid.UUID(row.payload["instance"]), uuid.UUID(row.payload["round"]))
 
 
 @outbox.handler("notice", "items", in_transaction=True)

@@ -46,8 +46,8 @@ def decide(policy: RoundPolicy, outcomes: Sequence[str], items: Sequence[Item]) 
 
     any: the first outcome given. all, in_turn: when everybody has acted, the positive outcome if all agree, else
     the one most chosen. share, at_least: the positive outcome once enough chose it, the most chosen other one once
-    that can't happen any more. With a veto (一票否决) the first refusal decides. `outcomes` are the step's ids, positive
-    first; a tie goes to the later one of them.
+    that can't happen any more. With a veto (一票否决) the first refusal decides. `outcomes` are the step's ids,
+    positive first; a tie goes to the later one of them.
     """
     counted = [i for i in items if i.state in COUNTED]
     given = [i.outcome for i in counted if i.state == ItemState.DONE and i.outcome is not None]

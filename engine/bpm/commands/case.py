@@ -54,7 +54,7 @@ class Case:
         self.rounds: list[dict[str, Any]] = []
         self.jobs: list[runtime.Job] = []
         self.thrown: list[runtime.Thrown] = []
-        self.incidents: list[Incident] = []
+        self.incidents: list[dict[str, Any]] = []
         self.pending: list[runtime.Opened] = []
         self.armed: list[tuple[int, datetime]] = []
         self.woken: list[uuid.UUID] = []  # rounds in which an item became open again
@@ -280,7 +280,8 @@ class Case:
             self.batch.add(sql.INSERT_ROUND, self.rounds)
         if self.opened:
             self.batch.add(sql.INSERT_ITEM, self.opened)
-        self.session.add_all(self.incidents)
+        if self.incidents:
+            self.batch.add(sql.INSERT_INCIDENT, self.incidents)
 
     def outbox_rows(self) -> list[dict[str, Any]]:
         """Return what must still happen: notices, jobs, thrown events."""

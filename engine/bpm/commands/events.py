@@ -9,6 +9,7 @@ from engine import outbox
 from engine.bpm import runtime
 from engine.bpm.commands import opening
 from engine.bpm.commands.case import Case
+from engine.bpm.commands.jobs import stuck
 from engine.bpm.models import InstanceState, Subscription
 
 
@@ -41,11 +42,9 @@ def deliver(session: Session, row: outbox.Leased) -> None:
     if waits is None or case.instance_state != InstanceState.RUNNING:
         return
     element, name = runtime.element_of(case.definition, case.state, task_id) or "", waits.name
-    try:
+    with stuck():
         case.advance(runtime.Deliver(task_id, row.payload["payload"]))
-    except LookupError:
-        return
-    opening.open_pending(case, None)
+        opening.open_pending(case, None)
     case.log("event", step=element, step_name=case.definition.names.get(element, "")[:80], detail={"name": name})
     case.save()
 

@@ -1,7 +1,8 @@
 """Jobs of service and script tasks: the operation and the step onward are one transaction."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import select
@@ -48,12 +49,19 @@ def run(session: Session, row: outbox.Leased) -> None:
     _advance(case, event, job, result)
 
 
-def _advance(case: Case, event: runtime.Event, job: runtime.Job, result: Mapping[str, Any]) -> None:
+@contextmanager
+def stuck() -> Iterator[None]:
+    """In an outbox handler: a diagram without a way on is dead at once, so that one incident tells of it."""
     try:
-        case.advance(event)
+        yield
     except ProcessFault as fault:
         raise outbox.Permanent(fault.message) from fault
-    opening.open_pending(case, None)
+
+
+def _advance(case: Case, event: runtime.Event, job: runtime.Job, result: Mapping[str, Any]) -> None:
+    with stuck():
+        case.advance(event)
+        opening.open_pending(case, None)
     case.log(
         "job",
         step=job.element,

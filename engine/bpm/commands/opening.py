@@ -9,7 +9,7 @@ from engine.bpm import assignment, runtime
 from engine.bpm.assignment import AssignmentContext, Handler
 from engine.bpm.commands.case import Case
 from engine.bpm.extensions import Assign, TaskExtension
-from engine.bpm.models import ActionLog, Incident, ItemState, WorkItem
+from engine.bpm.models import ActionLog, ItemState, WorkItem
 from engine.bpm.rounds import first_states
 from engine.db import new_id
 from engine.errors import Invalid
@@ -180,15 +180,17 @@ def _nobody(case: Case, task: TaskExtension, opened: runtime.Opened) -> tuple[li
     )
     if not found:
         raise Invalid(f"步骤“{name}”找不到办理人，也没有流程管理员，请联系信息科", code="nobody", step=opened.step)
+    taker = "指定人员" if task.nobody == "persons" else "流程管理员"
     case.incidents.append(
-        Incident(
-            instance_id=case.row.id,
-            task_id=opened.task_id,
-            step=opened.step,
-            kind="nobody",
-            message=f"步骤“{name}”按规则找不到办理人，已转给{'指定人员' if task.nobody == 'persons' else '流程管理员'}",
-            created_at=case.now,
-        )
+        {
+            "id": new_id(),
+            "instance_id": case.row.id,
+            "task_id": opened.task_id,
+            "step": opened.step,
+            "kind": "nobody",
+            "message": f"步骤“{name}”按规则找不到办理人，已转给{taker}",
+            "created_at": case.now,
+        }
     )
     return found, None
 

@@ -129,6 +129,7 @@ def settle(session: Session, instance_id: uuid.UUID, round_id: uuid.UUID) -> boo
     if not rounds.read_enough(task.round, counts[0].done or 0, counts[0].total):
         return False
     case.close_round(round_id, task.outcomes[0].id, rest=ItemState.CLOSED)
+    case.settled.add(row.task_id)
     case.advance(runtime.Complete(row.task_id, task.outcomes[0].id))
     opening.open_pending(case, None)
     case.log("settle", round_id=round_id, step=row.step, step_name=row.step_name)

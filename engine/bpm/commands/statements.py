@@ -83,8 +83,8 @@ CLOSE_ROUND = Statement(
 INSERT_ITEM = Statement(
     "INSERT INTO work_item (id, round_id, instance_id, process_key, urgency, kind, assignee_id, state, position, "
     "why, origin, parent_id, claimed, outcome, opinion, opened_at, read_at, closed_at) VALUES (:id, :round_id, "
-    ":instance_id, :process_key, :urgency, :kind, :assignee_id, :state, :position, :why, :origin, :parent_id, :claimed, :outcome, "
-    ":opinion, :opened_at, :read_at, :closed_at)"
+    ":instance_id, :process_key, :urgency, :kind, :assignee_id, :state, :position, :why, :origin, :parent_id, "
+    ":claimed, :outcome, :opinion, :opened_at, :read_at, :closed_at)"
 )
 # a finished item never changes again: the condition is the tripwire behind the lock
 UPDATE_ITEM = Statement(
@@ -125,6 +125,10 @@ INSERT_SUBSCRIPTION = Statement(
 DELETE_SUBSCRIPTION = Statement("DELETE FROM subscription WHERE instance_id = :instance_id AND task_id = :task_id")
 DELETE_TIMERS = Statement("DELETE FROM timer WHERE instance_id = :id")
 DELETE_SUBSCRIPTIONS = Statement("DELETE FROM subscription WHERE instance_id = :id")
+INSERT_INCIDENT = Statement(
+    "INSERT INTO incident (id, instance_id, task_id, step, kind, message, created_at) "
+    "VALUES (:id, :instance_id, :task_id, :step, :kind, :message, :created_at)"
+)
 UPSERT_SEARCH = Statement(
     "INSERT INTO search_value (instance_id, field, process_key, text, number, moment) "
     "VALUES (:instance_id, :field, :process_key, :text, :number, :moment) ON CONFLICT (instance_id, field) "

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import orjson
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from engine import clock, outbox
+from engine import attachments, clock, outbox
 from engine.bpm import visibility
 from engine.bpm.commands import checks
 from engine.bpm.commands.case import Case, not_found
@@ -23,6 +24,7 @@ from engine.org.models import Person
 URGE_EVERY = timedelta(hours=1)
 COPY_LIMIT = 200
 DRAFT_LIMIT = 200_000  # bytes of JSON
+DRAFT_KEEPS = timedelta(days=30)  # how long the files of a draft wait for it
 
 
 def comment(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str, key: str | None = None) -> Done:
@@ -179,8 +181,20 @@ def save_draft(
         found = Draft(id=new_id(), person_id=actor.person_id, item_id=item_id, process_key=process_key)
         session.add(found)
     found.content, found.updated_at = body, clock.now()
+    attachments.keep(session, actor, _named(content), clock.now() + DRAFT_KEEPS)
     session.flush()
     return found.id
+
+
+def _named(content: Mapping[str, Any]) -> list[uuid.UUID]:
+    """Return every id in a draft's fields; `keep` passes over those that are no staged attachment of the actor."""
+    found = []
+    values = content.get("data")
+    for value in values.values() if isinstance(values, Mapping) else ():
+        for text in value if isinstance(value, list) else [value]:
+            with suppress(ValueError):
+                found.append(uuid.UUID(str(text)))
+    return found[:100]
 
 
 def drop_draft(session: Session, actor: Actor, draft_id: uuid.UUID) -> None:

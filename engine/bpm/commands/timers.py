@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,10 +16,15 @@ from engine.db import Database
 from engine.errors import EngineError
 
 log = logging.getLogger(__name__)
+PUT_OFF = timedelta(seconds=30)
 
 
 def fire_due(db: Database, limit: int = 100) -> int:
-    """Fire what is due, oldest first; returns how many were found. Other workers skip what this one holds."""
+    """Fire what is due, oldest first; returns how many fired. Other workers skip what this one holds.
+
+    A timer whose diagram has no way on is disarmed, its incident lets an admin retry it; one that is put off (the
+    instance is locked) is due again in half a minute, so that it never stands in the way of the others.
+    """
     with db.reading() as session:
         due = session.execute(
             select(Timer.instance_id, Timer.task_id)
@@ -26,17 +32,22 @@ def fire_due(db: Database, limit: int = 100) -> int:
             .order_by(Timer.due_at)
             .limit(limit)
         ).all()
+    fired = 0
     for instance_id, task_id in due:
         try:
             with db.unit_of_work() as session:
-                fire(session, instance_id, task_id)
+                fired += fire(session, instance_id, task_id)
         except ProcessFault as fault:
-            log.warning("timer of instance %s stuck: %s", instance_id, fault.code)
+            log.warning("timer of instance %s is stuck: %s", instance_id, fault.code)
             with db.unit_of_work() as session:
                 _disarm(session, instance_id, task_id)
         except EngineError as error:
-            log.warning("timer of instance %s put off: %s", instance_id, error.code)
-    return len(due)
+            log.warning("timer of instance %s is put off: %s", instance_id, error.code)
+            with db.unit_of_work() as session:
+                timer = session.get(Timer, (instance_id, task_id))
+                if timer is not None:
+                    timer.due_at = clock.now() + PUT_OFF
+    return fired
 
 
 def fire(session: Session, instance_id: uuid.UUID, task_id: int) -> bool:

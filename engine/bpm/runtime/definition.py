@@ -50,12 +50,12 @@ class Definition:
             self.tasks[step] = spec.extensions
         if isinstance(spec, specs.Job):
             self.operations[step] = spec.extensions
-        split = f"{spec.name}.BoundaryEventSplit"
+        split = spec.name + specs.SPLIT
         self._entries[step] = (workflow.name, split if split in workflow.task_specs else spec.name)
 
     def qualified(self, spec: Any) -> str:
         """Return an element's id, with the called process before it where it is one (`called:review`)."""
-        return f"{self._prefix[spec._wf_spec.name]}{spec.bpmn_id or spec.name.removesuffix('.BoundaryEventSplit')}"
+        return f"{self._prefix[spec._wf_spec.name]}{spec.bpmn_id or spec.name.removesuffix(specs.SPLIT)}"
 
     def entry(self, step: str) -> tuple[str, str] | None:
         """Return (process, spec) through which a token enters an element: its boundary split where it has one."""
@@ -113,6 +113,16 @@ def _upstream(workflow: Any, start: str, join: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def _check_ids(root: Any, path: str) -> None:
+    """Refuse the one kind of id that the library's parser takes for a helper of its own."""
+    for element in root.iter():
+        if element.get("id", "").endswith(".BoundaryEventSplit"):
+            raise Invalid(
+                f"{path} 第 {element.sourceline} 行：元素 id“{element.get('id')}”不可用，请换一个 id",
+                code="bpmn_refused",
+            )
+
+
 def load(files: Mapping[str, str | bytes]) -> Definition:
     """Parse `process.bpmn` and the other .bpmn files that it calls.
 
@@ -127,6 +137,7 @@ def load(files: Mapping[str, str | bytes]) -> Definition:
             if not path.endswith(".bpmn"):
                 continue
             root = xml.parse(content, path)
+            _check_ids(root, path)
             parser.add_bpmn_xml(root, filename=path)
             parser.add_lines(root)
             if path == "process.bpmn":

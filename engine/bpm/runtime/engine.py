@@ -115,8 +115,8 @@ def _apply(flow: Flow, event: Event) -> None:
         case Complete(outcome=outcome, data=values):
             _expect(token, specs.UserTask | specs.ManualTask, READY)
             step = flow.element(token.task_spec)
-            steps = {**flow.scope(token).get("steps", {}), step: outcome}
-            flow.write(token.workflow, {**values, "steps": steps})
+            flow.write(token.workflow, values)
+            flow.decided(token.workflow, step, outcome)
             token.data = {**token.data, "outcome": outcome}
             flow.finish(token, token.task_spec.outputs)
         case Fire():

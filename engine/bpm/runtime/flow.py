@@ -365,8 +365,11 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
 
     def _names(self, workflow: Any, token: Token) -> Data:
         names: Data = {}
+        steps: Data = {}
         for layer in reversed(self._scopes(workflow)):
             names.update(layer)
+            steps |= layer.get("steps", {})
+        names["steps"] = steps
         names.update(token.internal_data.get("local") or {})
         names.update(token.data)
         return names
@@ -374,6 +377,11 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
     def write(self, workflow: Any, values: Mapping[str, Any]) -> None:
         """Write to the innermost scope of a (sub-)process."""
         self._scopes(workflow)[0].update(values)
+
+    def decided(self, workflow: Any, step: str, outcome: str) -> None:
+        """Note in the innermost scope how a step ended; `steps` shows those of the outer scopes too."""
+        scope = self._scopes(workflow)[0]
+        scope["steps"] = {**scope.get("steps", {}), step: outcome}
 
     def evaluate(self, token: Token, text: str, extra: Mapping[str, Any] | None = None) -> Any:
         """Evaluate FEEL at a token; a mistake is a fault of that element."""

@@ -10,6 +10,7 @@ from lxml import etree
 from SpiffWorkflow.bpmn.parser.BpmnParser import BpmnParser
 from SpiffWorkflow.bpmn.parser.ProcessParser import ProcessParser
 from SpiffWorkflow.bpmn.parser.task_parsers import ScriptTaskParser, TaskParser
+from SpiffWorkflow.bpmn.specs.bpmn_process_spec import BpmnProcessSpec
 
 from engine.bpm.extensions import BPMN, PARSERS
 from engine.bpm.runtime import specs
@@ -57,7 +58,7 @@ class _Extended:
         return {"x": 0.0, "y": 0.0}
 
     def _add_boundary_event(self, children: list[Any]) -> Any:
-        split = specs.BoundarySplit(self.spec, f"{self.bpmn_id}.BoundaryEventSplit")
+        split = specs.BoundarySplit(self.spec, self.bpmn_id + specs.SPLIT)
         split.main = self.task.name
         split.connect(self.task)
         for event in children:
@@ -120,8 +121,30 @@ def _extended(parser: Any) -> Any:
     return type(parser.__name__, (_Extended, base), {})
 
 
+class _ProcessSpec(BpmnProcessSpec):  # type: ignore[misc]
+    """A process whose helper specs have names that no element can have (an id is an NCName: it has no #)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name, spec in list(self.task_specs.items()):
+            del self.task_specs[name]
+            spec.name = f"#{name}"
+            spec._outputs = [f"#{n}" for n in spec._outputs]
+            spec._inputs = [f"#{n}" for n in spec._inputs]
+            self.task_specs[spec.name] = spec
+
+
 class _ProcessParser(ProcessParser):  # type: ignore[misc]
-    """Indexes its own nodes only: sub-processes of the same document have parsers of their own."""
+    """Finds an activity with boundary events by the split that holds them."""
+
+    def create_spec(self) -> Any:
+        """Return the empty process."""
+        return _ProcessSpec(name=self.bpmn_id, description=self.get_name(), filename=self.filename)
+
+    def parse_node(self, node: Any) -> Any:
+        """Return an element's spec; an activity's split where it has one."""
+        split = self.spec.task_specs.get(node.get("id") + specs.SPLIT)
+        return super().parse_node(node) if split is None else split
 
 
 class Parser(BpmnParser):  # type: ignore[misc]

@@ -21,6 +21,8 @@ from SpiffWorkflow.bpmn.specs.event_definitions.timer import TimerEventDefinitio
 from engine.bpm.runtime.tree import COMPLETED, READY, STARTED, WAITING, Token
 from engine.bpm.runtime.types import RuntimeFault
 
+SPLIT = "#events"  # ends the name of the split that holds an activity and its boundary events
+
 
 class Node:
     """What all elements share: on arrival an element goes to the agenda, when it runs it passes the token on."""
