@@ -302,9 +302,7 @@ class _View:
             ]
         fields = self._columns_of(component)
         most = min(component.page or _MOST_ROWS, _MOST_ROWS)
-        numeric = {
-            key for key, _ in columns if rows and all(type(row.get(key)) in (int, float, type(None)) for row in rows)
-        }
+        numeric = {key for key, _ in columns if _all_numbers([row.get(key) for row in rows])}
         cell.extra = {
             "columns": [(label, key in numeric) for key, label in columns],
             "rows": [[self._table_value(fields.get(key), row.get(key)) for key, _ in columns] for row in rows[:most]],
@@ -379,6 +377,11 @@ def summary(form: Form, data: Mapping[str, object], lookups: Lookups) -> list[tu
             if text:
                 found.append((component.name, text))
     return found
+
+
+def _all_numbers(values: list[Any]) -> bool:
+    given = [value for value in values if value is not None]
+    return bool(given) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in given)
 
 
 def _number_text(value: Any) -> str:

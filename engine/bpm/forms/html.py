@@ -6,7 +6,7 @@ from typing import Literal
 import regex
 
 from engine.bpm.forms.schema import PICKERS, Component
-from engine.bpm.forms.values import ID, MAX_ITEMS, UNRESOLVED
+from engine.bpm.forms.values import ID, MAX_ITEMS, UNRESOLVED, Refused, normalise
 
 Resolve = Callable[[Literal["person", "department"], str], str | None]
 """Finds the id for what a person typed: a staff number, a name, a department's name; None when not exactly one fits."""
@@ -67,6 +67,16 @@ def _rows(component: Component, fields: Fields, rows: dict[int, Fields], resolve
 
 
 def _read(component: Component, fields: Fields, data: dict[str, object], resolve: Resolve) -> None:
+    _take(component, fields, data, resolve)
+    if component.key in data and component.is_input:
+        # Conditions compare numbers with numbers; what can't be one stays as it was typed, to be shown again.
+        try:
+            data[component.key] = normalise(component, data[component.key])
+        except Refused:
+            pass
+
+
+def _take(component: Component, fields: Fields, data: dict[str, object], resolve: Resolve) -> None:
     key = component.key
     if not component.is_input:
         return
