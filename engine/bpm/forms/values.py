@@ -175,7 +175,8 @@ def _id(component: Component, raw: object) -> object:
         return None
     if isinstance(raw, str):
         if raw.startswith(UNRESOLVED):
-            raise Refused(f"“{component.name}”中找不到“{clean(raw[1:50], lines=False)}”，请从列表中选择或填写工号")
+            cure = "填写工号" if component.widget in ("person", "people") else "填写部门全称"
+            raise Refused(f"“{component.name}”中找不到“{clean(raw[1:50], lines=False)}”，请从列表中选择或{cure}")
         if ID.fullmatch(raw):
             return raw
     raise Refused(f"“{component.name}”的内容无效，请重新选择")
