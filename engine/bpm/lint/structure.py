@@ -143,8 +143,8 @@ def _check_reachable(scope: Scope, report: Reporter) -> bool:
 
 
 def _check_joins(scope: Scope, report: Reporter) -> None:
-    """Play the token game, where the scope has a parallel join at all."""
-    if not any(len(node.incoming) > 1 for node in scope.of_kind("parallelGateway")):
+    """Play the token game, where the scope has a join that waits."""
+    if not any(len(node.incoming) > 1 for node in scope.of_kind("parallelGateway", "inclusiveGateway")):
         return
     numbers = count(1)
     entry = next(numbers)
@@ -167,7 +167,7 @@ def _check_joins(scope: Scope, report: Reporter) -> None:
         report.error(
             scope.nodes[name].element,
             "join_stuck",
-            f"并行汇合可能永远等不齐：来自 {origins[missing].id} 的线不一定有",
+            f"汇合可能永远等不齐：来自 {origins[missing].id} 的线不一定有",
             "让汇合与分开的网关同一种：排他分开就用排他汇合，并行分开的每条路都要走到并行汇合",
         )
 
@@ -176,7 +176,9 @@ def _alternatives(node: Node, outgoing: list[int], attached: dict[Node, int]) ->
     if node.kind in ("exclusiveGateway", "eventBasedGateway"):
         return tuple((edge,) for edge in outgoing)
     if node.kind == "inclusiveGateway" and len(outgoing) > 1:
-        return _choices(outgoing)
+        conditional = [edge for edge, flow in zip(outgoing, node.outgoing, strict=True) if flow.id != node.default]
+        # The default is taken only where nothing else is.
+        return (*_choices(conditional), *((edge,) for edge in outgoing if edge not in conditional))
     normal = tuple(outgoing)
     ways = [normal]
     for event, edge in attached.items():

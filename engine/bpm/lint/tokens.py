@@ -1,4 +1,4 @@
-"""The token game of one scope: can a parallel join be left waiting for ever?
+"""The token game of one scope: can a join be left waiting for ever?
 
 A node consumes one token of one incoming edge (`any`), of each (`all`), or of each that can still get one
 (`inclusive`), and puts tokens on the edges of one of its alternatives. Edges have one consumer, so nodes never compete
@@ -34,7 +34,7 @@ class Place:
 
 
 def stuck_joins(places: Mapping[str, Place], entry: int) -> dict[str, int]:
-    """Return the parallel joins that can be left waiting for ever, each with an incoming edge that stays empty.
+    """Return the joins that can be left waiting for ever, each with an incoming edge that stays empty.
 
     `entry` is the edge that holds the first token. What isn't decided within the limits is not reported.
     """
@@ -75,18 +75,18 @@ class _Game:
                 return self._fire(tokens, place, place.incoming)
             if place.join == "inclusive":
                 inclusive.add(name)
+        released: list[Marking] | None = None
         for name in sorted(inclusive):
-            place = self.places[name]
             if not self._may_come(tokens, name):
-                return self._fire(tokens, place, tuple(e for e in place.incoming if tokens[e]))
-        return None
+                place = self.places[name]
+                consumed = tuple(e for e in place.incoming if tokens[e])
+                released = (released or []) + self._fire(tokens, place, consumed)
+        return released
 
     def waiting(self, marking: Marking) -> dict[str, int]:
-        """Return the parallel joins of a marking in which nothing can go; none where an inclusive join waits too."""
+        """Return the joins that hold a token in a marking in which nothing can go, with an empty edge of each."""
         tokens = Counter(marking)
         names = {self.consumer[edge] for edge in tokens}
-        if any(self.places[name].join == "inclusive" for name in names):
-            return {}
         return {name: next(e for e in self.places[name].incoming if not tokens[e]) for name in names}
 
     def _fire(self, tokens: Counter[int], place: Place, consumed: tuple[int, ...]) -> list[Marking]:
