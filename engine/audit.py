@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
+from engine.batch import Statement
 from engine.crypto import mac, same
-from engine.db import Statement
 
 # Everything but the number that the database gives and the code itself. The order is part of what is signed.
 FIELDS = (

@@ -129,6 +129,14 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class EventExtension:
+    """A message or signal event: its correlation, and the (name, FEEL or literal) that a throwing one carries."""
+
+    correlation: str = ""
+    outputs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DataMapping:
     """Inputs and outputs of a call activity: (name, FEEL or literal); both empty: the data is shared."""
 
@@ -395,17 +403,18 @@ def parse_mapping(element: Any) -> tuple[DataMapping, list[Problem]]:
     return DataMapping(_pairs(reader, box, "input"), _pairs(reader, box, "output")), reader.problems
 
 
-def parse_correlation(element: Any) -> tuple[str, list[Problem]]:
-    """Read the correlation (FEEL or literal) of a message event; empty where there is none."""
+def parse_event(element: Any) -> tuple[EventExtension, list[Problem]]:
+    """Read a message or signal event's correlation and, of a throwing one, what it carries."""
     reader = _Reader(element)
     correlation = ""
     for node in reader.children():
         if _local(node) == "message":
             reader.attributes(node, ("correlation",), ("correlation",))
             correlation = node.get("correlation", "")
-        else:
-            reader.unknown(node, ("message",))
-    return correlation, reader.problems
+        elif _local(node) != "output":
+            reader.unknown(node, ("message", "output"))
+    box = element.find(f"{{{BPMN}}}extensionElements")
+    return EventExtension(correlation, _pairs(reader, [] if box is None else box, "output")), reader.problems
 
 
 def parse_process(element: Any) -> tuple[ProcessExtension, list[Problem]]:
@@ -445,10 +454,10 @@ PARSERS: dict[str, Callable[[Any], tuple[Any, list[Problem]]]] = {
     "serviceTask": parse_operation,
     "scriptTask": parse_operation,
     "callActivity": parse_mapping,
-    "receiveTask": parse_correlation,
-    "sendTask": parse_correlation,
-    "intermediateCatchEvent": parse_correlation,
-    "intermediateThrowEvent": parse_correlation,
-    "boundaryEvent": parse_correlation,
-    "endEvent": parse_correlation,
+    "receiveTask": parse_event,
+    "sendTask": parse_event,
+    "intermediateCatchEvent": parse_event,
+    "intermediateThrowEvent": parse_event,
+    "boundaryEvent": parse_event,
+    "endEvent": parse_event,
 }

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import clock
-from engine.db import Batch, Statement
+from engine.batch import Batch, Statement
 from engine.documents.models import DocumentNumber
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
 from engine.org.actor import ADMIN, AUDITOR, Actor

@@ -9,7 +9,8 @@ from sqlalchemy import BigInteger, CursorResult, Identity, Index, Integer, Strin
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from engine import clock
-from engine.db import Base, Batch, Statement
+from engine.batch import Batch, Statement
+from engine.db import Base
 from engine.outbox.handlers import declared
 
 _BIGID = BigInteger().with_variant(Integer(), "sqlite")

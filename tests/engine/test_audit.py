@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from engine import audit
 from engine.bpm.models import ActionLog, Instance, Process, ProcessVersion
-from engine.db import Batch
+from engine.batch import Batch
 from engine.org.models import Department, Person
 
 KEY = b"k" * 32

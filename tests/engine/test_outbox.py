@@ -16,7 +16,8 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
-from engine.db import Batch, Database
+from engine.batch import Batch
+from engine.db import Database
 from engine.errors import Conflict, Forbidden, NotFound, Unavailable
 from engine.outbox import Leased, Outbox, handlers
 

@@ -21,8 +21,6 @@ assert engine.registry  # importing it registers operations and handlers
 
 pytestmark = pytest.mark.backend("sqlite")
 
-payload = pytest.mark.xfail(reason="an event carries its thrower's whole data into the catcher's", strict=True)
-
 
 class Play:
     """Instances of several processes, acted on in turn; the stories are those of the folders."""
@@ -76,7 +74,6 @@ def play(committed_db: Database) -> Iterator[Play]:
         yield Play(committed_db)
 
 
-@payload
 def test_a_reply_ends_the_handling_of_the_document_it_answers(play: Play) -> None:
     incoming = play.play("document_incoming", "批示科室承办，同时传阅，办结归档", until="handle")
     other = play.play("document_incoming", "批示科室承办，同时传阅，办结归档", until="handle")
@@ -99,7 +96,6 @@ def test_a_document_that_answers_nothing_disturbs_nobody(play: Play) -> None:
     assert play.open(incoming) == {"handle", "circulate"}
 
 
-@payload
 def test_a_recall_reaches_everybody_on_leave_and_changes_nothing_else(play: Play) -> None:
     on_leave = play.play("leave_request", "人事科把销假退回本人更正", until="report_back")
     waiting = play.play("leave_request", "三天病假只经科室负责人", until="head_review")

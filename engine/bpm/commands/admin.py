@@ -5,13 +5,13 @@ import uuid
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
+from engine.batch import Batch
 from engine.bpm import runtime
 from engine.bpm.commands import checks, opening
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
 from engine.bpm.models import Incident
-from engine.db import Batch
 from engine.errors import Conflict, NotFound
 from engine.org.actor import Actor
 

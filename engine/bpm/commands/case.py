@@ -14,11 +14,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import audit, clock, outbox
+from engine.batch import Batch
 from engine.bpm import definitions, runtime
 from engine.bpm.commands import describing
 from engine.bpm.commands import statements as sql
 from engine.bpm.models import Incident, InstanceState, ItemState
-from engine.db import Batch, new_id
+from engine.db import new_id
 from engine.errors import Conflict, NotFound
 from engine.org.actor import Actor
 
@@ -26,6 +27,8 @@ outbox.declare("job", "run")
 outbox.declare("event", "thrown", "deliver")
 outbox.declare("notice", "items", "ended", "person")
 outbox.declare("settle", "round")
+
+LIVE = (ItemState.OPEN, ItemState.STANDBY, ItemState.QUEUED)
 
 
 class ProcessFault(Conflict):
@@ -43,7 +46,8 @@ class Case:
         self.version = definitions.version(session, row.version_id)
         self.definition = self.version.definition
         self.state: bytes = row.engine_state
-        self.data: runtime.Data = orjson.loads(row.data)
+        self.original: runtime.Data = orjson.loads(row.data)
+        self.data = self.original
         self.instance_state: str = row.state
         self.key: bytes | None = None
         self.timer: int | None = None  # the task whose timer this command fires
@@ -132,8 +136,8 @@ class Case:
         self.path += change.path
         self.thrown += change.thrown
         self.jobs += list(change.jobs)
-        gone = set(change.gone)
-        self.pending = [o for o in self.pending if o.task_id not in gone] + list(change.opened)
+        gone, closed_ids = set(change.gone), {c.task_id for c in change.closed}
+        self.pending = [o for o in self.pending if o.task_id not in closed_ids] + list(change.opened)
         where = {"instance_id": self.row.id}
         if gone:
             self.batch.add(sql.DELETE_TIMER, [where | {"task_id": t} for t in sorted(gone)])
@@ -198,13 +202,23 @@ class Case:
             self.close_round(live.id, None, rest=ItemState.CANCELLED)
 
     def close_round(
-        self, round_id: uuid.UUID, outcome: str | None, *, rest: ItemState, except_id: uuid.UUID | None = None
+        self,
+        round_id: uuid.UUID,
+        outcome: str | None,
+        *,
+        rest: ItemState,
+        of: list[Any] | None = None,
+        decided: uuid.UUID | None = None,
     ) -> None:
-        """Close a round and what is still open of its items (`rest` is their state)."""
-        self.batch.add(
-            sql.CLOSE_ROUND_ITEMS,
-            {"round_id": round_id, "state": rest, "closed_at": self.now, "except_id": except_id or round_id},
-        )
+        """Close a round and what is still open of its items (`rest` is their state), but the `decided` one.
+
+        `of` are the round's items where the command has read them behind the lock.
+        """
+        if of is None or any(i.id != decided and i.state in LIVE for i in of):
+            self.batch.add(
+                sql.CLOSE_ROUND_ITEMS,
+                {"round_id": round_id, "state": rest, "closed_at": self.now, "except_id": decided or round_id},
+            )
         self.batch.add(
             sql.CLOSE_ROUND,
             {"id": round_id, "outcome": outcome, "closed_at": self.now},
@@ -265,9 +279,10 @@ class Case:
                 expect=1,
                 why="流程实例",
             )
-            values = describing.search_values(self.version, self.data, row.id)
-            if values:
-                self.batch.add(sql.UPSERT_SEARCH, values)
+            before = describing.search_values(self.version, self.original, row.id)
+            changed = [v for v in describing.search_values(self.version, self.data, row.id) if v not in before]
+            if changed:
+                self.batch.add(sql.UPSERT_SEARCH, changed)
         else:
             self.batch.add(sql.TOUCH_INSTANCE, {"id": row.id, "version": row.version}, expect=1, why="流程实例")
         self.write_opened()

@@ -61,7 +61,7 @@ def complete(
     decision = rounds.decide(task.round, [o.id for o in task.outcomes], after)
     case.approving = outcome == task.outcomes[0].id
     if decision is not None:
-        case.close_round(item.round_id, decision.outcome, rest=ItemState.CLOSED)
+        case.close_round(item.round_id, decision.outcome, rest=ItemState.CLOSED, of=after, decided=item.id)
         case.advance(runtime.Complete(item.task_id, decision.outcome, values))
         opening.open_pending(case, actor.person_id)
     else:

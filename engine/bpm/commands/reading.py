@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from engine import audit, clock, outbox
+from engine.batch import Batch
 from engine.bpm import definitions, rounds, runtime
 from engine.bpm.commands import checks, opening
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case, idem, not_found, same_request
 from engine.bpm.models import Instance, InstanceState, ItemKind, ItemState
-from engine.db import Batch
 from engine.errors import Conflict, Forbidden
 from engine.org.actor import Actor
 

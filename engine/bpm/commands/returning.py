@@ -44,12 +44,12 @@ def send_back(
     if rule.mode not in ("choose", mode):
         raise Invalid(f"这一步退回后只能“{_MODES[rule.mode]}”", code="return_mode")
     target = _target(case, item.task_id, to)
-    if rule.targets is not None and not _allowed(case, rule.targets, to, target):
+    if rule.targets is not None and not _allowed(case, rule.targets, item.task_id, target):
         raise Invalid(f"这一步不允许退回到“{case.definition.names.get(target, target)}”", code="return_target")
     case.returned = True
     finished = {"state": ItemState.DONE, "outcome": "return", "opinion": opinion.strip(), "closed_at": case.now}
     case.update_item(item, **finished)
-    case.close_round(item.round_id, "return", rest=ItemState.CLOSED)
+    case.close_round(item.round_id, "return", rest=ItemState.CLOSED, of=items, decided=item.id)
     case.settled.add(item.task_id)
     case.advance(runtime.GoBack(item.task_id, target, mode))
     opening.open_pending(case, actor.person_id)
@@ -80,9 +80,11 @@ def _target(case: Case, task_id: int, to: str) -> str:
     return to
 
 
-def _allowed(case: Case, allowed: tuple[str, ...], to: str, target: str) -> bool:
-    initiator = "initiator" in allowed and target == case.definition.start_step
-    return target in allowed or to in allowed or initiator
+def _allowed(case: Case, allowed: tuple[str, ...], task_id: int, target: str) -> bool:
+    """Whether the step lists the target: by its id, or as `initiator` or `previous`."""
+    if target in allowed or ("initiator" in allowed and target == case.definition.start_step):
+        return True
+    return "previous" in allowed and targets(case, task_id)[:1] == [target]
 
 
 def take_back(session: Session, actor: Actor, item_id: uuid.UUID, *, key: str | None = None) -> Done:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from engine.db import Statement
+from engine.batch import Statement
 
 _INSTANCE = (
     "SELECT id, process_key, version_id, title, summary, initiator_id, department_id, urgency, state, version, "

@@ -260,10 +260,11 @@ def _change(flow: Flow, before: Mapping[int, Token], due: Mapping[int, Any], com
             jobs.append(_job(flow, token))
         elif isinstance(spec, specs.Catch) and moment is None and (wait := _wait(token, element)) is not None:
             waits.append(wait)
-    gone = [i for i in before if i not in after]
+    left = [i for i in before if i not in after]
+    gone = [i for i in left if due.get(i) is not None or isinstance(before[i].task_spec, specs.Catch)]
     closed = [
         Closed(i, flow.element(before[i].task_spec), i == completed)
-        for i in gone
+        for i in left
         if isinstance(before[i].task_spec, specs.UserTask | specs.ManualTask)
     ]
     return Change(

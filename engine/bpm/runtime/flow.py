@@ -20,6 +20,7 @@ from SpiffWorkflow.bpmn.specs.event_definitions import (
 from SpiffWorkflow.bpmn.util.subworkflow import BpmnSubWorkflow
 from SpiffWorkflow.bpmn.workflow import BpmnWorkflow
 
+from engine.bpm.extensions import EventExtension
 from engine.bpm.runtime import specs, timing
 from engine.bpm.runtime.tree import (
     COMPLETED,
@@ -301,12 +302,9 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
             self._up(token.workflow, definition, EscalationEventDefinition)
         elif not isinstance(definition, NoneEventDefinition):
             kind = "message" if isinstance(definition, MessageEventDefinition) else "signal"
-            extension = token.task_spec.extensions
-            correlation = self.text(token, extension) if isinstance(extension, str) and extension else ""
-            payload = {
-                k: v for k, v in self.scope(token).items() if k not in ("outcome", "steps", "initiator", "loopCounter")
-            }
-            self.thrown.append(Thrown(kind, definition.name, correlation, payload))
+            extension: EventExtension = token.task_spec.extensions
+            payload = {name: self.value(token, value) for name, value in extension.outputs}
+            self.thrown.append(Thrown(kind, definition.name, self.text(token, extension.correlation), payload))
 
     def raise_error(self, token: Token, code: str | None) -> None:
         """An error end event: the nearest boundary error event around takes it, else the instance is stuck."""

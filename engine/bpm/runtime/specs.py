@@ -204,8 +204,8 @@ class Catch(Node):
         elif isinstance(definition, NoneEventDefinition):
             super()._update(token)
         elif isinstance(definition, MessageEventDefinition | SignalEventDefinition):
-            correlation = self.extensions if isinstance(self.extensions, str) else ""
-            token.internal_data = {"correlation": flow.text(token, correlation)} if correlation else {}
+            correlation = flow.text(token, self.extensions.correlation)
+            token.internal_data = {"correlation": correlation} if correlation else {}
 
 
 class CatchEvent(Catch, defaults.IntermediateCatchEvent):  # type: ignore[misc]

@@ -139,7 +139,7 @@ class Thrown:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one event did. `gone` are the tasks whose timers, waits and jobs are void now."""
+    """What one event did. `gone` are the tasks whose timers and waits are void now."""
 
     state: bytes
     data: Data

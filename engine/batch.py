@@ -1,0 +1,249 @@
+"""Plain SQL on the hot path: statements with :name parameters for both drivers, sent together as one batch.
+
+On PostgreSQL the writes of a batch become ONE statement (a WITH of data-modifying parts) and everything goes out in
+one round trip; on SQLite they run in order. The parts of a WITH see the same snapshot and may not change the same row
+twice, so a batch never does: a command writes each row once.
+"""
+
+import re
+import sqlite3
+import uuid
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+
+import orjson
+import psycopg
+from sqlalchemy.orm import Session
+
+from engine.errors import Unavailable
+
+STORED = "%Y-%m-%d %H:%M:%S.%f"  # how SQLAlchemy keeps a moment on SQLite
+_MANY = 8  # rows; more go as one JSON parameter
+# serialization failure, deadlock, lock timeout: the same request may succeed when sent again
+_BUSY = {"40001", "40P01", "55P03"}
+_NAME = re.compile(r"(?<!:):([a-z_]\w*)")
+_INSERT = re.compile(
+    r"INSERT INTO (?P<table>\w+) \((?P<columns>[^)]*)\) VALUES \((?P<values>[^)]*)\)(?P<rest>.*)", re.S
+)
+
+# Parameters skip SQLAlchemy's types; on SQLite these two write what its types write.
+sqlite3.register_adapter(uuid.UUID, lambda value: value.hex)
+sqlite3.register_adapter(datetime, lambda value: value.astimezone(UTC).strftime(STORED))
+
+Params = Mapping[str, Any]
+
+
+class Statement:
+    """One SQL statement.
+
+    A query names its columns' types where the driver of SQLite gives them back as text: `id=uuid.UUID, at=datetime`.
+    """
+
+    def __init__(self, sql: str, **types: type) -> None:
+        self.sql = sql
+        self.names = tuple(dict.fromkeys(_NAME.findall(sql)))
+        self.insert = _INSERT.fullmatch(sql)
+        self.sqlite = re.sub(r"\s+FOR (NO KEY )?UPDATE( OF \w+)?", "", sql)
+        self.postgresql = numbered(sql, {name: n for n, name in enumerate(self.names, 1)})
+        self._types = types
+        self._row: Callable[..., Any] | None = None
+
+    def rows(self, cursor: Any, dialect: str) -> list[Any]:
+        """Read a query's rows as named tuples."""
+        found = cursor.fetchall()
+        if self._row is None:
+            self._row = namedtuple("Row", [column[0] for column in cursor.description])  # type: ignore[misc]
+        if dialect == "sqlite" and found:
+            given = [_GIVEN.get(self._types.get(column[0], object)) for column in cursor.description]
+            found = [tuple(c(v) if c and v is not None else v for c, v in zip(given, r, strict=True)) for r in found]
+        return [self._row(*row) for row in found]
+
+
+def numbered(sql: str, numbers: Mapping[str, int]) -> str:
+    """Return the SQL with PostgreSQL's own placeholders: $1, $2, … for the names."""
+    return _NAME.sub(lambda match: f"${numbers[match[1]]}", sql)
+
+
+_GIVEN: dict[type, Callable[[Any], Any]] = {
+    uuid.UUID: lambda value: uuid.UUID(hex=value),
+    datetime: lambda value: datetime.strptime(value, STORED).replace(tzinfo=UTC),
+    bool: bool,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    statement: Statement
+    params: list[Params]
+    query: bool = False
+    expect: int | None = None
+    why: str = ""
+
+
+class Batch:
+    """Statements sent together, in order."""
+
+    def __init__(self) -> None:
+        self._work: list[_Work] = []
+
+    def add(
+        self, statement: Statement, params: Params | Sequence[Params], *, expect: int | None = None, why: str = ""
+    ) -> None:
+        """Queue a write; a list of params runs it once for each.
+
+        `expect` is the number of rows it must change: a tripwire behind the lock, named by `why`.
+        """
+        self._work.append(
+            _Work(statement, [params] if isinstance(params, Mapping) else list(params), False, expect, why)
+        )
+
+    def query(self, statement: Statement, params: Params) -> None:
+        """Queue a query (or a write that returns rows); `run` returns the rows of all queries, in order."""
+        self._work.append(_Work(statement, [params], True))
+
+    def run(self, session: Session) -> list[list[Any]]:
+        """Send everything; return the queries' rows.
+
+        Raises Unavailable where a tripwire finds another row count, or a lock could not be had: nothing is kept then.
+        """
+        if session.new or session.dirty or session.deleted:
+            session.flush()
+        connection = session.connection()
+        raw: Any = connection.connection.driver_connection
+        try:
+            return (
+                _pipelined(raw, self._work) if connection.dialect.name == "postgresql" else _in_order(raw, self._work)
+            )
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise translated(error) from error
+
+
+def _in_order(raw: sqlite3.Connection, work: list[_Work]) -> list[list[Any]]:
+    found = []
+    for one in work:
+        cursor = raw.cursor()
+        for params in one.params:
+            cursor.execute(one.statement.sqlite, params)
+        if one.query:
+            found.append(one.statement.rows(cursor, "sqlite"))
+        elif one.expect is not None:
+            _check(one, cursor.rowcount)
+    return found
+
+
+def _pipelined(raw: psycopg.Connection[Any], work: list[_Work]) -> list[list[Any]]:
+    sent: list[tuple[Any, list[_Work]]] = []
+    steps = [list(step) for _, step in groupby(work, key=lambda w: id(w) if w.query else 0)]
+    with raw.pipeline() if len(steps) > 1 else nullcontext():
+        for step in steps:
+            cursor = psycopg.RawCursor(raw)
+            if step[0].query:
+                statement, params = step[0].statement, step[0].params[0]
+                cursor.execute(statement.postgresql, [params[name] for name in statement.names])
+            else:
+                cursor.execute(*_joined(step))
+            sent.append((cursor, step))
+    found = []
+    for cursor, step in sent:
+        if step[0].query:
+            found.append(step[0].statement.rows(cursor, "postgresql"))
+            continue
+        for one, changed in zip((w for w in step if w.expect is not None), cursor.fetchone(), strict=False):
+            _check(one, changed)
+    return found
+
+
+def _check(work: _Work, changed: int) -> None:
+    if changed != work.expect:
+        raise Unavailable(f"数据刚刚被别人修改（{work.why}），请刷新后重试", code="concurrent_change")
+
+
+def _joined(step: list[_Work]) -> tuple[str, list[Any]]:
+    """Join writes into one statement and its parameters; the rows of one insert join, in their order."""
+    rows: dict[object, list[Params]] = {}
+    parts: dict[object, tuple[Statement, bool]] = {}
+    for number, work in enumerate(step):
+        for at, params in enumerate(work.params):
+            key: object = work.statement if work.statement.insert else (number, at)
+            rows.setdefault(key, []).append(params)
+            parts.setdefault(key, (work.statement, work.expect is not None))
+    shape = tuple((s, _many(len(rows[key])), expect) for key, (s, expect) in parts.items())
+    values: list[Any] = []
+    for key, (statement, count, _) in zip(parts, shape, strict=True):
+        if count == 0:
+            values.append(_json(statement, rows[key]))
+        else:
+            values += [params[name] for params in rows[key] for name in statement.names]
+    return _composed(shape), values
+
+
+def _many(count: int) -> int:
+    """Return the number of rows, or 0 where they go as one JSON parameter."""
+    return count if count <= _MANY else 0
+
+
+def _json(statement: Statement, rows: list[Params]) -> str:
+    assert statement.insert is not None
+    columns = statement.insert["columns"].split(", ")
+    sources = statement.insert["values"].split(", ")
+    named = [(column, source[1:]) for column, source in zip(columns, sources, strict=True) if source[0] == ":"]
+    return orjson.dumps([{c: row[n] for c, n in named} for row in rows], default=_bytea).decode()
+
+
+def _bytea(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    raise TypeError(f"{type(value).__name__} is no column value")
+
+
+@lru_cache(maxsize=2048)
+def _composed(shape: tuple[tuple[Statement, int, bool], ...]) -> str:
+    """Return the WITH statement of these parts; it ends by counting the rows of those that expect a number."""
+    parts, counted, at = [], [], 0
+    for number, (statement, count, expect) in enumerate(shape):
+        if count == 0:
+            at += 1
+            sql = _from_json(statement, at)
+        else:
+            sql = statement.sql
+            if statement.insert is not None:
+                found = statement.insert
+                row = f"({found['values']})"
+                tuples = [numbered(row, _numbers(statement, at + n * len(statement.names))) for n in range(count)]
+                sql = f"INSERT INTO {found['table']} ({found['columns']}) VALUES {', '.join(tuples)}{found['rest']}"
+            else:
+                sql = numbered(sql, _numbers(statement, at))
+            at += count * len(statement.names)
+        parts.append(f"w{number} AS ({sql} RETURNING 1)")
+        if expect:
+            counted.append(f"(SELECT count(*) FROM w{number})")
+    return f"WITH {', '.join(parts)} SELECT {', '.join(counted) or '1'}"
+
+
+def _numbers(statement: Statement, after: int) -> dict[str, int]:
+    return {name: n for n, name in enumerate(statement.names, after + 1)}
+
+
+def _from_json(statement: Statement, number: int) -> str:
+    """Return the insert of any number of rows from one JSON parameter."""
+    assert statement.insert is not None
+    table, columns, rest = (statement.insert[name] for name in ("table", "columns", "rest"))
+    sources = statement.insert["values"].split(", ")
+    chosen = ", ".join(f"r.{c}" if s[0] == ":" else s for c, s in zip(columns.split(", "), sources, strict=True))
+    source = f"json_populate_recordset(NULL::{table}, ${number})"
+    return f"INSERT INTO {table} ({columns}) SELECT {chosen} FROM {source} r{rest}"
+
+
+def translated(error: BaseException) -> Exception:
+    """Return what a driver's error means: Unavailable where the same request may succeed later, else itself."""
+    if getattr(error, "sqlstate", None) in _BUSY or "database is locked" in str(error):
+        return Unavailable("系统繁忙，请稍后重试", code="busy")
+    if "idem_key" in str(error):  # the same request at the same moment: the other one is carried out
+        return Unavailable("同一请求正在处理，请稍后重试", code="busy")
+    return error if isinstance(error, Exception) else RuntimeError(str(error))
