@@ -1,0 +1,97 @@
+"""The service's HTTP application: middleware, answers to errors, every feature's routes, the OpenAPI document."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI
+
+from api import (
+    admin,
+    attachments,
+    boxes,
+    definitions,
+    documents,
+    errors,
+    health,
+    instances,
+    me,
+    notices,
+    openapi,
+    people,
+    processes,
+    session,
+    staff,
+    tokens,
+    work_items,
+)
+from api.limits import Limits
+from engine.bpm.definitions import MAX_BYTES
+from engine.db import Database
+from engine.org.spreadsheet import MAX_FILE
+from engine.settings import Settings
+
+PREFIX = "/api/v1"
+_FEATURES = (
+    session, me, processes, boxes, work_items, instances, attachments, notices, people, definitions, admin, documents,
+    staff, tokens,
+)  # fmt: skip
+_ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+class Service(FastAPI):
+    """The application; its OpenAPI document names the refusals that every route has."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.complete(super().openapi())
+        return self.openapi_schema
+
+
+def create_app(settings: Settings, db: Database, *, lifespan: Lifespan | None = None) -> Service:
+    """Return the application on an open database; `lifespan` is what else starts and stops with it.
+
+    `app.state.uploads` maps paths that take files to their limits in bytes.
+    """
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
+        if lifespan is None:
+            yield
+            return
+        async with lifespan(app):
+            yield
+
+    app = Service(
+        title="Piyue 批阅",
+        version="1",
+        summary="医院移动办公",
+        description=openapi.DESCRIPTION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        lifespan=running,
+        generate_unique_id_function=lambda route: f"{route.endpoint.__module__.rpartition('.')[2]}_{route.name}",
+    )
+    app.state.settings, app.state.db = settings, db
+    app.state.uploads = {
+        f"{PREFIX}/attachments": (settings.attachment_max_mb << 20) + _ENVELOPE,
+        f"{PREFIX}/definitions": MAX_BYTES + _ENVELOPE,
+        f"{PREFIX}/definitions/check": MAX_BYTES + _ENVELOPE,
+        f"{PREFIX}/admin/staff/import": MAX_FILE + _ENVELOPE,
+    }
+    exempt = frozenset({"/healthz", "/readyz"})
+    app.add_middleware(Limits, queue_limit=settings.queue_limit, uploads=app.state.uploads, exempt=exempt)
+    app.add_middleware(errors.Unexpected)
+    errors.install(app)
+    router = APIRouter(prefix=PREFIX)
+    for feature in _FEATURES:
+        router.include_router(feature.router)
+    app.include_router(router)
+    app.include_router(health.router)
+    return app

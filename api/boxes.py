@@ -1,0 +1,102 @@
+"""The boxes of a person (信箱): 待办、待阅、已办、我发起的、抄送、草稿."""
+
+import enum
+import uuid
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Query
+from pydantic import Field
+
+from api.deps import Call, Router, allowed
+from api.schemas import Answer, Key, Moment, Text
+from engine.bpm import queries
+from engine.bpm.models import InstanceState
+from engine.bpm.queries import Filters
+
+router = Router(tags=["信箱"])
+
+Cursor = Annotated[
+    str | None,
+    Query(max_length=200, description="上一页给出的 next_cursor；不填是第一页", examples=["dG9kbyAwMTk4YzA="]),
+]
+Limit = Annotated[int, Query(ge=1, le=100, description="每页条数", examples=[20])]
+
+
+class BoxName(enum.StrEnum):
+    """The boxes by their addresses."""
+
+    TODO = "todo"
+    READ_TODO = "read-todo"
+    DONE = "done"
+    STARTED = "started"
+    COPIED = "copied"
+    DRAFTS = "drafts"
+
+
+class HandlingOut(Answer):
+    """A step where an instance now stands; of its handlers the first names, and how many there are."""
+
+    step_name: str = Field(examples=["科室负责人审批"])
+    kind: str = Field(examples=["decide"])
+    handlers: list[str] = Field(examples=[["欧阳静怡"]])
+    total: int = Field(examples=[1])
+
+
+class BoxRowOut(Answer):
+    """A row of a box; what a box doesn't have is null. `id` is that of the item, instance, copy or draft."""
+
+    id: uuid.UUID
+    item_id: uuid.UUID | None
+    instance_id: uuid.UUID | None
+    process_key: str = Field(examples=["leave_request"])
+    process_name: str = Field(examples=["请假"])
+    step_name: str | None = Field(examples=["科室负责人审批"])
+    title: str | None = Field(examples=["单晓燕的请假申请"])
+    summary: str | None = Field(examples=["病假 3 天"])
+    applicant: str | None = Field(examples=["单晓燕"])
+    department: str | None = Field(examples=["儿科"])
+    urgency: int | None = Field(description="0 普通，1 平急，2 加急，3 特急", examples=[0])
+    kind: str | None = Field(description="decide 审批，fill 填写，read 传阅", examples=["decide"])
+    outcome: str | None = Field(examples=["approve"])
+    state: str | None = Field(description="流程实例的状态", examples=["running"])
+    opened_at: datetime | None
+    arrived_at: datetime
+    read_at: datetime | None
+    unread: bool
+    sender: str | None = Field(examples=["欧阳静怡"])
+    reason: str | None = Field(examples=["请知悉"])
+    now: list[HandlingOut]
+
+
+class BoxPage(Answer):
+    """A page of a box, newest first; `next_cursor` is null on the last one."""
+
+    rows: list[BoxRowOut]
+    next_cursor: str | None = Field(examples=["dG9kbyAwMTk4YzA="])
+
+
+def filters(
+    process: Annotated[Key | None, Query(description="流程标识")] = None,
+    text: Annotated[Text | None, Query(max_length=50, description="标题里的文字", examples=["请假"])] = None,
+    urgency: Annotated[int | None, Query(ge=0, le=3, description="缓急", examples=[2])] = None,
+    since: Annotated[Moment | None, Query(description="从这一刻起（含），要写时区")] = None,
+    until: Annotated[Moment | None, Query(description="到这一刻止（不含），要写时区")] = None,
+    state: Annotated[InstanceState | None, Query(description="流程实例的状态")] = None,
+) -> Filters:
+    """Read the filters that lists of instances share."""
+    return Filters(process, text, urgency, since, until, state)
+
+
+@router.get("/boxes/{box}", summary="信箱的一页")
+def page(
+    call: Annotated[Call, Depends(allowed("instances:read"))],
+    box: BoxName,
+    narrowed: Annotated[Filters, Depends(filters)],
+    cursor: Cursor = None,
+    limit: Limit = 20,
+) -> BoxPage:
+    """List one of the viewer's boxes, newest first."""
+    name = box.replace("-", "_")
+    found = queries.page(call.session, call.actor, name, filters=narrowed, cursor=cursor, limit=limit)
+    return BoxPage.model_validate(found)
