@@ -12,10 +12,10 @@ from engine.bpm.queries.catalogue import (
     version_diff,
 )
 from engine.bpm.queries.detail import InstanceDetail, ItemDetail, instance_detail, work_item_detail
-from engine.bpm.queries.diagram import Diagram, diagram
+from engine.bpm.queries.diagrams import Diagram, diagram
 from engine.bpm.queries.paging import Filters, Page
 from engine.bpm.queries.search import FieldFilter, IncidentRow, InstanceRow, incidents, instances
-from engine.bpm.queries.timeline import Timeline, timeline
+from engine.bpm.queries.trail import Timeline, timeline
 from engine.bpm.queries.views import FormView
 
 __all__ = [

@@ -16,7 +16,7 @@ from engine.bpm.commands.talking import URGE_EVERY
 from engine.bpm.definitions import Version
 from engine.bpm.extensions import Outcome, ReturnRule
 from engine.bpm.models import Instance, InstanceState, ItemKind, ItemState, WorkItem, WorkRound
-from engine.bpm.queries.timeline import Step, Timeline
+from engine.bpm.queries.trail import Step, Timeline
 from engine.org.actor import ADMIN, Actor
 
 _ACTS = ("complete", "return", "job", "timer")  # after these nothing is taken back

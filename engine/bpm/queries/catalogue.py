@@ -211,7 +211,7 @@ def version_diff(session: Session, viewer: Actor, old_id: uuid.UUID, new_id: uui
             after[id_].shown(what) for id_ in after if id_ in before and (what := after[id_].differs(before[id_]))
         ),
         files=tuple(path for path in paths if old.files.get(path) != new.files.get(path)),
-        running={old_id: 0, new_id: 0} | dict(session.execute(running).tuples().all()),
+        running={old_id: 0, new_id: 0} | dict(session.execute(running).all()),
         standing=tuple(Standing(*row, row.step not in after) for row in session.execute(standing)),
     )
 

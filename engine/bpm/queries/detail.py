@@ -28,7 +28,7 @@ from engine.bpm.models import (
     WorkRound,
 )
 from engine.bpm.queries.actions import Actions, Deciding
-from engine.bpm.queries.timeline import Timeline, Trail
+from engine.bpm.queries.trail import Timeline, Trail
 from engine.bpm.queries.views import FormView
 from engine.org.actor import Actor
 from engine.org.models import Department, Person

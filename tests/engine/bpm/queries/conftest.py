@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import event
@@ -13,11 +13,14 @@ from sqlalchemy.orm import Session
 
 from engine.bpm.definitions import pack
 from engine.bpm.models import Copy, Instance, Process, ProcessVersion, WorkItem, WorkRound
+from engine.db import Base
 from engine.org.identity import actor_for
 from engine.org.models import Person
 from tests.dsl import bpmn, chain, start_task, task
 from tests.factories import org
 
+_NUMBERS = count(1)
+Row = TypeVar("Row", bound=Base)
 NOON = datetime(2024, 5, 1, 4, tzinfo=UTC)
 
 
@@ -65,10 +68,10 @@ class Office:
         at = self.tick()
         kind = values.pop("kind", "decide")
         values = {"state": "open", "read_at": None, "closed_at": None, "why": "", "urgency": 0} | values
-        closed_at = values["closed_at"]
         round_ = WorkRound(
-            instance_id=instance.id, task_id=2, step="review", step_name="审核", kind=kind, opened_at=at, closed_at=closed_at
-        )
+            instance_id=instance.id, task_id=2, step="review", step_name="审核", kind=kind, opened_at=at,
+            closed_at=values["closed_at"],
+        )  # fmt: skip
         self.added(round_)
         return self.added(
             WorkItem(
@@ -88,7 +91,7 @@ class Office:
             Copy(instance_id=instance.id, person_id=who.id, sender_id=sender.id, created_at=self.tick(), **values)
         )
 
-    def added(self, row: Any) -> Any:
+    def added(self, row: Row) -> Row:
         """Write a row."""
         self.session.add(row)
         self.session.flush()
@@ -103,7 +106,6 @@ class Office:
         return actor_for(self.session, who.id)
 
 
-_NUMBERS = count(1)
 Statements = Callable[[Session], AbstractContextManager[list[str]]]
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,14 +14,15 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from engine.bpm.models import Draft, InstanceState
-from engine.bpm.queries import Box, Filters, boxes
+from engine.bpm.queries import Box, Filters, Page, boxes
 from engine.errors import Invalid
 from engine.org.models import Person
 
 
 @pytest.fixture
 def me(office: Any) -> Person:
-    return office.person("本人")
+    found: Person = office.person("本人")
+    return found
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ def test_paging_survives_new_rows_and_old_ones_leaving(
 def test_somebody_without_rows_finds_nothing(
     session: Session, office: Any, rows: dict[Box, list[uuid.UUID]], box: Box
 ) -> None:
-    assert boxes.page(session, office.actor(office.person()), box) == boxes.Page((), None)
+    assert boxes.page(session, office.actor(office.person()), box) == Page((), None)
 
 
 @pytest.mark.parametrize("box", Box)
@@ -107,9 +109,12 @@ def test_a_row_shows_all_that_the_list_shows(session: Session, office: Any, me: 
     assert (row.item_id, row.instance_id, row.process_key, row.step_name) == (item.id, instance.id, office.key, "审核")
     assert (row.title, row.summary, row.applicant, row.urgency) == ("春节值班", "3 天", "张院长", 2)
     assert (row.kind, row.state, row.unread, row.opened_at) == ("decide", "running", True, item.opened_at)
-    assert row.department == session.execute(
-        text("SELECT d.name FROM department d JOIN person p ON p.department_id = d.id WHERE p.name = '张院长'")
-    ).scalar()
+    assert (
+        row.department
+        == session.execute(
+            text("SELECT d.name FROM department d JOIN person p ON p.department_id = d.id WHERE p.name = '张院长'")
+        ).scalar()
+    )
     item.read_at = office.tick()
     session.flush()
     assert not boxes.page(session, office.actor(me), "todo").rows[0].unread
@@ -204,8 +209,9 @@ def _cursor(content: str) -> str:
 
 
 HOSTILE = [
-    "", "x", "====", "é", "\x00", "a" * 5000, "../../etc/passwd", _cursor("todo"), _cursor("todo x"), _cursor("todo 1 2"),
-    _cursor(f"started {uuid.uuid4().hex}"), _cursor(f"todo {uuid.uuid4()}"), _cursor("done 99999999999999999999 " + "0" * 32),
+    "", "x", "====", "é", "\x00", "a" * 5000, "../../etc/passwd", _cursor("todo"), _cursor("todo x"),
+    _cursor("todo 1 2"), _cursor(f"started {uuid.uuid4().hex}"), _cursor(f"todo {uuid.uuid4()}"),
+    _cursor("done 99999999999999999999 " + "0" * 32),
     _cursor(f"done 1e9 {uuid.uuid4().hex}"), _cursor(f"done -{10**18} {uuid.uuid4().hex}"),
     _cursor(f"todo {uuid.uuid4().hex}") + "=", "\ud800",
 ]  # fmt: skip
@@ -224,10 +230,8 @@ def test_hostile_cursors_are_refused(session: Session, office: Any, me: Person, 
 @given(cursor=st.one_of(st.text(max_size=60), st.text(max_size=40).filter(str.isprintable).map(_cursor)))
 def test_any_text_as_a_cursor_is_a_page_or_a_refusal(session: Session, office: Any, me: Person, cursor: str) -> None:
     for box in (Box.TODO, Box.DONE):
-        try:
-            boxes.page(session, office.actor(me), box, cursor=cursor)
-        except Invalid as refusal:
-            assert refusal.code == "bad_cursor"
+        with suppress(Invalid):
+            assert boxes.page(session, office.actor(me), box, cursor=cursor) == Page((), None)
 
 
 def test_a_cursor_of_another_box_is_refused(
@@ -302,7 +306,7 @@ def test_a_page_walks_its_index_backwards(
         session.execute(text(f"SET LOCAL {setting} = off"))
     session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
     raw: Any = session.connection().connection.cursor()
-    parameters = {name: None for name in _names(statement)}
+    parameters = dict.fromkeys(_names(statement))
     numbered = statement
     for n, name in enumerate(parameters, 1):
         numbered = numbered.replace(f"%({name})s", f"${n}")

@@ -19,12 +19,14 @@ INITIATOR = "发起人"
 
 @pytest.fixture
 def applicant(office: Any) -> Person:
-    return office.person(INITIATOR)
+    found: Person = office.person(INITIATOR)
+    return found
 
 
 @pytest.fixture
 def instance(office: Any, applicant: Person) -> Instance:
-    return office.instance(applicant)
+    found: Instance = office.instance(applicant)
+    return found
 
 
 def test_people_of_the_instance_see_it(session: Session, office: Any, applicant: Person, instance: Instance) -> None:
@@ -56,8 +58,11 @@ def test_nobody_else_sees_it_and_unknown_ids_answer_alike(
 
 @pytest.mark.parametrize(
     ("role", "sees"),
-    [(ADMIN, True), (AUDITOR, True), (DESIGNER, False), (SYSTEM_ADMIN, False), ("archivist", True), ("hr_clerk", False)],
-)
+    [
+        (ADMIN, True), (AUDITOR, True), (DESIGNER, False), (SYSTEM_ADMIN, False), ("archivist", True),
+        ("hr_clerk", False),
+    ],
+)  # fmt: skip
 def test_roles(session: Session, instance: Instance, role: str, sees: bool) -> None:
     assert visibility.may_see(session, org.actor(session, role), instance.id) is sees
 
@@ -67,7 +72,7 @@ def places(session: Session, applicant: Person) -> dict[str, Any]:
     """A ward below a division, the applicant's own department apart; who is what in it."""
     division = org.department(session, "内科")
     ward = org.department(session, "儿科", parent=division)
-    found = {
+    found: dict[str, Any] = {
         "division": division,
         "ward": ward,
         "nurse": org.person(session, of=ward, post="护士"),
@@ -118,9 +123,7 @@ def test_rule_names_whom_assignment_names(
     instance = office.instance(applicant, data=data.encode())
     people = {"applicant": applicant} | {k: v for k, v in places.items() if isinstance(v, Person)}
     found = {
-        name
-        for name, person in people.items()
-        if visibility.matches(session, rule, office.actor(person), instance)
+        name for name, person in people.items() if visibility.matches(session, rule, office.actor(person), instance)
     }
     assert found == named
 

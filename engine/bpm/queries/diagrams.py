@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from engine.bpm import definitions, visibility
 from engine.bpm.models import ActionLog
-from engine.bpm.queries.timeline import Trail
+from engine.bpm.queries.trail import Trail
 from engine.org.actor import Actor
 
 MAX_ROWS = 5_000
