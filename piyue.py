@@ -15,7 +15,7 @@ from fastapi import FastAPI
 import api.app
 import engine.registry  # noqa: F401  (registers tables, operations, handlers)
 import web.app
-from engine import outbox
+from engine import audit, outbox
 from engine.bpm import definitions, lint, scenarios
 from engine.crypto import Keys
 from engine.db import Database
@@ -224,11 +224,9 @@ def staff_template_(file: Path = Path("人员导入模板.xlsx")) -> None:
 @audit_app.command("verify")
 def audit_verify() -> None:
     """Check the code of every row of the trail (核对办理记录); exit code 1 if one was changed."""
-    from engine.bpm.queries import trail
-
     settings = Settings()
     with open_database(settings).reading() as session:
-        total, broken = trail.verify(session)
+        total, broken = audit.verify(session)
     typer.echo(f"共 {total} 条办理记录，{len(broken)} 条被改动" + (f"：{broken[:20]}" if broken else ""))
     if broken:
         raise typer.Exit(1)

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+from sqlalchemy.orm import Session
 
-from engine.batch import Statement
+from engine.batch import Batch, Statement
 from engine.crypto import mac, same
 
 # Everything but the number that the database gives and the code itself. The order is part of what is signed.
@@ -35,6 +36,15 @@ INSERT_ACTION = Statement(
     "INSERT INTO action_log (instance_id, round_id, item_id, step, step_name, actor_id, verb, outcome, opinion, at, "
     "path, detail, idem_key, mac) VALUES (:instance_id, :round_id, :item_id, :step, :step_name, :actor_id, :verb, "
     ":outcome, :opinion, :at, :path, :detail, :idem_key, :mac)"
+)
+
+_ROWS = Statement(
+    f"SELECT id, {', '.join(FIELDS)}, mac FROM action_log WHERE id > :after ORDER BY id LIMIT :chunk",
+    instance_id=uuid.UUID,
+    round_id=uuid.UUID,
+    item_id=uuid.UUID,
+    actor_id=uuid.UUID,
+    at=datetime,
 )
 
 
@@ -91,6 +101,19 @@ def row_mac(key: bytes, fields: Mapping[str, Any]) -> bytes:
 def verify_rows(key: bytes, rows: Iterable[Mapping[str, Any]]) -> list[int]:
     """Return the ids of the rows whose content no longer is what was signed; `rows` are mappings of all columns."""
     return [row["id"] for row in rows if not same(bytes(row["mac"]), row_mac(key, row))]
+
+
+def verify(session: Session, chunk: int = 1000) -> tuple[int, list[int]]:
+    """Check the whole trail of the session's database; returns how many rows there are and the ids of changed ones."""
+    key, after, total, broken = session.info["audit_key"], 0, 0, list[int]()
+    while True:
+        batch = Batch()
+        batch.query(_ROWS, {"after": after, "chunk": chunk})
+        rows = batch.run(session)[0]
+        if not rows:
+            return total, broken
+        total, after = total + len(rows), rows[-1].id
+        broken += verify_rows(key, [row._asdict() for row in rows])
 
 
 def _hex(value: object) -> str:

@@ -135,3 +135,16 @@ def test_no_two_rows_share_an_encoding() -> None:
         base | {"step": "", "step_name": None},
     ]
     assert len({audit.row_mac(KEY, fields) for fields in alike}) == len(alike)
+
+
+def test_the_whole_trail_is_verified_in_chunks(bpm: Bpm) -> None:
+    story = bpm.deploy_files(bpmn(f'<startEvent id="s"/><endEvent id="e"/>{start_task()}{chain("s", "apply", "e")}'))
+    for _ in range(5):
+        story.start("p", by="nurse")
+    with bpm.db.reading() as session:
+        assert audit.verify(session, chunk=2) == (5, [])
+    with bpm.db.unit_of_work() as session:
+        third = sorted(session.scalars(select(ActionLog.id)))[2]
+        session.execute(update(ActionLog).where(ActionLog.id == third).values(opinion="另一个意见"))
+    with bpm.db.reading() as session:
+        assert audit.verify(session, chunk=2) == (5, [third])

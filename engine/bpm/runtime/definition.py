@@ -148,10 +148,8 @@ def load(files: Mapping[str, str | bytes]) -> Definition:
             raise Invalid("process.bpmn 里没有可执行的流程", code="bpmn_no_process")
         return Definition(parser, main[1].get("id"), *main)
     except ValidationException as error:
-        raise Invalid(
-            f"{error.file_name or 'process.bpmn'} 第 {error.line_number} 行：流程图无法解析（{error.args[0]}）",
-            code="bpmn_refused",
-        ) from error
+        place = f"{error.file_name or 'process.bpmn'}" + (f" 第 {error.line_number} 行" if error.line_number else "")
+        raise Invalid(f"{place}：流程图无法解析（{error.args[0]}）", code="bpmn_refused") from error
     except (RecursionError, KeyError, AttributeError, TypeError) as error:
         raise Invalid(f"流程图无法解析（{type(error).__name__}: {error}）", code="bpmn_refused") from error
     finally:
