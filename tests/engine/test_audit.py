@@ -10,9 +10,10 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from engine import audit
-from engine.bpm.models import ActionLog, Instance, Process, ProcessVersion
 from engine.batch import Batch
+from engine.bpm.models import ActionLog, Instance, Process, ProcessVersion
 from engine.org.models import Department, Person
+from tests.dsl import Bpm, bpmn, chain, start_task
 
 KEY = b"k" * 32
 AT = datetime(2026, 3, 2, 9, 30, 15, 123456, tzinfo=ZoneInfo("Asia/Shanghai"))
