@@ -363,7 +363,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id')
     )
     with op.batch_alter_table('work_item', schema=None) as batch_op:
-        batch_op.create_index('ix_work_item_done', ['assignee_id', 'closed_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('done', 'reassigned')"), sqlite_where=sa.text("state IN ('done', 'reassigned')"))
+        batch_op.create_index('ix_work_item_done', ['assignee_id', 'closed_at', 'id'], unique=False, postgresql_where=sa.text("state IN ('done', 'reassigned') AND origin <> 'started'"), sqlite_where=sa.text("state IN ('done', 'reassigned') AND origin <> 'started'"))
         batch_op.create_index('ix_work_item_instance', ['instance_id', 'assignee_id'], unique=False)
         batch_op.create_index('ix_work_item_read_todo', ['assignee_id', 'id'], unique=False, postgresql_where=sa.text("state = 'open' AND kind = 'read'"), sqlite_where=sa.text("state = 'open' AND kind = 'read'"))
         batch_op.create_index('ix_work_item_round', ['round_id', 'state'], unique=False)
@@ -453,7 +453,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_work_item_round')
         batch_op.drop_index('ix_work_item_read_todo', postgresql_where=sa.text("state = 'open' AND kind = 'read'"), sqlite_where=sa.text("state = 'open' AND kind = 'read'"))
         batch_op.drop_index('ix_work_item_instance')
-        batch_op.drop_index('ix_work_item_done', postgresql_where=sa.text("state IN ('done', 'reassigned')"), sqlite_where=sa.text("state IN ('done', 'reassigned')"))
+        batch_op.drop_index('ix_work_item_done', postgresql_where=sa.text("state IN ('done', 'reassigned') AND origin <> 'started'"), sqlite_where=sa.text("state IN ('done', 'reassigned') AND origin <> 'started'"))
 
     op.drop_table('work_item')
     with op.batch_alter_table('work_round', schema=None) as batch_op:

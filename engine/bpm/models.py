@@ -147,7 +147,9 @@ class WorkItem(Base):
     state: Mapped[str] = mapped_column(String(10), default=ItemState.OPEN)
     position: Mapped[int] = mapped_column(default=0)  # order in turn
     why: Mapped[str] = mapped_column(String(200))  # why this person, for the person (为什么是我)
-    origin: Mapped[str] = mapped_column(String(12), default="assigned")  # assigned, reassigned, circulated
+    origin: Mapped[str] = mapped_column(
+        String(12), default="assigned"
+    )  # assigned, reassigned, circulated, started (发起)
     parent_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("work_item.id"))
     claimed: Mapped[bool] = mapped_column(default=False)
     outcome: Mapped[str | None] = mapped_column(String(40))
@@ -176,8 +178,8 @@ class WorkItem(Base):
             "assignee_id",
             "closed_at",
             "id",
-            postgresql_where=text("state IN ('done', 'reassigned')"),
-            sqlite_where=text("state IN ('done', 'reassigned')"),
+            postgresql_where=text("state IN ('done', 'reassigned') AND origin <> 'started'"),
+            sqlite_where=text("state IN ('done', 'reassigned') AND origin <> 'started'"),
         ),
         Index("ix_work_item_round", "round_id", "state"),
         Index("ix_work_item_instance", "instance_id", "assignee_id"),

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from engine.bpm import visibility
-from engine.bpm.commands.case import Case, not_found
+from engine.bpm import runtime, visibility
+from engine.bpm.commands.case import Case
 from engine.bpm.extensions import Outcome, TaskExtension
 from engine.bpm.forms import Rights
 from engine.bpm.models import ActionLog, ItemState
@@ -24,7 +24,7 @@ def item_of(case: Case, items: list[Any], item_id: uuid.UUID, actor: Actor) -> A
     """Return the work item, if the actor may know of it (404)."""
     item = next(i for i in items if i.id == item_id)
     if item.assignee_id != actor.person_id and not visibility.may_see(case.session, actor, case.row.id):
-        raise not_found()
+        raise visibility.not_found()
     return item
 
 
@@ -114,15 +114,18 @@ def _at(place: str, message: str) -> dict[str, str]:
     return {"place": place, "message": message}
 
 
-def form_data(case: Case, step: str, submitted: Mapping[str, Any]) -> dict[str, Any]:
-    """Validate what was submitted against the step's form and rights (422 per field); unknown fields are dropped."""
+def form_data(case: Case, step: str, submitted: Mapping[str, Any], task_id: int | None = None) -> dict[str, Any]:
+    """Validate what was submitted against the step's form and rights (422 per field); unknown fields are dropped.
+
+    `task_id` is the open task, whose local scope the form shows too.
+    """
     form = case.version.form(step)
     if form is None:
         return {}
     rights = case.definition.tasks[step].rights
     return form.validate(
         submitted,
-        current=case.data,
+        current=case.data if task_id is None else runtime.scope(case.definition, case.state, case.data, task_id),
         rights=Rights(rights.default, dict(rights.fields)),
         evaluate=lambda text, names: to_plain(case.definition.expression(text).evaluate(names)),
     )
@@ -139,7 +142,7 @@ def require_admin(case: Case, actor: Actor) -> None:
     if actor.has(ADMIN):
         return
     if not visibility.may_see(case.session, actor, case.row.id):
-        raise not_found()
+        raise visibility.not_found()
     raise Forbidden("只有流程管理员可以这样做", code="not_admin")
 
 

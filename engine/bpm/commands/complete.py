@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from engine.bpm import rounds, runtime
 from engine.bpm.commands import attaching, checks, opening, reading
+from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case
-from engine.bpm.models import Draft, ItemKind, ItemState
+from engine.bpm.models import ItemKind, ItemState
 from engine.errors import Conflict
 from engine.org.actor import Actor
 
@@ -54,7 +54,7 @@ def complete(
         return Done(**reading.acknowledge_behind_lock(case, item, outcome, opinion))
     task = case.definition.tasks[item.step]
     chosen = checks.outcome_of(task, outcome, opinion)
-    values = checks.form_data(case, item.step, data or {}) if chosen.form == "required" else {}
+    values = checks.form_data(case, item.step, data or {}, item.task_id) if chosen.form == "required" else {}
     finished = {"state": ItemState.DONE, "outcome": outcome, "opinion": opinion.strip(), "closed_at": case.now}
     case.update_item(item, **finished)
     after = [i if i.id != item.id else i._replace(**finished) for i in items]
@@ -70,8 +70,8 @@ def complete(
         _next_in_turn(case, after)
     attaching.bind(case, item.step, values, item.id)
     case.log("complete", item=item, outcome=outcome, opinion=opinion.strip())
+    case.batch.add(sql.DELETE_DRAFT, {"item_id": item.id, "person_id": actor.person_id})
     case.save()
-    session.execute(delete(Draft).where(Draft.item_id == item.id, Draft.person_id == actor.person_id))
     return Done(case.row.id, item.id, "complete", outcome, decided=decision is not None)
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from engine.bpm import visibility
 from engine.bpm.commands import checks
 from engine.bpm.commands import statements as sql
-from engine.bpm.commands.case import Case, not_found
+from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
 from engine.bpm.models import InstanceState
 from engine.errors import Forbidden
@@ -24,7 +24,7 @@ def withdraw(session: Session, actor: Actor, instance_id: uuid.UUID, *, reason: 
         return Done(instance_id, None, "withdraw", replayed=True)
     if case.row.initiator_id != actor.person_id:
         if not visibility.may_see(session, actor, instance_id):
-            raise not_found()
+            raise visibility.not_found()
         raise Forbidden("只有发起人可以撤销", code="not_initiator")
     return _end(case, "withdraw", InstanceState.WITHDRAWN, reason)
 

@@ -7,10 +7,10 @@ from sqlalchemy.orm import Session
 
 from engine import audit, clock, outbox
 from engine.batch import Batch
-from engine.bpm import definitions, rounds, runtime
+from engine.bpm import definitions, rounds, runtime, visibility
 from engine.bpm.commands import checks, opening
 from engine.bpm.commands import statements as sql
-from engine.bpm.commands.case import Case, idem, not_found, same_request
+from engine.bpm.commands.case import Case, idem, same_request
 from engine.bpm.models import Instance, InstanceState, ItemKind, ItemState
 from engine.errors import Conflict, Forbidden
 from engine.org.actor import Actor
@@ -32,7 +32,7 @@ def acknowledge(
         batch.query(sql.REPLAY, {"idem_key": stored_key})
     found, *replayed = batch.run(session)
     if not found:
-        raise not_found()
+        raise visibility.not_found()
     item = found[0]
     if replayed and replayed[0]:
         same_request(replayed[0][0], "read", item_id)

@@ -3,14 +3,14 @@
 import uuid
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.bpm import runtime
+from engine.bpm.acts import acted_since
 from engine.bpm.commands import checks, opening
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
-from engine.bpm.models import ActionLog, ItemKind, ItemState, WorkItem, WorkRound
+from engine.bpm.models import ItemKind, ItemState
 from engine.errors import Conflict, Forbidden, Invalid
 from engine.org.actor import Actor
 
@@ -126,32 +126,13 @@ def _reopen_own(case: Case, items: list[Any], item: Any) -> None:
 
 def _undo_round(case: Case, items: list[Any], item: Any) -> None:
     """The round was decided: go back to its step, if nothing has happened since."""
-    last = case.session.scalar(
-        select(ActionLog.id)
-        .where(ActionLog.item_id == item.id, ActionLog.verb == "complete")
-        .order_by(ActionLog.id.desc())
-    )
-    since = (
-        select(ActionLog.id)
-        .where(
-            ActionLog.instance_id == case.row.id,
-            ActionLog.id > last,
-            ActionLog.verb.in_(("complete", "return", "job", "timer")),
-        )
-        .limit(1)
-    )
-    acted = (
-        select(WorkItem.id)
-        .join(WorkRound, WorkRound.id == WorkItem.round_id)
-        .where(
-            WorkItem.instance_id == case.row.id,
-            WorkItem.state == ItemState.DONE,
-            WorkRound.opened_at >= item.closed_at,
-            WorkRound.id != item.round_id,
-        )
-        .limit(1)
-    )
-    if last is None or case.session.scalar(since) or case.session.scalar(acted):
+    if acted_since(
+        case.session,
+        instance_id=case.row.id,
+        item_id=item.id,
+        round_id=item.round_id,
+        closed_at=item.closed_at,
+    ):
         raise Conflict("已经不能撤回：后面的步骤已有人办理，或系统步骤已执行", code="unreachable_acted")
     case.advance(runtime.TakeBack(item.task_id))
     case.returned = True

@@ -153,7 +153,13 @@ def _submit(case: Case, actor: Actor, step: str | None, values: Mapping[str, Any
         "closed_at": case.now,
     }
     case.rounds[-1] = round_row
-    done = {"state": ItemState.DONE, "outcome": outcome, "read_at": case.now, "closed_at": case.now}
+    done = {
+        "origin": "started",
+        "state": ItemState.DONE,
+        "outcome": outcome,
+        "read_at": case.now,
+        "closed_at": case.now,
+    }
     case.opened.append(opening.new_item(case, round_row, actor.person_id, "您是发起人", **done))
     case.advance(runtime.Complete(mine.task_id, outcome, values))
 

@@ -95,6 +95,11 @@ CLOSE_ROUND_ITEMS = Statement(
     "UPDATE work_item SET state = :state, closed_at = :closed_at "
     "WHERE round_id = :round_id AND state IN ('open', 'standby', 'queued') AND id <> :except_id"
 )
+# readers of a step that didn't wait for them, when a return takes the step back
+CANCEL_UNDONE = Statement(
+    "UPDATE work_item SET state = 'cancelled', closed_at = :closed_at WHERE state = 'open' AND round_id IN "
+    "(SELECT id FROM work_round WHERE instance_id = :id AND task_id = :task_id AND closed_at IS NOT NULL)"
+)
 CLOSE_INSTANCE_ITEMS = Statement(
     "UPDATE work_item SET state = 'cancelled', closed_at = :closed_at "
     "WHERE instance_id = :id AND state IN ('open', 'standby', 'queued')"
@@ -129,6 +134,7 @@ INSERT_INCIDENT = Statement(
     "INSERT INTO incident (id, instance_id, task_id, step, kind, message, created_at) "
     "VALUES (:id, :instance_id, :task_id, :step, :kind, :message, :created_at)"
 )
+DELETE_DRAFT = Statement("DELETE FROM draft WHERE item_id = :item_id AND person_id = :person_id")
 UPSERT_SEARCH = Statement(
     "INSERT INTO search_value (instance_id, field, process_key, text, number, moment) "
     "VALUES (:instance_id, :field, :process_key, :text, :number, :moment) ON CONFLICT (instance_id, field) "

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from engine import attachments, clock, outbox
 from engine.bpm import visibility
 from engine.bpm.commands import checks
-from engine.bpm.commands.case import Case, not_found
+from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
 from engine.bpm.models import ActionLog, Copy, Draft, ItemState, Process, WorkItem
 from engine.db import new_id
@@ -164,7 +164,7 @@ def save_draft(
     if item_id is not None:
         item = session.get(WorkItem, item_id)
         if item is None or item.assignee_id != actor.person_id:
-            raise not_found()
+            raise visibility.not_found()
         if item.state != ItemState.OPEN:
             raise Conflict("这一项已办理，不能再暂存", code="item_closed")
     elif session.get(Process, process_key) is None:
@@ -209,7 +209,7 @@ def drop_draft(session: Session, actor: Actor, draft_id: uuid.UUID) -> None:
 def _seen(session: Session, actor: Actor, instance_id: uuid.UUID, verb: str, key: str | None) -> Case:
     case = Case.by_id(session, actor, instance_id, verb, key)
     if not visibility.may_see(session, actor, instance_id):
-        raise not_found()
+        raise visibility.not_found()
     return case
 
 

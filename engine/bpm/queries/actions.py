@@ -12,14 +12,13 @@ from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.bpm import runtime
+from engine.bpm.acts import acted_since
 from engine.bpm.commands.talking import URGE_EVERY
 from engine.bpm.definitions import Version
 from engine.bpm.extensions import Outcome, ReturnRule
 from engine.bpm.models import Instance, InstanceState, ItemKind, ItemState, WorkItem, WorkRound
 from engine.bpm.queries.trail import Step, Timeline
 from engine.org.actor import ADMIN, Actor
-
-_ACTS = ("complete", "return", "job", "timer")  # after these nothing is taken back
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +119,13 @@ class Deciding:
         if step.closed_at is None:
             in_turn = self._definition.tasks[step.step].round.policy == "in_turn"
             return not in_turn or not self._acted_in_turn(item)
-        done = [e.id for e in self._trail.entries if e.item_id == item.id and e.verb == "complete"]
-        if not done or any(e.id > done[-1] and e.verb in _ACTS for e in self._trail.entries):
-            return False
-        if self._session.scalar(self._done_since(item).limit(1)) is not None:
+        if acted_since(
+            self._session,
+            instance_id=item.instance_id,
+            item_id=item.id,
+            round_id=step.id,
+            closed_at=item.closed_at,
+        ):
             return False
         data = orjson.loads(self._instance.data)
         with suppress(runtime.Unreachable, runtime.RuntimeFault, LookupError):
@@ -139,15 +141,3 @@ class Deciding:
             WorkItem.state.not_in((ItemState.OPEN, ItemState.QUEUED)),
         )
         return self._session.scalar(after.limit(1)) is not None
-
-    def _done_since(self, item: WorkItem) -> Any:
-        return (
-            select(WorkItem.id)
-            .join(WorkRound, WorkRound.id == WorkItem.round_id)
-            .where(
-                WorkItem.instance_id == item.instance_id,
-                WorkItem.state == ItemState.DONE,
-                WorkRound.opened_at >= item.closed_at,
-                WorkRound.id != item.round_id,
-            )
-        )

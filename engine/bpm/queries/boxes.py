@@ -110,7 +110,7 @@ class _List:
 
 _OPEN = text("work_item.state = 'open' AND work_item.kind <> 'read'")
 _OPEN_READ = text("work_item.state = 'open' AND work_item.kind = 'read'")
-_HANDLED = text("work_item.state IN ('done', 'reassigned')")
+_HANDLED = text("work_item.state IN ('done', 'reassigned') AND work_item.origin <> 'started'")
 _UNREAD_COPY = text("copy.read_at IS NULL")
 _VIEWER: ColumnElement[Any] = bindparam("viewer")
 _Sender = aliased(Person)

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, undefer
 
 from engine import clock
-from engine.bpm import definitions, visibility
+from engine.bpm import definitions, runtime, visibility
 from engine.bpm.commands import checks
 from engine.bpm.commands.case import Case
 from engine.bpm.definitions import Version
@@ -154,7 +154,7 @@ def work_item_detail(session: Session, viewer: Actor, item_id: uuid.UUID) -> Ite
     forms: tuple[FormView, ...]
     if mine:
         editable = item.state == ItemState.OPEN and reading.instance.state == InstanceState.RUNNING
-        form = FormView.of_step(reading.version, step.step, reading.data, editable=editable)
+        form = FormView.of_step(reading.version, step.step, reading.scope(step.task_id), editable=editable)
         forms = () if form is None else (form,)
     else:
         forms = reading.forms()
@@ -201,6 +201,10 @@ class _Reading:
         self.data: dict[str, Any] = orjson.loads(self.instance.data)
         self.trail: Timeline = Trail(session, viewer, self.instance).read()
         self._steps = self._handled()
+
+    def scope(self, task_id: int) -> dict[str, Any]:
+        """Return the data as a task sees it: with the local scope of its multi-instance, while it is open."""
+        return runtime.scope(self.version.definition, self.instance.engine_state, self.data, task_id)
 
     def _handled(self) -> list[str]:
         """Return the steps that were the viewer's; all that were ever opened, for who sees everything."""

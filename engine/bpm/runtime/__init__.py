@@ -5,7 +5,7 @@ No clock, no database, no Python from a diagram: conditions are FEEL, jobs name 
 """
 
 from engine.bpm.runtime.definition import Definition, load
-from engine.bpm.runtime.engine import advance, back_targets, catches, element_of, keep, open_job, start
+from engine.bpm.runtime.engine import advance, back_targets, catches, element_of, keep, open_job, scope, start
 from engine.bpm.runtime.types import (
     Change,
     Closed,
@@ -56,5 +56,6 @@ __all__ = [
     "keep",
     "load",
     "open_job",
+    "scope",
     "start",
 ]

@@ -86,6 +86,13 @@ def catches(definition: Definition, state: bytes, data: Mapping[str, Any], task_
     return flow.fail_job(_open(flow, task_id), code)
 
 
+def scope(definition: Definition, state: bytes, data: Mapping[str, Any], task_id: int) -> Data:
+    """Return everything that an expression at an open task may read: the data, its local scopes, `steps`, `outcome`."""
+    flow = decode(definition, state, dict(data), _NEVER)
+    token = flow.find(task_id)
+    return dict(data) if token is None else flow.scope(token)
+
+
 def element_of(definition: Definition, state: bytes, task_id: int) -> str | None:
     """Return the element that a task stands on, None where there is no such task."""
     flow = decode(definition, state, {}, _NEVER)
@@ -184,11 +191,25 @@ def _unit(token: Token) -> Token:
     return parent if split else token
 
 
+def _visits(flow: Flow, unit: Token) -> list[int]:
+    """Return the user tasks that were completed below a visit, sub-processes included."""
+    found: list[int] = []
+    for token in subtree(unit):
+        if token._state == COMPLETED and isinstance(token.task_spec, specs.UserTask):
+            found.append(token.id)
+        inside = flow.subprocesses.get(token.id)
+        if inside is not None:
+            for child in inside.task_tree.children:
+                found += _visits(flow, child)
+    return found
+
+
 def _reopen(flow: Flow, node: Token, spec_name: str) -> Token:
     """Cancel everything that came of a visit and put a new token at a spec in its place."""
     unit = _unit(node)
     parent, workflow, data = unit.parent, unit.workflow, node.data
     before = {k: v for k, v in data.items() if k != "outcome"}
+    flow.undone += _visits(flow, unit)
     flow.drop(unit, tidying=False)
     spec = workflow.spec.task_specs[spec_name]
     token = flow.token(workflow, spec, parent)
@@ -223,12 +244,6 @@ def _take_back(flow: Flow, event: TakeBack) -> None:
     node = flow.find(event.task_id)
     if node is None or node._state != COMPLETED or not isinstance(node.task_spec, specs.UserTask):
         raise Unreachable("gone", "已经不能撤回：后面的步骤已汇合、已返回或流程已结束")
-    later = [t for t in subtree(node)[1:] if not t.is_open and isinstance(t.task_spec, specs.UserTask)]
-    inside = [w for i, w in flow.subprocesses.items() if flow.find(i) in subtree(node)]
-    if later or any(
-        not t.is_open and isinstance(t.task_spec, specs.UserTask) for w in inside for t in w.tasks.values()
-    ):
-        raise Unreachable("acted", "已经不能撤回：后面的步骤已有人办理")
     entry = flow.definition.entry(flow.element(node.task_spec))
     assert entry is not None
     _reopen(flow, node, entry[1])
@@ -276,6 +291,7 @@ def _change(flow: Flow, before: Mapping[int, Token], due: Mapping[int, Any], com
         waits=tuple(waits),
         jobs=tuple(jobs),
         gone=tuple(gone),
+        undone=tuple(flow.undone),
         thrown=tuple(flow.thrown),
         path=tuple(flow.path),
         finished=not after,

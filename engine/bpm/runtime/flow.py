@@ -73,6 +73,7 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
         self.agenda: deque[Token] = deque()
         self.path: list[str] = []
         self.thrown: list[Thrown] = []
+        self.undone: list[int] = []
 
     # -- tokens -----------------------------------------------------------------------------------------------------
 

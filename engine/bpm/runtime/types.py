@@ -139,7 +139,8 @@ class Thrown:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one event did. `gone` are the tasks whose timers and waits are void now."""
+    """What one event did. `gone` are the tasks whose timers and waits are void now, `undone` the
+    completed user tasks that a return has taken back with everything that came of them."""
 
     state: bytes
     data: Data
@@ -149,6 +150,7 @@ class Change:
     waits: tuple[Wait, ...]
     jobs: tuple[Job, ...]
     gone: tuple[int, ...]
+    undone: tuple[int, ...]
     thrown: tuple[Thrown, ...]
     path: tuple[str, ...]
     finished: bool
