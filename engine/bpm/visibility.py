@@ -5,7 +5,6 @@ everybody else it doesn't exist: the refusal is the same as for an unknown id.
 """
 
 import uuid
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -20,7 +19,7 @@ from engine.bpm.models import Copy, Instance, WorkItem
 from engine.errors import NotFound
 from engine.feel import FeelError, to_plain
 from engine.org.actor import Actor
-from engine.org.models import Department, Membership, Person, RoleMember
+from engine.org.directory import directory
 
 _TAKES_PART = or_(
     exists().where(WorkItem.instance_id == Instance.id, WorkItem.assignee_id == bindparam("viewer")),
@@ -62,101 +61,28 @@ def _visible(session: Session, viewer: Actor, instance_id: uuid.UUID, *options: 
 
 def _reads(session: Session, viewer: Actor, instance: Instance) -> bool:
     readers = definitions.version(session, instance.version_id).definition.process.readers
-    # those that need no statement come first
-    return any(matches(session, rule, viewer, instance) for rule in sorted(readers, key=_needs_query))
+    # those that don't read the instance's data come first
+    return any(matches(session, rule, viewer, instance) for rule in sorted(readers, key=_uses_data))
 
 
-def _needs_query(rule: Assign) -> bool:
-    return rule.rule not in ("role", "field", "expression")
+def _uses_data(rule: Assign) -> bool:
+    expressions = [text for text in (rule.department, rule.value) if text and text.startswith("=")]
+    return bool(rule.field or expressions) or rule.of not in (None, "initiator")
 
 
 def matches(session: Session, rule: Assign, viewer: Actor, instance: Instance) -> bool:
-    """Whether an assignment rule names the viewer, without looking up everybody else whom it names.
-
-    An expression that has no answer names nobody.
-    """
+    """Whether an assignment rule names the viewer; an expression that has no answer names nobody."""
+    definition = definitions.version(session, instance.version_id).definition
+    data: dict[str, Any] = orjson.loads(instance.data) if _uses_data(rule) else {}
+    context = AssignmentContext(
+        initiator_id=instance.initiator_id,
+        initiator_department_id=instance.department_id,
+        previous_id=None,  # of no step: a reader reads the whole
+        data=data,
+        evaluate=lambda text: to_plain(definition.expression(text).evaluate(data)),
+    )
     try:
-        return _Matcher(session, viewer, instance).matches(rule)
+        found = assignment.resolve(directory(session), [rule], context)
     except FeelError:
         return False
-
-
-class _Matcher:
-    """The rules of `engine.bpm.assignment`, asked from the viewer's side."""
-
-    def __init__(self, session: Session, viewer: Actor, instance: Instance) -> None:
-        self._session, self._viewer, self._instance = session, viewer, instance
-
-    def matches(self, rule: Assign) -> bool:
-        match rule.rule:
-            case "initiator":
-                return self._viewer.person_id == self._instance.initiator_id
-            case "previous" | "previous_head":
-                return False  # of no step: a reader reads the whole
-            case "person":
-                return self._exists(Person.id == self._viewer.person_id, Person.staff_number.in_(rule.persons))
-            case "role" if rule.of is None:
-                return rule.role in self._viewer.roles or self._in_role(rule.role)
-            case "department":
-                return self._in_departments(rule.department or "")
-            case "field":
-                return self._among(self._data().get(rule.field or ""), self._viewer.departments)
-            case "expression":
-                return self._among(self._evaluate((rule.value or "").removeprefix("=")), frozenset())
-            case "role":
-                return self._in_role(rule.role) and self._resolves(rule)
-            case "post":
-                return self._holds(rule.post) and self._resolves(rule)
-            case _:
-                return self._resolves(rule)  # heads and directors: a handful of people
-
-    def _exists(self, *conditions: Any) -> bool:
-        return bool(self._session.scalar(select(exists().where(*conditions))))
-
-    def _in_role(self, role: str | None) -> bool:
-        return self._exists(RoleMember.role == role, RoleMember.person_id == self._viewer.person_id)
-
-    def _holds(self, post: str | None) -> bool:
-        me = self._viewer.person_id
-        main = exists().where(Person.id == me, Person.post == post)
-        part_time = exists().where(Membership.person_id == me, Membership.post == post)
-        return bool(self._session.scalar(select(or_(main, part_time))))
-
-    def _in_departments(self, text: str) -> bool:
-        # the viewer's departments hold those above them, and a department stands for those below it
-        named = self._evaluate(text[1:]) if text.startswith("=") else text.split()
-        if self._among(named, self._viewer.departments, people=False):
-            return True
-        codes = [str(entry) for entry in _entries(named)]
-        return self._exists(Department.code.in_(codes), Department.id.in_(self._viewer.departments))
-
-    def _among(self, value: object, departments: frozenset[uuid.UUID], *, people: bool = True) -> bool:
-        mine = {str(id_) for id_ in departments} | ({str(self._viewer.person_id)} if people else set())
-        return any(str(entry) in mine for entry in _entries(value))
-
-    def _resolves(self, rule: Assign) -> bool:
-        context = AssignmentContext(
-            initiator_id=self._instance.initiator_id,
-            initiator_department_id=self._instance.department_id,
-            previous_id=None,
-            data=self._data(),
-            evaluate=self._evaluate,
-        )
-        found = assignment.resolve(self._session, [rule], context)
-        return any(handler.person_id == self._viewer.person_id for handler in found)
-
-    def _data(self) -> Mapping[str, Any]:
-        data: dict[str, Any] = orjson.loads(self._instance.data)
-        return data
-
-    def _evaluate(self, text: str) -> object:
-        definition = definitions.version(self._session, self._instance.version_id).definition
-        return to_plain(definition.expression(text).evaluate(self._data()))
-
-
-def _entries(value: object) -> Iterator[object]:
-    if isinstance(value, list | tuple):
-        for entry in value:
-            yield from _entries(entry)
-    elif value is not None:
-        yield value
+    return any(handler.person_id == viewer.person_id for handler in found)

@@ -4,7 +4,7 @@ import enum
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.db import Base, new_id
@@ -100,6 +100,15 @@ class RoleMember(Base):
             sqlite_where=text("department_id IS NULL"),
         ),
     )
+
+
+class OrgRevision(Base):
+    """Which state of the organisation this is (机构版本): one row that triggers change, see engine.org.directory."""
+
+    __tablename__ = "org_revision"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    revision: Mapped[uuid.UUID]
 
 
 class LoginSession(Base):

@@ -6,6 +6,7 @@ open and close here, derived from what the runtime says is open, whatever the ac
 
 import uuid
 from datetime import datetime
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -15,13 +16,14 @@ from sqlalchemy.orm import Session
 
 from engine import audit, clock, outbox
 from engine.batch import Batch
-from engine.bpm import definitions, runtime
+from engine.bpm import definitions, runtime, visibility
 from engine.bpm.commands import describing
 from engine.bpm.commands import statements as sql
 from engine.bpm.models import Incident, InstanceState, ItemState
 from engine.db import new_id
-from engine.errors import Conflict, NotFound
+from engine.errors import Conflict
 from engine.org.actor import Actor
+from engine.org.directory import REVISION, Directory, directory
 
 outbox.declare("job", "run")
 outbox.declare("event", "thrown", "deliver")
@@ -49,6 +51,7 @@ class Case:
         self.original: runtime.Data = orjson.loads(row.data)
         self.data = self.original
         self.instance_state: str = row.state
+        self.org_revision: uuid.UUID | None = None  # as the lock's batch has read it
         self.key: bytes | None = None
         self.timer: int | None = None  # the task whose timer this command fires
         self.replayed: Any | None = None
@@ -100,14 +103,21 @@ class Case:
         stored = idem(actor, key)
         if stored is not None:
             batch.query(sql.REPLAY, {"idem_key": stored})
+        batch.query(REVISION, {})
         answers = batch.run(session)
         if not answers[0]:
-            raise not_found()
+            raise visibility.not_found()
         case = cls(session, actor, answers[0][0], clock.now())
+        case.org_revision = answers.pop()[0].revision
         case.key = stored
-        if stored is not None and answers[-1]:
-            case.replayed = same_request(answers[-1][0], verb, target)
-        return case, answers[1] if len(answers) > 1 else []
+        if stored is not None and (before := answers.pop()):
+            case.replayed = same_request(before[0], verb, target)
+        return case, answers[-1]
+
+    @cached_property
+    def directory(self) -> Directory:
+        """The organisation as it is now."""
+        return directory(self.session, self.org_revision)
 
     def require_running(self) -> None:
         """Refuse where the instance has ended."""
@@ -142,6 +152,8 @@ class Case:
         if gone:
             self.batch.add(sql.DELETE_TIMER, [where | {"task_id": t} for t in sorted(gone)])
             self.batch.add(sql.DELETE_SUBSCRIPTION, [where | {"task_id": t} for t in sorted(gone)])
+        for task_id in change.undone:
+            self.batch.add(sql.CANCEL_UNDONE, {"id": self.row.id, "task_id": task_id, "closed_at": self.now})
         for closed in change.closed:
             if not closed.done and closed.task_id not in self.settled:
                 self.cancel_round(closed.task_id)
@@ -331,11 +343,6 @@ def _record(session: Session, incident: dict[str, Any]) -> None:
     )
     if session.scalar(same) is None:
         session.add(Incident(id=new_id(), **incident))
-
-
-def not_found() -> NotFound:
-    """The one answer for what isn't there and for what this viewer may not know of."""
-    return NotFound("没有这一项，或者您无权查看", code="not_found")
 
 
 def idem(actor: Actor | None, key: str | None) -> bytes | None:

@@ -116,7 +116,7 @@ def handlers_of(
         data=scope,
         evaluate=lambda text: to_plain(case.definition.expression(text).evaluate(scope)),
     )
-    return assignment.resolve(case.session, task.assign if rules is None else rules, context)
+    return assignment.resolve(case.directory, task.assign if rules is None else rules, context)
 
 
 def _items(case: Case, task: TaskExtension, row: dict[str, Any], handlers: list[Handler]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from engine.bpm.assignment import AssignmentContext, Handler, resolve
 from engine.bpm.extensions import RULES, Assign
+from engine.org.directory import directory
 from engine.org.models import Department, Person
 from tests.factories import org
 
@@ -52,7 +53,7 @@ class Hospital:
             evaluate=lambda expression: (values or {})[expression],
             field_labels=labels or {},
         )
-        return resolve(self.session, rules, context)
+        return resolve(directory(self.session), rules, context)
 
     def names(self, *rules: Assign, **options: Any) -> list[str]:
         """Resolve rules to names."""

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from engine.bpm.assignment import AssignmentContext, resolve
 from engine.bpm.extensions import Assign
 from engine.org.demo import CAST, DemoStaff, demo_workbook, load_demo
+from engine.org.directory import directory
 from engine.org.identity import actor_for
 from engine.org.models import Department, Membership, Person, Role, RoleMember
 from engine.org.pinyin import search_keys
@@ -31,7 +32,7 @@ def handlers(session: Session, staff: DemoStaff) -> Callable[..., list[str]]:
         starter = actor_for(session, staff.person(key))
         context = AssignmentContext(starter.person_id, starter.department_id, None, {}, lambda _: None)
         numbers = {id_: number for number, id_ in staff.people.items()}
-        return [numbers[handler.person_id] for handler in resolve(session, rules, context)]
+        return [numbers[handler.person_id] for handler in resolve(directory(session), rules, context)]
 
     return resolve_for
 
