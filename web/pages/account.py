@@ -1,0 +1,38 @@
+"""Logging in (登录), and one's own page (我的)."""
+
+from fastapi import Request, Response
+
+from engine.org import demo, queries
+from web.rendering import page, plain
+from web.session import Anybody, Router, Visitor, local_path
+
+router = Router()
+
+
+@router.get("/login")
+def login(call: Anybody, next: str = "/") -> Response:  # noqa: A002  (the word that addresses use)
+    """Show the login: a password, or in the demo whom to be."""
+    return login_page(call.request, call.settings.demo, next)
+
+
+def login_page(
+    request: Request, is_demo: bool, following: str, *, number: str = "", message: str = "", status: int = 200
+) -> Response:
+    """Return the login page, with a refusal in place."""
+    return plain(
+        request,
+        "login.html",
+        status,
+        cast=list(demo.CAST.values()) if is_demo else [],
+        following=local_path(following, "/"),
+        number=number,
+        message=message,
+        title="登录",
+    )
+
+
+@router.get("/account")
+def account(call: Visitor) -> Response:
+    """Show who one is, the senior mode, and the way out."""
+    card = queries.person_card(call.session, call.actor, call.actor.person_id)
+    return page(call, "account.html", card=card, title="我的", section="account")

@@ -1,0 +1,74 @@
+"""What process admins watch (流程监控): all instances by state, incidents."""
+
+from collections.abc import Mapping
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from fastapi import Response
+
+from engine import clock
+from engine.bpm import queries
+from engine.bpm.queries import Filters
+from web.pages.boxes import PERIODS
+from web.rendering import STATES, fragment, page
+from web.session import Router, Visitor
+
+router = Router()
+
+_KEPT = ("state", "process", "text", "urgency", "period", "stuck")
+_DAYS = {"today": 0, "week": 6, "month": 29, "year": 364}
+
+
+@router.get("/admin")
+@router.get("/admin/instances")
+def instances(call: Visitor, cursor: str | None = None) -> Response:
+    """Show all instances by state."""
+    given = call.request.query_params
+    chosen = {name: given[name].strip()[:200] for name in _KEPT if given.get(name, "").strip()}
+    found = queries.instances(
+        call.session, call.actor, filters=_filters(chosen), stuck=chosen.get("stuck") == "1", cursor=cursor
+    )
+    values: dict[str, Any] = {"rows": found.rows, "next_cursor": found.next_cursor, "chosen": chosen}
+    if call.htmx and cursor is not None:
+        return fragment(call, "admin/rows.html", **values)
+    open_incidents = queries.incidents(call.session, call.actor, limit=1).rows
+    return page(
+        call,
+        "admin/instances.html",
+        **values,
+        processes={row.key: row.name for row in queries.processes(call.session, call.actor)},
+        state_names=STATES,
+        periods=PERIODS,
+        troubled=bool(open_incidents),
+        title="流程监控",
+        section="admin",
+    )
+
+
+@router.get("/admin/incidents")
+def incidents(call: Visitor, resolved: bool = False, cursor: str | None = None) -> Response:
+    """Show what is stuck, or what has been mended."""
+    found = queries.incidents(call.session, call.actor, resolved=resolved, cursor=cursor)
+    return page(
+        call,
+        "admin/incidents.html",
+        rows=found.rows,
+        next_cursor=found.next_cursor,
+        resolved=resolved,
+        title="异常",
+        section="admin",
+    )
+
+
+def _filters(chosen: Mapping[str, str]) -> Filters:
+    since = None
+    if chosen.get("period") in _DAYS:
+        since = datetime.combine(clock.today() - timedelta(days=_DAYS[chosen["period"]]), time(), clock.LOCAL)
+    urgency = chosen.get("urgency", "")
+    return Filters(
+        process=chosen.get("process"),
+        text=chosen.get("text"),
+        urgency=int(urgency) if urgency.isdecimal() and len(urgency) < 3 else None,
+        since=since,
+        state=chosen.get("state"),
+    )

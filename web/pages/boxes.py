@@ -1,0 +1,119 @@
+"""A person's boxes (待办、待阅、已办、我发起、抄送、草稿): the home page, and the list beside a detail at the desk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from fastapi import Response
+from starlette.responses import RedirectResponse
+
+from engine import clock
+from engine.bpm import queries
+from engine.bpm.queries import BoxRow, Filters
+from engine.errors import EngineError
+from web.rendering import fragment, page
+from web.session import Page, Router, Visitor
+
+router = Router()
+
+BOXES = {
+    "todo": "待办",
+    "read_todo": "待阅",
+    "done": "已办",
+    "started": "我发起",
+    "copied": "抄送",
+    "drafts": "草稿",
+}
+PERIODS = {"today": "今天", "week": "近 7 天", "month": "近 30 天", "year": "近一年"}
+_DAYS = {"today": 0, "week": 6, "month": 29, "year": 364}
+_KEPT = ("process", "text", "urgency", "period")
+PAGE, MOST = 20, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A box as a page shows it: its rows, its filters, and its own address, to which everything comes back."""
+
+    box: str
+    rows: tuple[BoxRow, ...]
+    next_cursor: str | None
+    chosen: Mapping[str, str]
+    processes: Mapping[str, str]
+
+    @property
+    def path(self) -> str:
+        """The list's address with its filters."""
+        return list_path(self.box, self.chosen)
+
+    @property
+    def filtered(self) -> int:
+        """How many filters narrow the list."""
+        return len(self.chosen)
+
+    def link(self, row: BoxRow) -> str:
+        """Return where a row leads; the way back to this list goes with it."""
+        if self.box == "drafts" and row.item_id is None:
+            return f"/start/{row.process_key}?draft={row.id}"
+        target = f"/items/{row.item_id}" if row.item_id is not None else f"/instances/{row.instance_id}"
+        return f"{target}?from={quote(self.path, safe='')}"
+
+
+def list_path(box: str, chosen: Mapping[str, str]) -> str:
+    """Return the address of a box with filters."""
+    return f"/box/{box}" + (f"?{urlencode(chosen)}" if chosen else "")
+
+
+def listing(call: Page, box: str, given: Mapping[str, str], *, cursor: str | None = None, show: int = PAGE) -> Listing:
+    """Read a page of a box; `given` are filters as they stand in an address. Raises Invalid for bad ones."""
+    chosen = {name: given[name].strip()[:200] for name in _KEPT if given.get(name, "").strip()}
+    found = queries.page(call.session, call.actor, box, filters=_filters(chosen), cursor=cursor, limit=show)
+    startable = queries.startable(call.session, call.actor)
+    processes = {process.key: process.name for _, group in startable for process in group}
+    processes |= {row.process_key: row.process_name for row in found.rows}
+    if "process" in chosen:
+        processes.setdefault(chosen["process"], chosen["process"])
+    return Listing(box, found.rows, found.next_cursor, chosen, processes)
+
+
+def listing_of(call: Page, path: str) -> Listing | None:
+    """Return the list whose address a detail carries, None where it isn't one (any more)."""
+    box = urlsplit(path).path.removeprefix("/box/")
+    if box not in BOXES:
+        return None
+    try:
+        return listing(call, box, dict(parse_qsl(urlsplit(path).query)))
+    except EngineError:
+        return None
+
+
+def _filters(chosen: Mapping[str, str]) -> Filters:
+    since = None
+    if chosen.get("period") in _DAYS:
+        first = clock.today() - timedelta(days=_DAYS[chosen["period"]])
+        since = datetime.combine(first, time(), clock.LOCAL)
+    urgency = chosen.get("urgency", "")
+    return Filters(
+        process=chosen.get("process"),
+        text=chosen.get("text"),
+        urgency=int(urgency) if urgency.isdecimal() and len(urgency) < 3 else None,
+        since=since,
+    )
+
+
+@router.get("/")
+def home(call: Visitor) -> Response:
+    """Send to the box where something waits."""
+    counts = queries.counts(call.session, call.actor)
+    return RedirectResponse("/box/read_todo" if counts.read_todo and not counts.todo else "/box/todo", 303)
+
+
+@router.get("/box/{box}")
+def box(call: Visitor, box: str, cursor: str | None = None, show: int = PAGE) -> Response:
+    """Show a box; with `cursor` the rows after those of an earlier page, for the script alone."""
+    found = listing(call, box, call.request.query_params, cursor=cursor, show=max(1, min(show, MOST)))
+    if call.htmx and cursor is not None:
+        return fragment(call, "part/rows.html", listing=found, selected="")
+    return page(
+        call, "box.html", listing=found, boxes=BOXES, periods=PERIODS, selected="", title=BOXES[box], section="todo"
+    )

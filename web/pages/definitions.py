@@ -1,0 +1,63 @@
+"""Process definitions (流程定义): the list, the versions of one, its diagram, uploading a new version."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import Response
+
+from api.errors import status_of
+from engine.bpm import definitions, queries
+from engine.errors import EngineError, NotFound
+from engine.org.actor import ADMIN, DESIGNER
+from web.rendering import page
+from web.session import Page, Router, Visitor
+
+router = Router()
+
+
+@router.get("/definitions")
+def list_definitions(call: Visitor) -> Response:
+    """Show all processes."""
+    return definitions_page(call, None)
+
+
+def definitions_page(call: Page, error: EngineError | None) -> Response:
+    """Return the list of processes, with what was found in a refused upload."""
+    findings: Sequence[dict[str, Any]] = error.fields.get("findings", []) if error is not None else []
+    return page(
+        call,
+        "admin/definitions.html",
+        200 if error is None else status_of(error),
+        rows=queries.processes(call.session, call.actor),
+        may_deploy=call.actor.has(ADMIN, DESIGNER),
+        error=error,
+        findings=findings,
+        title="流程定义",
+        section="definitions",
+    )
+
+
+@router.get("/definitions/{key}")
+def versions(call: Visitor, key: str) -> Response:
+    """Show the versions of a process and the diagram of the current one."""
+    found = queries.definition_versions(call.session, call.actor, key)
+    row = next(r for r in queries.processes(call.session, call.actor) if r.key == key)
+    return page(
+        call,
+        "admin/definition.html",
+        process=row,
+        versions=found,
+        may_deploy=call.actor.has(ADMIN, DESIGNER),
+        title=row.name,
+        section="definitions",
+    )
+
+
+@router.get("/definitions/{key}/versions/{version_id}/diagram")
+def diagram(call: Visitor, key: str, version_id: uuid.UUID) -> Response:
+    """Send the diagram of a version, for the viewer at the desk."""
+    if version_id not in [row.id for row in queries.definition_versions(call.session, call.actor, key)]:
+        raise NotFound("没有这个流程版本", code="version_not_found")
+    text = definitions.version(call.session, version_id).files["process.bpmn"]
+    return Response(text.encode(), media_type="application/xml")

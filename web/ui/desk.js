@@ -1,0 +1,87 @@
+// Lists keep their place, the desk has two panes, and the diagram is drawn by bpmn-js where there is room.
+import { enhance, make, once } from "./page.js";
+
+const desk = matchMedia("(min-width: 900px)");
+const WIDE = "piyue_wide";
+
+function remember() {
+  document.cookie = `${WIDE}=${desk.matches ? 1 : 0}; path=/; max-age=31536000; samesite=lax`;
+}
+remember();
+desk.addEventListener("change", remember);
+
+const place = (path) => `piyue-place:${path}`;
+const scroller = (list) => (desk.matches ? list.closest(".pane") : null) ?? document.scrollingElement;
+
+function keep() {
+  const list = document.querySelector("[data-list]");
+  if (!list) return;
+  const rows = list.querySelectorAll(".rows__item").length;
+  sessionStorage.setItem(place(list.dataset.list), JSON.stringify({ top: scroller(list).scrollTop, rows }));
+}
+window.addEventListener("pagehide", keep);
+
+enhance((root) => {
+  once(root, ".pane_list[data-pane]", "filled", (pane) => {
+    if (!desk.matches || pane.children.length) return;
+    window.htmx.ajax("GET", pane.dataset.pane, { target: pane, select: ".pane_list > *", swap: "innerHTML" });
+  });
+  once(root, "[data-list]", "placed", async (list) => {
+    const kept = JSON.parse(sessionStorage.getItem(place(list.dataset.list)) ?? "null");
+    if (!kept || new URLSearchParams(location.search).has("cursor")) return;
+    const path = list.dataset.list;
+    if (kept.rows > 20 && list.querySelector("[data-more]")) {
+      const show = Math.min(100, Math.ceil(kept.rows / 20) * 20);
+      await window.htmx.ajax("GET", `${path}${path.includes("?") ? "&" : "?"}show=${show}`, { target: list, select: "#rows > *", swap: "innerHTML" });
+    }
+    scroller(list).scrollTop = kept.top;
+  });
+  once(root, "[data-bpmn]", "drawn", (box) => desk.matches && draw(box));
+});
+
+// At the desk the link to the diagram opens the viewer in its place.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-diagram][data-viewer]");
+  if (!link || !desk.matches) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  const slot = document.getElementById(link.dataset.slot);
+  if (slot.querySelector(".viewer")) return slot.replaceChildren();
+  const box = make("div", "viewer");
+  Object.assign(box.dataset, { bpmn: link.dataset.viewer, script: link.dataset.script, style: link.dataset.style });
+  slot.replaceChildren(box);
+  draw(box);
+}, true);
+
+let loading;
+function viewer(box) {
+  loading ??= new Promise((resolve, reject) => {
+    const style = make("link");
+    Object.assign(style, { rel: "stylesheet", href: box.dataset.style });
+    const script = make("script"); // trusted by the page's own script: strict-dynamic
+    Object.assign(script, { src: box.dataset.script, onload: () => resolve(window.BpmnViewer), onerror: reject });
+    document.head.append(style, script);
+  });
+  return loading;
+}
+
+async function draw(box) {
+  const Viewer = await viewer(box);
+  const answer = await fetch(box.dataset.bpmn);
+  const state = answer.headers.get("content-type").includes("json") ? await answer.json() : { xml: await answer.text(), walked: [], open: [], notes: {} };
+  box.replaceChildren();
+  const shown = new Viewer({ container: box });
+  await shown.importXML(state.xml);
+  const canvas = shown.get("canvas");
+  const overlays = shown.get("overlays");
+  const known = shown.get("elementRegistry");
+  canvas.zoom("fit-viewport", "auto");
+  for (const id of state.walked) if (known.get(id)) canvas.addMarker(id, "walked");
+  for (const id of state.open) {
+    if (!known.get(id)) continue;
+    canvas.addMarker(id, "standing");
+    const text = (state.notes[id] ?? []).join(" · ");
+    if (text) overlays.add(id, { position: { bottom: -6, left: 0 }, html: make("div", "viewer__note", text) });
+  }
+  box.dataset.ready = "1";
+}
