@@ -19,7 +19,7 @@ from engine.bpm.queries import FieldFilter, Filters
 from engine.clock import LOCAL
 from engine.errors import Invalid
 
-router = Router(tags=["流程监控"])
+router = Router("流程监控")
 
 Reads = Annotated[Call, Depends(allowed("admin:read"))]
 Mends = Annotated[Call, Depends(allowed("admin:write"))]

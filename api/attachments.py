@@ -16,7 +16,7 @@ from engine import attachments
 from engine.bpm import visibility
 from engine.viewer import Viewer
 
-router = Router(tags=["附件"])
+router = Router("附件")
 
 Reads = Annotated[Call, Depends(allowed("instances:read"))]
 Sends = Annotated[Call, Depends(allowed("attachments:write"))]
@@ -57,7 +57,7 @@ def describe(call: Reads, attachment_id: uuid.UUID) -> AttachmentOut:
     responses={
         200: {
             "description": "文件内容",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
         }
     },
 )

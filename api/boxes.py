@@ -14,7 +14,7 @@ from engine.bpm import queries
 from engine.bpm.models import InstanceState
 from engine.bpm.queries import Filters
 
-router = Router(tags=["信箱"])
+router = Router("信箱")
 
 Cursor = Annotated[
     str | None,

@@ -14,7 +14,7 @@ from engine.bpm import definitions, lint, queries
 from engine.bpm.queries import VersionRow
 from engine.errors import NotFound
 
-router = Router(tags=["流程定义"])
+router = Router("流程定义")
 
 Reads = Annotated[Call, Depends(allowed("definitions:read"))]
 Checks = Annotated[Call, Depends(allowed("definitions:read", reading=True))]

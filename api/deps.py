@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
@@ -23,6 +24,7 @@ from engine.org.actor import Actor
 from engine.org.models import LoginSession
 from engine.settings import Settings
 
+PREFIX = "/api/v1"
 CSRF_HEADER = "X-CSRF-Token"
 ACCESS = "x-access"  # in the OpenAPI document: public, session, or the scope that a service token needs
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -183,8 +185,16 @@ def render(model: BaseModel | None, status: int = 200) -> Response:
     return Response(model.__pydantic_serializer__.to_json(model), status, media_type="application/json")
 
 
+def operation_id(route: APIRoute) -> str:
+    """Name an operation in the OpenAPI document by its module and function."""
+    return f"{route.endpoint.__module__.rpartition('.')[2]}_{route.name}"
+
+
 class Router(APIRouter):
-    """Routes that run in one transaction and answer with a schema: see `Visit.run`."""
+    """The routes of a feature, which run in one transaction and answer with a schema: see `Visit.run`."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(prefix=PREFIX, tags=[tag], generate_unique_id_function=operation_id)
 
     def add_api_route(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """Register a route whose parameter `call` is a Visit or a Call; None as answer is status 204."""

@@ -11,7 +11,7 @@ from api.deps import Call, Router, allowed
 from api.schemas import Answer, Body, Opinion, Text
 from engine.documents import numbering
 
-router = Router(tags=["文号台账"])
+router = Router("文号台账")
 
 Word = Annotated[Text, Query(min_length=1, max_length=40, description="机关代字", examples=["仁医发"])]
 Year = Annotated[int, Query(ge=2000, le=2100, description="年份", examples=[2026])]

@@ -4,9 +4,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import text
 
+from api.deps import operation_id
 from engine.db import Database
 
-router = APIRouter(tags=["健康检查"])
+router = APIRouter(tags=["健康检查"], generate_unique_id_function=operation_id)
 
 
 class Health(BaseModel):

@@ -11,7 +11,7 @@ from api.schemas import Answer, Body, Ids, Opinion
 from api.shown import DoneOut, InstanceOut, TimelineOut, parts
 from engine.bpm import commands, queries
 
-router = Router(tags=["流程实例"])
+router = Router("流程实例")
 
 Reads = Annotated[Call, Depends(allowed("instances:read"))]
 Acts = Annotated[Call, Depends(allowed("instances:act"))]

@@ -11,7 +11,7 @@ from api.schemas import Answer
 from engine import notices
 from engine.bpm import queries
 
-router = Router(tags=["我"])
+router = Router("我")
 
 Reads = Annotated[Call, Depends(allowed("instances:read"))]
 

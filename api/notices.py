@@ -12,7 +12,7 @@ from api.deps import Call, Router, allowed
 from api.schemas import Answer, Body, Ids
 from engine import notices
 
-router = Router(tags=["通知"])
+router = Router("通知")
 
 
 class NoticeOut(Answer):

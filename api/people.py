@@ -11,7 +11,7 @@ from api.deps import Call, Router, allowed
 from api.schemas import Answer, Text
 from engine.org import queries
 
-router = Router(tags=["通讯录"])
+router = Router("通讯录")
 
 Reads = Annotated[Call, Depends(allowed("people:read"))]
 

@@ -12,7 +12,7 @@ from api.shown import FormOut, form_out
 from api.work_items import DraftBody, DraftKept
 from engine.bpm import commands, definitions, queries
 
-router = Router(tags=["发起流程"])
+router = Router("发起流程")
 
 Starts = Annotated[Call, Depends(allowed("instances:start"))]
 

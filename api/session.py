@@ -10,7 +10,7 @@ from api.schemas import Answer, Body, Text
 from engine.org import auth, demo
 from engine.org.auth import Login
 
-router = Router(tags=["登录"])
+router = Router("登录")
 
 
 class LoginBody(Body):

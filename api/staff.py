@@ -11,7 +11,7 @@ from api.schemas import Answer
 from engine.org import staff_import, staff_template
 from engine.org.spreadsheet import MAX_FILE
 
-router = Router(tags=["人员导入"])
+router = Router("人员导入")
 
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 

@@ -11,7 +11,7 @@ from api.deps import Call, Router, allowed
 from api.schemas import Answer, Body, Moment, Text
 from engine.org import service_tokens
 
-router = Router(tags=["服务令牌"])
+router = Router("服务令牌")
 
 Admin = Annotated[Call, Depends(allowed(None))]
 

@@ -12,7 +12,7 @@ from api.schemas import Answer, Body, FormData, Ids, Opinion, Text
 from api.shown import DoneOut, InstanceOut, parts
 from engine.bpm import commands, queries
 
-router = Router(tags=["待办事项"])
+router = Router("待办事项")
 
 Reads = Annotated[Call, Depends(allowed("instances:read"))]
 Acts = Annotated[Call, Depends(allowed("work-items:act"))]

@@ -54,7 +54,8 @@ class Served(httpx.BaseTransport):
         self, method: str, url: httpx.URL, headers: httpx.Headers, content: bytes
     ) -> httpx.Response:
         answer = await self._inner.handle_async_request(httpx.Request(method, url, headers=headers, content=content))
-        return httpx.Response(answer.status_code, headers=answer.headers, content=await answer.aread())
+        content = await answer.aread()
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(content))
 
 
 @dataclass
