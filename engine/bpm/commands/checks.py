@@ -53,21 +53,27 @@ def late(case: Case, item: Any) -> str:
         return "这一项已由别人签收；他退签后您才能办理"
     if item.state == ItemState.DONE:
         return f"您已于 {_local(item.closed_at)} 办理过这一项"
-    last = case.session.execute(
-        select(Person.name, ActionLog.verb, ActionLog.outcome, ActionLog.at)
-        .join(Person, Person.id == ActionLog.actor_id)
-        .where(ActionLog.instance_id == case.row.id, ActionLog.round_id == item.round_id, ActionLog.item_id != item.id)
-        .order_by(ActionLog.id.desc())
-        .limit(1)
-    ).first()
+    last = _closing(case, item)
     if last is not None:
-        task = case.definition.tasks[item.step]
-        outcome = task.outcome(last.outcome) if last.outcome else None
+        outcome = case.definition.tasks[item.step].outcome(last.outcome) if last.outcome else None
         done = outcome.name if outcome else VERBS.get(last.verb, "办理")
         return f"已由{last.name}于 {_local(last.at)} {done}，无需再办理"
     if item.state == ItemState.REASSIGNED:
         return "这一项已转给别人办理"
     return "这一项已不需要办理：流程已离开这一步"
+
+
+def _closing(case: Case, item: Any) -> Any:
+    """Return the act that closed an item: in its round, or one elsewhere that left the step."""
+    log = (
+        select(Person.name, ActionLog.verb, ActionLog.outcome, ActionLog.at)
+        .join(Person, Person.id == ActionLog.actor_id)
+        .where(ActionLog.instance_id == case.row.id, ActionLog.item_id.is_distinct_from(item.id))
+    )
+    if item.state == ItemState.CANCELLED:
+        return case.session.execute(log.where(ActionLog.at >= item.closed_at).order_by(ActionLog.id).limit(1)).first()
+    here = log.where(ActionLog.round_id == item.round_id).order_by(ActionLog.id.desc())
+    return case.session.execute(here.limit(1)).first()
 
 
 VERBS = {

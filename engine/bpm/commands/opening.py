@@ -51,7 +51,7 @@ def _open(case: Case, opened: runtime.Opened, sender: uuid.UUID | None) -> None:
     if passed is not None or (task.kind == "read" and task.round.policy == "none"):
         outcome = task.outcomes[0].id
         row |= {"outcome": outcome, "closed_at": case.now}
-        case.advance(runtime.Complete(opened.task_id, outcome))
+        case.advance(runtime.Complete(opened.task_id, outcome, automatic=True))
         if passed is not None:
             case.log(
                 AUTOMATIC,

@@ -1,8 +1,8 @@
 """The state of an instance as bytes: only tokens, parents first; zstd over JSON, about half a kilobyte.
 
-Layout: one format byte, then zstd of `[last id, [[holder, spec, local, last data, tokens] …]]`, the top process first
-(holder 0); a token is `[id, parent, spec, state, data, internal data]`. The top process's data is not in it: it is a
-column of its own.
+Layout: one format byte, then zstd of `[last id, [[holder, spec, local, last data, passed, tokens] …]]`, the top process
+first (holder 0); a token is `[id, parent, spec, state, data, internal data]`. The top process's data is not in it: it is
+a column of its own.
 """
 
 from datetime import datetime
@@ -32,7 +32,8 @@ def encode(flow: Flow) -> bytes:
                 [token_id, token._parent, token.task_spec.name, token._state, token.data or 0, token.internal_data or 0]
             )
         local = None if workflow is flow else workflow.local
-        parts.append([holder, workflow.spec.name, local, workflow.last_data, rows])
+        passed = None if workflow is flow else workflow.passed
+        parts.append([holder, workflow.spec.name, local, workflow.last_data, passed, rows])
     return _FORMAT + zstandard.compress(orjson.dumps([flow.last_id, parts]), 1)
 
 
@@ -43,9 +44,10 @@ def decode(definition: Any, state: bytes, data: Data, now: datetime) -> Flow:
     last_id, parts = orjson.loads(zstandard.decompress(state[1:], max_output_size=1 << 26))
     flow = Flow(definition, data, now)
     flow.last_id = last_id
-    for holder, name, local, last_data, rows in parts:
+    for holder, name, local, last_data, passed, rows in parts:
         if holder:
             workflow = SubFlow(flow.subprocess_specs[name], holder, flow, local)
+            workflow.passed = passed
             flow.subprocesses[holder] = workflow
         else:
             workflow = flow

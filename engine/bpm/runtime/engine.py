@@ -1,6 +1,6 @@
 """Start and advance: load the flow, apply one event, run, and tell what changed by comparing before and after."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from engine.bpm.runtime import specs
 from engine.bpm.runtime.codec import decode, encode
 from engine.bpm.runtime.definition import Definition
 from engine.bpm.runtime.flow import Flow
-from engine.bpm.runtime.tree import COMPLETED, READY, WAITING, Token, subtree
+from engine.bpm.runtime.tree import COMPLETED, READY, WAITING, Token, ancestors, subtree
 from engine.bpm.runtime.types import (
     Change,
     Closed,
@@ -103,7 +103,7 @@ def element_of(definition: Definition, state: bytes, task_id: int) -> str | None
 def back_targets(definition: Definition, state: bytes, task_id: int) -> list[str]:
     """Return the steps that an open user task may return to, the nearest first."""
     flow = decode(definition, state, {}, _NEVER)
-    return [flow.element(n.task_spec) for n in _passed(flow, _open(flow, task_id))]
+    return list(_passed(flow, _open(flow, task_id)))
 
 
 def _open(flow: Flow, task_id: int) -> Token:
@@ -119,8 +119,11 @@ def _apply(flow: Flow, event: Event) -> None:
         return
     token = _open(flow, event.task_id)
     match event:
-        case Complete(outcome=outcome, data=values):
+        case Complete(outcome=outcome, data=values, automatic=automatic):
             _expect(token, specs.UserTask | specs.ManualTask, READY)
+            if not automatic:
+                for node in _above(flow, token):
+                    node.internal_data = {**node.internal_data, "acted": 1}  # a take-back of it comes too late
             step = flow.element(token.task_spec)
             flow.write(token.workflow, values)
             flow.decided(token.workflow, step, outcome)
@@ -164,23 +167,36 @@ def _outputs(flow: Flow, token: Token, result: Mapping[str, Any]) -> Data:
 # -- return, take back, jump ------------------------------------------------------------------------------------------
 
 
-def _passed(flow: Flow, token: Token) -> list[Token]:
-    """User tasks passed on the way to a token, the nearest first, outer processes included."""
-    found: list[Token] = []
-    here = flow.element(token.task_spec)
+def _above(flow: Flow, token: Token) -> Iterator[Token]:
+    """Yield the visits that led to a token, nearest first, those of the processes around it too."""
     node: Token | None = token
     while node is not None:
-        node = node.parent if node._parent is not None else None
-        if node is not None and node._parent is None and node.workflow is not flow:
-            node = flow.find(node.workflow.parent_task_id)
-        if node is not None and node._parent is not None and node._state == COMPLETED:
-            step = flow.element(node.task_spec)
-            if (
-                isinstance(node.task_spec, specs.UserTask)
-                and step != here
-                and step not in {flow.element(f.task_spec) for f in found}
-            ):
-                found.append(node)
+        yield from ancestors(node)
+        holder = None if node.workflow is flow else flow.find(node.workflow.parent_task_id)
+        if holder is not None:
+            yield holder
+        node = holder
+
+
+def _passed(flow: Flow, token: Token) -> dict[str, tuple[Token, str | None]]:
+    """Return the steps passed on the way to a token, the nearest first: each with its visit.
+
+    A step inside a sub-process that was left is given by the sub-process's visit and the step's spec inside.
+    """
+    found: dict[str, tuple[Token, str | None]] = {}
+    here = flow.element(token.task_spec)
+    # the target of a jump stands in for a later step: only what lies before its own visit was passed
+    skipping = "jump" in token.internal_data
+    for node in _above(flow, token):
+        spec = node.task_spec
+        if skipping:
+            skipping = spec is not token.task_spec
+        elif node._state == COMPLETED and isinstance(spec, specs.UserTask):
+            found.setdefault(flow.element(spec), (node, None))
+        for name in node.internal_data.get("passed", ()) if node._state == COMPLETED else ():
+            inside = flow.subprocess_specs[spec.spec].task_specs[name]
+            found.setdefault(flow.element(inside), (node, name))
+    found.pop(here, None)
     return found
 
 
@@ -204,7 +220,7 @@ def _visits(flow: Flow, unit: Token) -> list[int]:
     return found
 
 
-def _reopen(flow: Flow, node: Token, spec_name: str) -> Token:
+def _reopen(flow: Flow, node: Token, spec_name: str, enter: str | None = None) -> Token:
     """Cancel everything that came of a visit and put a new token at a spec in its place."""
     unit = _unit(node)
     parent, workflow, data = unit.parent, unit.workflow, node.data
@@ -214,39 +230,66 @@ def _reopen(flow: Flow, node: Token, spec_name: str) -> Token:
     spec = workflow.spec.task_specs[spec_name]
     token = flow.token(workflow, spec, parent)
     token.data = before
+    token.internal_data = {"enter": enter} if enter else {}
     spec._update(token)
     return token
 
 
+def _entry(flow: Flow, spec: Any) -> str:
+    """Return the name of the spec through which a token enters an element."""
+    found = flow.definition.entry(flow.element(spec))
+    assert found is not None
+    return str(found[1])
+
+
 def _go_back(flow: Flow, token: Token, event: GoBack) -> None:
-    target = next((n for n in _passed(flow, token) if flow.element(n.task_spec) == event.step), None)
-    if target is None:
+    passed = _passed(flow, token).get(event.step)
+    if passed is None:
         raise Unreachable("not_passed", "不能退回到这一步：它没有办过，或在另一条并行分支里")
-    here = token.task_spec
-    if event.mode == "jump":
-        below = [t for t in subtree(_unit(target)) if t.is_open]
-        alone = all(
-            t is token or (t.parent is token.parent and isinstance(t.task_spec, specs.BoundaryEvent)) for t in below
-        )
-        if target.workflow is not token.workflow or not alone:
-            raise Unreachable("parallel", "退回后不能直接跳回：中间还有并行的步骤，请选“重走流程”")
-    entry = flow.definition.entry(event.step)
-    assert entry is not None
-    opened = _reopen(flow, target, entry[1])
-    if event.mode == "jump":
-        back = flow.definition.entry(flow.element(here))
-        assert back is not None
-        main = next((c for c in opened.children if c.task_spec.name == target.task_spec.name), opened)
-        main.internal_data = {**main.internal_data, "jump": back[1]}
+    target, inside = passed
+    if inside is not None:
+        spec = flow.subprocess_specs[target.task_spec.spec].task_specs[inside]
+        if event.mode == "jump":
+            raise Unreachable("sub_process", "退回到子流程里面后不能直接跳回，请选“重走流程”")
+        _reopen(flow, target, _entry(flow, target.task_spec), _entry(flow, spec))
+    elif event.mode == "rewalk":
+        _reopen(flow, target, _entry(flow, target.task_spec))
+    else:
+        _go_back_to_jump(flow, token, target)
+
+
+def _go_back_to_jump(flow: Flow, token: Token, target: Token) -> None:
+    """Let the target stand in for this step, below all that was passed: that stays reachable after the jump.
+
+    From inside a sub-process to a step before it, the sub-process waits to be entered again where it was left.
+    """
+    here, back = token, [_entry(flow, token.task_spec), None]
+    if token.workflow is not target.workflow:
+        holder = flow.find(token.workflow.parent_task_id)
+        if holder is None or holder.workflow is not target.workflow or token.workflow.local is not None:
+            raise Unreachable("sub_process", "从这个子流程退回到外面后不能直接跳回，请选“重走流程”")
+        here, back = holder, [_entry(flow, holder.task_spec), back[0]]
+    beside = [*subtree(_unit(target)), *(token.workflow.tasks.values() if here is not token else ())]
+    mine = {token.id, here.id}
+    alone = all(
+        t.id in mine or (isinstance(t.task_spec, specs.BoundaryEvent) and t.parent in (token.parent, here.parent))
+        for t in beside
+        if t.is_open
+    )
+    if not alone:
+        raise Unreachable("parallel", "退回后不能直接跳回：中间还有并行的步骤，请选“重走流程”")
+    opened = _reopen(flow, here, _entry(flow, target.task_spec))
+    main = next((c for c in opened.children if c.task_spec.name == target.task_spec.name), opened)
+    main.internal_data = {**main.internal_data, "jump": back}
 
 
 def _take_back(flow: Flow, event: TakeBack) -> None:
     node = flow.find(event.task_id)
     if node is None or node._state != COMPLETED or not isinstance(node.task_spec, specs.UserTask):
         raise Unreachable("gone", "已经不能撤回：后面的步骤已汇合、已返回或流程已结束")
-    entry = flow.definition.entry(flow.element(node.task_spec))
-    assert entry is not None
-    _reopen(flow, node, entry[1])
+    if "acted" in node.internal_data:
+        raise Unreachable("acted", "已经不能撤回：后面的步骤已有人办理")
+    _reopen(flow, node, _entry(flow, node.task_spec))
 
 
 def _jump(flow: Flow, token: Token, event: Jump) -> None:

@@ -50,6 +50,7 @@ class SubFlow(BpmnSubWorkflow):  # type: ignore[misc]
         self.flow = flow
         self.local = local
         self.last_data: Data | None = None
+        self.passed: list[str] | None = None  # user tasks on the way to its ends: they stay targets of a return
         self.tasks: dict[int, Token] = {}
         self.task_tree = _root(self)
 
@@ -97,13 +98,17 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
         self.last_id += 1
         return Token(workflow, spec, parent, WAITING, self.last_id)
 
-    def spread(self, source: Token, parent: Token, outputs: list[Any]) -> None:
-        """Send a token to each output, all below `parent`, then let them arrive."""
+    def spread(self, source: Token, parent: Token, outputs: list[Any], enter: str | None = None) -> None:
+        """Send a token to each output, all below `parent`, then let them arrive.
+
+        `enter`: a sub-process that it arrives at starts at this spec inside.
+        """
+        enter = enter or source.internal_data.get("enter")
         tokens = []
         for spec in outputs:
             token = self.token(source.workflow, spec, parent)
             token.data = source.data
-            token.internal_data = {"from": source.task_spec.name}
+            token.internal_data = {"from": source.task_spec.name} | ({"enter": enter} if enter else {})
             tokens.append(token)
             if (line := self.definition.line(source.task_spec, spec)) is not None:
                 self.path.append(line)
@@ -133,10 +138,10 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
         token._set_state(COMPLETED)
         back = token.internal_data.get("jump")
         if back is not None:
-            outputs = [workflow.spec.task_specs[back]]
-        if isinstance(spec, specs.UserTask):
+            outputs = [workflow.spec.task_specs[back[0]]]
+        if _target(token):
             self._forget_older_visit(token)
-        self.spread(token, token, outputs)
+        self.spread(token, token, outputs, back[1] if back is not None else None)
         tidy(token, _keeps)
 
     def _close_rivals(self, token: Token) -> None:
@@ -199,12 +204,22 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
         for child in workflow.task_tree.children:
             self.drop(child)
 
+    def ended(self, token: Token) -> None:
+        """A token reaches an end event: note what it passed, as far as the other ends of its sub-process agree."""
+        workflow = token.workflow
+        workflow.last_data = token.data
+        if workflow is not self:
+            names = [n.task_spec.name for n in ancestors(token) if isinstance(n.task_spec, specs.UserTask)]
+            workflow.passed = names if workflow.passed is None else [n for n in workflow.passed if n in names]
+
     def enter(self, token: Token, name: str, local: Data | None) -> None:
-        """Start a sub-process below a token."""
+        """Start a sub-process below a token, or let it go on at the spec that a return or jump leads to."""
         workflow = SubFlow(self.subprocess_specs[name], token.id, self, local)
         self.subprocesses[token.id] = workflow
         workflow.task_tree.data = token.data
-        self.spread(workflow.task_tree, workflow.task_tree, workflow.spec.start.outputs)
+        at = token.internal_data.pop("enter", None)
+        outputs = workflow.spec.start.outputs if at is None else [workflow.spec.task_specs[at]]
+        self.spread(workflow.task_tree, workflow.task_tree, outputs)
 
     # -- running ----------------------------------------------------------------------------------------------------
 
@@ -417,9 +432,14 @@ def _root(workflow: Any) -> Token:
     return Token(workflow, workflow.spec.start, None, COMPLETED, 0)
 
 
+def _target(node: Token) -> bool:
+    """Whether a visit, or something inside it, may be returned to."""
+    return isinstance(node.task_spec, specs.UserTask) or "passed" in node.internal_data
+
+
 def _keeps(node: Token) -> bool:
     """Whether a finished visit with a single child must stay: targets of a return, and the hold of an open activity."""
-    return isinstance(node.task_spec, specs.UserTask) or (
+    return _target(node) or (
         isinstance(node.task_spec, specs.BoundarySplit)
         and any(c.is_open and c.task_spec.name == node.task_spec.main for c in node.children)
     )

@@ -177,7 +177,7 @@ class EndEvent(Node, defaults.EndEvent):  # type: ignore[misc]
     def run_token(self, flow: Any, token: Token) -> None:
         """End the token by the kind of event."""
         definition = self.event_definition
-        token.workflow.last_data = token.data
+        flow.ended(token)
         flow.walked(token)
         if isinstance(definition, TerminateEventDefinition):
             flow.clear(token.workflow)
@@ -244,6 +244,8 @@ class SubProcess(Node, defaults.SubWorkflowTask):  # type: ignore[misc]
     def left(self, flow: Any, token: Token, workflow: Any) -> None:
         """Go on after the last token inside has ended."""
         token.data = workflow.last_data or token.data
+        if workflow.passed and workflow.local is None:
+            token.internal_data["passed"] = workflow.passed
         flow.finish(token, self.outputs)
 
 

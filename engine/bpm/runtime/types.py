@@ -10,11 +10,15 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """A user task's round is decided with an outcome; `data` are the form's fields."""
+    """A user task's round is decided with an outcome; `data` are the form's fields.
+
+    `automatic`: by a rule of the step, without anybody having acted.
+    """
 
     task_id: int
     outcome: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    automatic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class GoBack:
 
 @dataclass(frozen=True, slots=True)
 class TakeBack:
-    """Take back (撤回) a user task that was completed, while no later one was."""
+    """Take back (撤回) a user task that was completed, while nobody has completed a later one."""
 
     task_id: int
 
