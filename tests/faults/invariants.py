@@ -174,7 +174,7 @@ class _Sound:
                 yield f"item {item_id} was reassigned {count} times"
 
     def _saves(self) -> Iterator[str]:
-        kinds = {item.id: item.kind for item in self.items}
+        kinds: dict[uuid.UUID | None, str] = {item.id: item.kind for item in self.items}
         saves = sum(
             log.verb not in ("auto", "read")
             and not (log.verb == "complete" and kinds.get(log.item_id) == ItemKind.READ)
