@@ -1,8 +1,8 @@
 """The state of an instance as bytes: only tokens, parents first; zstd over JSON, about half a kilobyte.
 
-Layout: one format byte, then zstd of `[last id, [[holder, spec, local, last data, passed, tokens] …]]`, the top process
-first (holder 0); a token is `[id, parent, spec, state, data, internal data]`. The top process's data is not in it: it is
-a column of its own.
+Layout: one format byte, then zstd of `[last id, [[holder, spec, local, last data, passed, tokens] …]]`, the top
+process first (holder 0); a token is `[id, parent, spec, state, data, internal data]`. The top process's data is not in
+it: it is a column of its own.
 """
 
 from datetime import datetime

@@ -319,7 +319,7 @@ def _change(flow: Flow, before: Mapping[int, Token], due: Mapping[int, Any], com
         elif isinstance(spec, specs.Catch) and moment is None and (wait := _wait(token, element)) is not None:
             waits.append(wait)
     left = [i for i in before if i not in after]
-    gone = [i for i in left if due.get(i) is not None or isinstance(before[i].task_spec, specs.Catch)]
+    gone = [i for i in left if due.get(i) is not None or isinstance(before[i].task_spec, specs.Catch | specs.Job)]
     closed = [
         Closed(i, flow.element(before[i].task_spec), i == completed)
         for i in left

@@ -143,7 +143,7 @@ class Thrown:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one event did. `gone` are the tasks whose timers and waits are void now, `undone` the
+    """What one event did. `gone` are the tasks whose timers, waits and jobs are void now, `undone` the
     completed user tasks that a return has taken back with everything that came of them."""
 
     state: bytes
