@@ -1,7 +1,7 @@
 """Names for the ids in a form, as its viewer may know them."""
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from sqlalchemy.orm import Session
@@ -31,8 +31,12 @@ class Names:
 
     def files(self, ids: Sequence[str]) -> Mapping[str, File]:
         """Return the attachments that the viewer may open: staged ones of their own, those of instances they see."""
-        found = (self._session.get(Attachment, id_) for id_ in _uuids(ids))
-        return {str(file.id): File(file.name, file.size) for file in found if file is not None and self._sees(file)}
+        return {str(file.id): File(file.name, file.size) for file in self.attachments(_uuids(ids))}
+
+    def attachments(self, ids: Iterable[uuid.UUID]) -> list[Attachment]:
+        """Return the rows of those."""
+        found = (self._session.get(Attachment, id_) for id_ in ids)
+        return [file for file in found if file is not None and self._sees(file)]
 
     def _sees(self, file: Attachment) -> bool:
         if file.state == "removed":

@@ -37,6 +37,7 @@ def environment(cache_folder: Path) -> Environment:
         bytecode_cache=FileSystemBytecodeCache(str(cache_folder)),
     )
     env.filters |= {"age": age, "moment": moment, "span": span, "initial": initial, "tint": tint}
+    env.filters |= {"size": size}
     env.filters |= {"waited": lambda since: span(elapsed(since))}
     env.globals |= {"asset": asset, "new_key": lambda: secrets.token_urlsafe(12), "urgencies": URGENCIES}
     env.globals |= {"states": STATES, "query": lambda **values: urlencode({k: v for k, v in values.items() if v})}
@@ -112,13 +113,20 @@ def span(length: timedelta) -> str:
     """Return a duration in words, to two units at most."""
     seconds = int(length.total_seconds())
     if seconds < 60:
-        return "不到 1 分钟"
+        return "1 分钟内"
     minutes, hours, days = seconds // 60 % 60, seconds // 3600 % 24, seconds // 86400
     if days:
         return f"{days} 天 {hours} 小时" if hours else f"{days} 天"
     if hours:
         return f"{hours} 小时 {minutes} 分" if minutes else f"{hours} 小时"
     return f"{minutes} 分钟"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in words."""
+    if count < 1 << 10:
+        return f"{count} B"
+    return f"{count / (1 << 10):.0f} KB" if count < 1 << 20 else f"{count / (1 << 20):.1f} MB"
 
 
 def initial(name: str) -> str:

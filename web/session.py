@@ -152,8 +152,10 @@ Anybody = Annotated[Visit, Depends(_anybody)]
 async def submitted(request: Request) -> AsyncIterator[FormData]:
     """Read a posted form; its uploads are closed afterwards."""
     fields = await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS)
-    yield fields
-    await fields.close()
+    try:
+        yield fields
+    finally:
+        await fields.close()
 
 
 Submitted = Annotated[FormData, Depends(submitted)]

@@ -5,6 +5,7 @@ has happened, so that the path stays readable at 390 pixels.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ _GAP_ACROSS, _GAP_DOWN = 26.0, 52.0  # units that an empty band keeps
 _ROUND = 15.0  # radius of an event, half of a gateway
 _MARGIN = 14.0
 _UNDRAWN = frozenset("participant lane textAnnotation dataObjectReference dataStoreReference group".split())
-_LINE = 6  # characters of a task's name in one line
+_LINE = 7  # characters of a task's name in one line
 
 Point = tuple[float, float]
 
@@ -56,6 +57,7 @@ class Edge:
     state: str
     name: str
     label: Point
+    across: bool  # the flow leaves sideways: its label stands above the line, otherwise beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,10 @@ def picture(
     edges.sort(key=lambda edge: edge.state == "walked")  # what was walked is drawn last, above the rest
     xs = [v for n in nodes.values() for v in (n.x - n.width / 2, n.x + n.width / 2)]
     ys = [v for n in nodes.values() for v in (n.y - n.height / 2, n.y + n.height / 2)]
+    xs += [n.x + 20 + 11.5 * len(line) for n in nodes.values() if n.kind != "task" for line in n.lines]
     for edge in edges:
+        half = 6.0 * len(edge.name)
+        xs += [edge.label[0] - half, edge.label[0] + half] if edge.across else [edge.label[0] + 2 * half]
         pairs = [pair.split(",") for pair in edge.points.split()]
         xs += [float(x) for x, _ in pairs]
         ys += [float(y) for _, y in pairs]
@@ -213,9 +218,16 @@ def _node(
         if shape.type.lower().endswith(kind):
             name = (shape.name,) if shape.name else ()
             return Node(shape.id, kind, shape.type, name, x, y, 2 * _ROUND, 2 * _ROUND, state)
-    lines = tuple(shape.name[at : at + _LINE] for at in range(0, min(len(shape.name), 2 * _LINE), _LINE)) or (shape.id,)
+    lines = _lines(shape.name or shape.id)
     width, height = across(shape.y + shape.height) - across(shape.y), down(shape.x + shape.width) - down(shape.x)
     return Node(shape.id, "task", shape.type, lines, x, y, width, height, state, notes)
+
+
+def _lines(name: str) -> tuple[str, ...]:
+    """Break a name into lines of about the same length."""
+    name = name[: 3 * _LINE]
+    length = math.ceil(len(name) / math.ceil(len(name) / _LINE))
+    return tuple(name[at : at + length] for at in range(0, len(name), length))
 
 
 def _edge(
@@ -225,8 +237,9 @@ def _edge(
     points[0] = _at_border(nodes[flow.source], points[0], points[1])
     points[-1] = _at_border(nodes[flow.target], points[-1], points[-2])
     first, second = points[0], points[1]
-    label = ((first[0] + second[0]) / 2, (first[1] + second[1]) / 2)
-    return Edge(flow.id, " ".join(f"{x:.1f},{y:.1f}" for x, y in points), state, flow.name, label)
+    across_ = abs(second[0] - first[0]) > abs(second[1] - first[1])
+    label = ((first[0] + second[0]) / 2, first[1] - 5) if across_ else (first[0] + 6, (first[1] + second[1]) / 2)
+    return Edge(flow.id, " ".join(f"{x:.1f},{y:.1f}" for x, y in points), state, flow.name, label, across_)
 
 
 def _at_border(node: Node, end: Point, other: Point) -> Point:
@@ -248,4 +261,4 @@ def _moved_node(n: Node, left: float, top: float) -> Node:
 def _moved_edge(e: Edge, left: float, top: float) -> Edge:
     pairs = (pair.split(",") for pair in e.points.split())
     points = " ".join(f"{float(x) - left:.1f},{float(y) - top:.1f}" for x, y in pairs)
-    return Edge(e.id, points, e.state, e.name, (round(e.label[0] - left, 1), round(e.label[1] - top, 1)))
+    return Edge(e.id, points, e.state, e.name, (round(e.label[0] - left, 1), round(e.label[1] - top, 1)), e.across)

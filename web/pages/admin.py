@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Response
 
@@ -29,6 +30,7 @@ def instances(call: Visitor, cursor: str | None = None) -> Response:
         call.session, call.actor, filters=_filters(chosen), stuck=chosen.get("stuck") == "1", cursor=cursor
     )
     values: dict[str, Any] = {"rows": found.rows, "next_cursor": found.next_cursor, "chosen": chosen}
+    values["here_path"] = "/admin/instances" + (f"?{urlencode(chosen)}" if chosen else "")
     if call.htmx and cursor is not None:
         return fragment(call, "admin/rows.html", **values)
     open_incidents = queries.incidents(call.session, call.actor, limit=1).rows

@@ -8,8 +8,10 @@ from fastapi import Response
 
 from api.errors import status_of
 from engine.bpm import definitions, queries
+from engine.bpm.queries import VersionRow
 from engine.errors import EngineError, NotFound
 from engine.org.actor import ADMIN, DESIGNER
+from web import topdown
 from web.rendering import page
 from web.session import Page, Router, Visitor
 
@@ -48,10 +50,19 @@ def versions(call: Visitor, key: str) -> Response:
         "admin/definition.html",
         process=row,
         versions=found,
+        picture=_picture(call, found),
         may_deploy=call.actor.has(ADMIN, DESIGNER),
         title=row.name,
         section="definitions",
     )
+
+
+def _picture(call: Page, versions: Sequence[VersionRow]) -> topdown.Picture | None:
+    current = next((row.id for row in versions if row.current), None)
+    if current is None:
+        return None
+    text = definitions.version(call.session, current).files["process.bpmn"]
+    return topdown.picture(text, walked=(), standing=(), notes={})
 
 
 @router.get("/definitions/{key}/versions/{version_id}/diagram")

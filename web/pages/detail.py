@@ -23,6 +23,8 @@ from web.session import Page, Router, Visitor, local_path
 
 router = Router()
 
+_FILES = 6  # attachments at the top of the page, one tap away; all are in the form
+
 
 @dataclass(slots=True)
 class Typed:
@@ -38,6 +40,11 @@ class Typed:
     def errors(self) -> Sequence[Mapping[str, Any]]:
         """The refusal's places."""
         return self.error.errors if isinstance(self.error, Invalid) else []
+
+    @property
+    def form_errors(self) -> Sequence[Mapping[str, Any]]:
+        """Those of the form itself."""
+        return [] if self.dialog else [e for e in self.errors if e.get("place") not in ("opinion", "outcome")]
 
     def error_at(self, place: str) -> str:
         """Return the message for one place."""
@@ -108,6 +115,7 @@ def _shared(
         "head": detail.head,
         "may": detail.actions.may,
         "forms": forms(call, detail, typed, here),
+        "files": Names(call.session, call.actor).attachments(detail.attachments[:_FILES]),
         "typed": typed,
         "here": here,
         "back": back,
@@ -131,7 +139,7 @@ def forms(call: Page, detail: InstanceDetail, typed: Typed, here: str) -> list[M
             version.forms[view.form],
             data={**view.data, **drafted, **typed.data},
             rights=view.rights,
-            errors=typed.errors,
+            errors=typed.form_errors,
             lookups=names,
             depends_url=f"{here}/form" if isinstance(detail, ItemDetail) else "",
             nonce=call.request.state.nonce,
@@ -169,7 +177,7 @@ def _open_tasks(call: Page, detail: InstanceDetail) -> list[ItemView]:
 
 def _back(call: Page, box: str) -> str:
     given: str = getattr(call.request.state, "back", "") or call.request.query_params.get("from", "")
-    return local_path(given, f"/box/{box}", below="/box/")
+    return local_path(given, local_path(given, f"/box/{box}", below="/box/"), below="/admin/")
 
 
 def following(beside: Listing | None, item_id: uuid.UUID) -> str:

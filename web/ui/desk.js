@@ -50,7 +50,7 @@ document.addEventListener("click", (event) => {
   const box = make("div", "viewer");
   Object.assign(box.dataset, { bpmn: link.dataset.viewer, script: link.dataset.script, style: link.dataset.style });
   slot.replaceChildren(box);
-  draw(box);
+  draw(box).then(() => box.scrollIntoView({ block: "nearest" }));
 }, true);
 
 let loading;
@@ -70,12 +70,23 @@ async function draw(box) {
   const answer = await fetch(box.dataset.bpmn);
   const state = answer.headers.get("content-type").includes("json") ? await answer.json() : { xml: await answer.text(), walked: [], open: [], notes: {} };
   box.replaceChildren();
+  box.classList.add("viewer_drawn");
   const shown = new Viewer({ container: box });
   await shown.importXML(state.xml);
   const canvas = shown.get("canvas");
   const overlays = shown.get("overlays");
   const known = shown.get("elementRegistry");
-  canvas.zoom("fit-viewport", "auto");
+  const fit = () => canvas.zoom("fit-viewport", "auto");
+  fit();
+  const zoom = make("div", "viewer__zoom");
+  for (const [text, name, act] of [["＋", "放大", () => canvas.zoom(canvas.zoom() * 1.3)], ["－", "缩小", () => canvas.zoom(canvas.zoom() / 1.3)], ["全图", "显示全图", fit]]) {
+    const button = make("button", "", text);
+    button.type = "button";
+    button.setAttribute("aria-label", name);
+    button.addEventListener("click", act);
+    zoom.append(button);
+  }
+  box.append(zoom);
   for (const id of state.walked) if (known.get(id)) canvas.addMarker(id, "walked");
   for (const id of state.open) {
     if (!known.get(id)) continue;

@@ -21,8 +21,10 @@ async function search(kind, text) {
 }
 
 function picker(box) {
+  box.closest(".form-cell")?.setAttribute("data-live", ""); // a form that is shown anew leaves it as it is
   const field = box.querySelector('input[type="text"]');
   const kind = box.dataset.picker;
+  field.placeholder = kind.startsWith("department") ? "输入部门名称" : "输入姓名、拼音首字母或工号";
   const list = make("div", "suggest__list");
   list.hidden = true;
   list.id = `${field.id}-list`;
@@ -108,6 +110,7 @@ function picker(box) {
 // Attachments
 
 function uploads(field) {
+  field.closest(".form-cell")?.setAttribute("data-live", "");
   const list = make("div", "upload-list");
   const button = make("label", "pick");
   field.before(button);

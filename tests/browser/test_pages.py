@@ -1,0 +1,117 @@
+"""Every page, at both sizes, by day, by night and in senior mode: it opens, and the browser complains of nothing."""
+
+import pytest
+from playwright.sync_api import FilePayload, expect
+
+from engine.org.demo import CAST
+from tests.browser.conftest import Visit
+from tests.dsl import Bpm
+
+pytestmark = [pytest.mark.browser, pytest.mark.backend("sqlite")]
+
+LEAVE = {"leave_type": "年休假", "start_date": "2026-12-01", "end_date": "2026-12-03", "reason": "回家探亲"}
+DOCUMENT = {
+    "source": "市卫生健康委",
+    "source_number": "卫健发〔2026〕12 号",
+    "received_date": "2026-11-23",
+    "copies": 1,
+}
+
+
+@pytest.fixture
+def busy(bpm: Bpm) -> Bpm:
+    """A hospital in which something is going on."""
+    bpm.deploy("leave_request", "notice_circulation")
+    for number in range(3):
+        bpm.start("leave_request", by="nurse", **LEAVE | {"reason": f"第 {number + 1} 次回家探亲"})
+    bpm.start("leave_request", by="doctor", **LEAVE).approve(by="pediatrics_head")
+    returned = bpm.start("leave_request", by="surgeon", **LEAVE)
+    returned.act("comment", "surgeon", returned.id, text="已与同事商量好值班。")
+    return bpm
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_of_staff(busy: Bpm, people: Visit, scheme: str) -> None:
+    dark = scheme == "dark"
+    head = people("head_nurse", "dark" if dark else "light")
+    tag = "-dark" if dark else ""
+    for box in ("todo", "read_todo", "done", "started", "copied", "drafts"):
+        head.goto(f"/box/{box}").shot(f"40-box-{box}{tag}")
+    head.goto("/box/todo?urgency=3").shot(f"41-nothing-found{tag}")
+    expect(head.page.get_by_text("没有符合条件的事项")).to_be_visible()
+    head.open("todo", "单晓燕的请假申请").shot(f"42-item{tag}")
+    head.page.locator(".more summary").click()
+    head.shot(f"43-more{tag}")
+    head.page.get_by_role("link", name="转办").click()
+    head.choose("转给", "oyjy", CAST["pediatrics_head"].name)
+    head.shot(f"44-reassign{tag}")
+    head.goto("/notices").shot(f"45-notices{tag}")
+    head.goto("/account").shot(f"46-account{tag}")
+    head.goto("/start/leave_request").shot(f"47-start{tag}")
+    doctor = people("doctor", "dark" if dark else "light")
+    doctor.open("started", "诸葛子轩的请假申请").shot(f"48-tracked{tag}")
+    doctor.page.locator("[data-diagram]").click()
+    expect(doctor.page.locator(".flow, .viewer .djs-element").first).to_be_visible()
+    doctor.shot(f"49-diagram{tag}")
+
+
+def test_senior_mode(busy: Bpm, people: Visit) -> None:
+    head = people("head_nurse").goto("/account")
+    head.page.get_by_role("switch").click()
+    expect(head.page.get_by_role("switch")).to_have_attribute("aria-checked", "true")
+    head.shot("50-account-care")
+    head.row("todo", "单晓燕的请假申请")
+    head.shot("51-todo-care")
+    head.open("todo", "单晓燕的请假申请").shot("52-item-care")
+    tall = head.page.locator(".bar").get_by_role("button", name="同意", exact=True).bounding_box()
+    assert tall is not None
+    assert tall["height"] >= 48
+
+
+def test_pages_of_admins(busy: Bpm, people: Visit) -> None:
+    admin = people("process_admin")
+    admin.goto("/admin").shot("60-instances")
+    admin.page.get_by_role("link", name="单晓燕的请假申请").first.click()
+    admin.page.wait_for_url("**/instances/**")
+    admin.shot("61-instance")
+    admin.page.locator(".more summary").click()
+    admin.page.get_by_role("link", name="跳转").click()
+    admin.shot("62-jump")
+    dialog = admin.page.locator("#dialog-jump")
+    dialog.get_by_label("到", exact=True).select_option("hr_review")
+    dialog.get_by_label("原因").fill("科室负责人休假，由人事科直接审核")
+    dialog.get_by_role("button", name="跳转").click()
+    expect(admin.page.get_by_role("status").first).to_contain_text("已跳转。现在：人事科审核")
+    admin.page.get_by_role("link", name="换成别人").first.click()
+    admin.shot("63-reassign")
+    admin.goto("/admin/incidents").shot("64-incidents")
+    admin.goto("/definitions").shot("65-definitions")
+    broken: FilePayload = {"name": "process.bpmn", "mimeType": "text/xml", "buffer": b"<definitions/>"}
+    admin.page.get_by_label("process.bpmn").set_input_files([broken])
+    admin.page.get_by_role("button", name="检查并部署").click()
+    expect(admin.page.get_by_role("alert")).to_be_visible()
+    admin.shot("66-upload-refused")
+    admin.goto("/definitions/leave_request")
+    if not admin.telephone:
+        expect(admin.page.locator(".viewer .djs-element").first).to_be_visible()
+    admin.shot("67-definition")
+
+
+def test_the_list_keeps_its_place(bpm: Bpm, people: Visit) -> None:
+    bpm.deploy("leave_request")
+    for number in range(26):
+        bpm.start("leave_request", by="nurse", **LEAVE | {"reason": f"第 {number + 1} 次"})
+    head = people("head_nurse").goto("/box/todo?period=week")
+    rows = head.page.locator(".rows__item")
+    expect(rows).to_have_count(20)
+    head.page.get_by_role("link", name="更多").click()
+    expect(rows).to_have_count(26)
+    rows.nth(24).locator("a").click()
+    head.page.wait_for_url("**/items/**")
+    head.press("同意", "done=complete")
+    expect(head.page.get_by_role("link", name="下一条（剩 25）")).to_be_visible()
+    if head.telephone:
+        head.page.get_by_role("link", name="返回列表").last.click()
+        head.page.wait_for_url("**/box/todo?period=week")
+        expect(rows).to_have_count(25)
+        assert head.page.evaluate("document.scrollingElement.scrollTop") > 500
