@@ -3,6 +3,7 @@
 import itertools
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,7 @@ class Served(httpx.BaseTransport):
         content = request.read()
         return self._portal.call(self._send, request.method, request.url, request.headers, content)
 
-    async def _send(
-        self, method: str, url: httpx.URL, headers: httpx.Headers, content: bytes
-    ) -> httpx.Response:
+    async def _send(self, method: str, url: httpx.URL, headers: httpx.Headers, content: bytes) -> httpx.Response:
         answer = await self._inner.handle_async_request(httpx.Request(method, url, headers=headers, content=content))
         content = await answer.aread()
         return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(content))
@@ -142,10 +141,10 @@ def deployed(backend: Backend, hospital: URL) -> URL:
     return url
 
 
-@pytest.fixture
-def database(backend: Backend, deployed: URL) -> Iterator[Database]:
-    """A fresh copy of it."""
-    url = backend.copy(deployed)
+@contextmanager
+def copied(backend: Backend, template: URL) -> Iterator[Database]:
+    """A fresh copy of a database."""
+    url = backend.copy(template)
     found = Database(url.render_as_string(hide_password=False), audit_key=AUDIT_KEY)
     yield found
     found.dispose()
@@ -161,6 +160,16 @@ def portal() -> Iterator[BlockingPortal]:
 
 
 @pytest.fixture
-def api(database: Database, tmp_path: Path, portal: BlockingPortal) -> Api:
-    """The service on it, in demo mode."""
-    return Api(database, tmp_path, portal)
+def api(backend: Backend, deployed: URL, tmp_path: Path, portal: BlockingPortal) -> Iterator[Api]:
+    """The service on a fresh copy of it, in demo mode."""
+    with copied(backend, deployed) as database:
+        yield Api(database, tmp_path, portal)
+
+
+@pytest.fixture(scope="module")
+def quiet(
+    backend: Backend, deployed: URL, tmp_path_factory: pytest.TempPathFactory, portal: BlockingPortal
+) -> Iterator[Api]:
+    """The same for the tests of a module that leave nothing behind: they share it."""
+    with copied(backend, deployed) as database:
+        yield Api(database, tmp_path_factory.mktemp("var"), portal)

@@ -38,21 +38,29 @@ def test_login_by_password_and_logout(api: Api, nurse_with_password: str) -> Non
     answer = log_in(client, nurse_with_password, PASSWORD)
     assert answer.status_code == 200
     cookie = answer.headers["set-cookie"].lower()
-    assert cookie.startswith("piyue=") and "httponly" in cookie and "samesite=lax" in cookie and "path=/;" in cookie
-    assert "domain" not in cookie and "secure" not in cookie
+    assert cookie.startswith("piyue=")
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert "path=/;" in cookie
+    assert "domain" not in cookie
+    assert "secure" not in cookie
     me = client.get(f"{PREFIX}/me").json()
     assert (me["name"], me["csrf"]) == ("单晓燕", answer.json()["csrf"])
     old = dict(client.cookies)
     out = client.delete(f"{PREFIX}/session", headers={"X-CSRF-Token": me["csrf"]})
-    assert out.status_code == 204 and not dict(client.cookies)
+    assert out.status_code == 204
+    assert not dict(client.cookies)
     assert api.client().get(f"{PREFIX}/me", headers={"Cookie": f"piyue={old['piyue']}"}).status_code == 401
 
 
-def test_the_cookie_is_tied_to_the_host_where_it_is_secure(api: Api) -> None:
-    secure = api.with_settings(secure_cookie=True)
+def test_the_cookie_is_tied_to_the_host_where_it_is_secure(quiet: Api) -> None:
+    secure = quiet.with_settings(secure_cookie=True)
     answer = secure.client().post(f"{PREFIX}/session/demo", json={"staff_number": CAST["nurse"].staff_number})
     cookie = answer.headers["set-cookie"]
-    assert cookie.startswith("__Host-piyue=") and "Secure" in cookie and "HttpOnly" in cookie and "Path=/" in cookie
+    assert cookie.startswith("__Host-piyue=")
+    assert "Secure" in cookie
+    assert "HttpOnly" in cookie
+    assert "Path=/" in cookie
 
 
 def test_a_login_replaces_the_session_that_the_browser_had(api: Api, nurse_with_password: str) -> None:
@@ -60,14 +68,16 @@ def test_a_login_replaces_the_session_that_the_browser_had(api: Api, nurse_with_
     first = log_in(client, nurse_with_password, PASSWORD)
     token = client.cookies["piyue"]
     second = log_in(client, nurse_with_password, PASSWORD)
-    assert client.cookies["piyue"] != token and second.json()["csrf"] != first.json()["csrf"]
+    assert client.cookies["piyue"] != token
+    assert second.json()["csrf"] != first.json()["csrf"]
     assert api.client().get(f"{PREFIX}/me", headers={"Cookie": f"piyue={token}"}).status_code == 401
 
 
 def test_wrong_passwords_lock_for_a_while(api: Api, nurse_with_password: str) -> None:
     client = api.client()
     answers = [log_in(client, nurse_with_password, "falsch") for _ in range(auth.MAX_FAILURES)]
-    assert {a.status_code for a in answers} == {401} and len({a.json()["detail"] for a in answers}) == 1
+    assert {a.status_code for a in answers} == {401}
+    assert len({a.json()["detail"] for a in answers}) == 1
     assert log_in(client, nurse_with_password, PASSWORD).json() == answers[0].json()
     clock.freeze(clock.now() + auth.LOCKED_FOR + timedelta(seconds=1))
     assert log_in(client, nurse_with_password, PASSWORD).status_code == 200
@@ -81,19 +91,21 @@ def test_a_new_password_ends_the_other_sessions(api: Api, nurse_with_password: s
     weak = here.put(
         f"{PREFIX}/session/password", headers=headers, json={"old_password": PASSWORD, "new_password": "123"}
     )
-    assert weak.status_code == 422 and weak.json()["errors"][0]["place"] == "new_password"
+    assert weak.status_code == 422
+    assert weak.json()["errors"][0]["place"] == "new_password"
     body = {"old_password": PASSWORD, "new_password": "另一个 更 长 的 密码 2027"}
     assert here.put(f"{PREFIX}/session/password", headers=headers, json=body).status_code == 204
     assert here.get(f"{PREFIX}/me").status_code == 200
     assert there.get(f"{PREFIX}/me").status_code == 401
 
 
-def test_demo_login_exists_in_the_demo_only(api: Api) -> None:
-    assert {p["name"] for p in api.client().get(f"{PREFIX}/session/demo").json()["people"]} >= {"单晓燕"}
-    live = api.with_settings(mode="production").client()
+def test_demo_login_exists_in_the_demo_only(quiet: Api) -> None:
+    assert {p["name"] for p in quiet.client().get(f"{PREFIX}/session/demo").json()["people"]} >= {"单晓燕"}
+    live = quiet.with_settings(mode="production").client()
     assert live.get(f"{PREFIX}/session/demo").json() == {"demo": False, "people": []}
     refused = live.post(f"{PREFIX}/session/demo", json={"staff_number": CAST["nurse"].staff_number})
-    assert refused.status_code == 403 and "set-cookie" not in refused.headers
+    assert refused.status_code == 403
+    assert "set-cookie" not in refused.headers
 
 
 @pytest.mark.parametrize(
@@ -114,22 +126,23 @@ def test_demo_login_exists_in_the_demo_only(api: Api) -> None:
     ],
     ids=str,
 )
-def test_what_another_site_sends_is_refused(api: Api, headers: dict[str, str], status: int) -> None:
+def test_what_another_site_sends_is_refused(quiet: Api, headers: dict[str, str], status: int) -> None:
     encoded = {name: value.encode() for name, value in headers.items()}
-    answer = api.person("nurse").ask("POST", "/notices/read", json={}, headers=encoded)
+    answer = quiet.person("nurse").ask("POST", "/notices/read", json={}, headers=encoded)
     assert answer.status_code == status, answer.text
 
 
-def test_another_site_can_neither_log_in_nor_send_a_form(api: Api) -> None:
+def test_another_site_can_neither_log_in_nor_send_a_form(quiet: Api) -> None:
     body = {"staff_number": CAST["nurse"].staff_number}
-    evil = api.client().post(f"{PREFIX}/session/demo", json=body, headers={"Origin": "https://evil.example"})
-    assert evil.status_code == 403 and "set-cookie" not in evil.headers
+    evil = quiet.client().post(f"{PREFIX}/session/demo", json=body, headers={"Origin": "https://evil.example"})
+    assert evil.status_code == 403
+    assert "set-cookie" not in evil.headers
     for kind in ("text/plain", "application/x-www-form-urlencoded"):
-        answer = api.person("nurse").ask("POST", "/notices/read", content=b"{}", headers={"Content-Type": kind})
+        answer = quiet.person("nurse").ask("POST", "/notices/read", content=b"{}", headers={"Content-Type": kind})
         assert answer.status_code == 415, kind
 
 
-# -- service tokens -----------------------------------------------------------------------------------------------------
+# -- service tokens ----------------------------------------------------------------------------------------------------
 
 
 def token(api: Api, *scopes: str, person: str = "nurse", **body: Any) -> dict[str, Any]:
@@ -154,9 +167,11 @@ def test_a_service_token_does_what_its_scopes_say(api: Api) -> None:
     instance = started.json()["instance_id"]
     assert ask_with(api, secret, "GET", f"/instances/{instance}").json()["head"]["initiator"] == "单晓燕"
     me = ask_with(api, secret, "GET", "/me").json()
-    assert me["csrf"] is None and me["scopes"] == ["instances:read", "instances:start"]
+    assert me["csrf"] is None
+    assert me["scopes"] == ["instances:read", "instances:start"]
     refused = ask_with(api, secret, "POST", f"/instances/{instance}/comments", json={"text": "好"})
-    assert refused.status_code == 403 and refused.json()["scope"] == "instances:act"
+    assert refused.status_code == 403
+    assert refused.json()["scope"] == "instances:act"
     assert ask_with(api, secret, "DELETE", "/session").json()["code"] == "token_not_allowed"
     listed = api.person("system_admin").get("/service-tokens")["tokens"]
     assert [t["last_used_at"] is not None for t in listed] == [True]
@@ -177,11 +192,11 @@ def test_service_tokens_end_and_are_the_system_admins(api: Api) -> None:
     assert admin.post("/service-tokens", body | {"scopes": ["ALL"]}, expect=422)["code"] == "bad_scopes"
     assert api.person("process_admin").post("/service-tokens", body, expect=403)["code"] == "not_system_admin"
     for bad in ("pyt_" + "x" * 43, "", "💥"):
-        headers = {"Authorization": f"Bearer {bad}".encode()}
+        headers = {b"Authorization": f"Bearer {bad}".encode()}
         assert api.client().get(f"{PREFIX}/me", headers=headers).status_code == 401
 
 
-# -- every route ----------------------------------------------------------------------------------------------------------
+# -- every route -------------------------------------------------------------------------------------------------------
 
 DOCUMENT = create_app(Settings(), None).openapi()  # type: ignore[arg-type]  # nothing is asked of the database
 ROUTES = [

@@ -10,6 +10,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode, checks
+from schemathesis.core.result import Ok
 
 from api.deps import ACCESS
 from api.errors import MEDIA_TYPE
@@ -34,9 +35,13 @@ def dull(value: Any) -> bool:
     return any(map(dull, value)) if isinstance(value, list) else value in DULL
 
 
-@pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("method", "path", "operation"), OPERATIONS, ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_every_operation_is_described(method: str, path: str, operation: dict[str, Any]) -> None:
-    assert operation["summary"] and operation["description"] and operation["tags"]
+    assert operation["summary"]
+    assert operation["description"]
+    assert operation["tags"]
     assert any("\u4e00" <= c <= "\u9fff" for c in operation["summary"])
     for parameter in operation.get("parameters", []):
         assert parameter["in"] == "path" or parameter.get("description"), parameter["name"]
@@ -59,7 +64,8 @@ def test_every_operation_is_described(method: str, path: str, operation: dict[st
 
 def test_operations_have_names_of_their_own() -> None:
     names = [operation["operationId"] for _, _, operation in OPERATIONS]
-    assert len(names) == len(set(names)) and all(name.isascii() for name in names)
+    assert len(names) == len(set(names))
+    assert all(name.isascii() for name in names)
 
 
 def test_the_document_is_openapi() -> None:
@@ -90,13 +96,14 @@ def fuzz(operation: Any, person: Person, ids: dict[str, str], many: int) -> Coun
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(case=st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in modes)), known=st.booleans())
-    def send(case: schemathesis.Case, known: bool) -> None:
+    def send(case: schemathesis.Case[Any], known: bool) -> None:
         if known:  # real ids, or else hardly anything is ever found
             case.path_parameters.update({n: ids[n] for n in case.path_parameters if n in ids})
         request = requests.Request(**case.as_transport_kwargs(base_url="http://testserver")).prepare()
-        headers = {name: value for name, value in request.headers.items() if name.lower() != "cookie"}
+        headers: dict[str, Any] = {name: value for name, value in request.headers.items() if name.lower() != "cookie"}
         headers["X-CSRF-Token"] = person.csrf
-        answer = client.request(request.method or "", request.url or "", headers=headers, content=request.body)
+        content: Any = request.body
+        answer = client.request(request.method or "", request.url or "", headers=headers, content=content)
         sent[answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS)
 
@@ -109,10 +116,10 @@ def test_requests_that_fit_or_break_the_document_find_no_defect(
     api: Api, role: str, pytestconfig: pytest.Config
 ) -> None:
     ids, person = ids_of(api), api.person(role)
-    many = 60 if pytestconfig.getoption("--long") else 5
+    many = 60 if pytestconfig.getoption("--long") else 3
     schema = schemathesis.openapi.from_dict(DOCUMENT)
     sent: Counter[int] = Counter()
-    for operation in (result.ok() for result in schema.get_all_operations()):
+    for operation in (found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)):
         if operation.definition.raw["operationId"] not in LEFT_OUT:
             sent += fuzz(operation, person, ids, many)
-    assert sent[200] and sent[404] and sent[422], sent
+    assert all(sent[status] for status in (200, 404, 422)), sent
