@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from fastapi import FastAPI
+from sqlalchemy.exc import OperationalError
 
 import api.app
 import engine.registry  # noqa: F401  (registers tables, operations, handlers)
@@ -115,6 +116,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
 def demo(host: str = "127.0.0.1", port: int = 8000) -> None:
     """Start the demo hospital (演示): tables, 1,600 staff, six processes, and the service with its worker inside."""
     settings = Settings(mode="demo", embedded_worker=True, secure_cookie=False)
+    settings.var.mkdir(parents=True, exist_ok=True)
     upgrade(settings.database_url)
     database = open_database(settings)
     with database.unit_of_work() as session:
@@ -243,6 +245,9 @@ def main() -> None:
             typer.echo(f"  {place}", err=True)
         for finding in error.fields.get("findings", [])[:50]:
             typer.echo(f"  {finding}", err=True)
+        sys.exit(1)
+    except OperationalError as error:
+        typer.echo(f"错误：数据库打不开，请检查 PIYUE_DATABASE_URL 和数据库是否已启动（{error.orig}）", err=True)
         sys.exit(1)
 
 
