@@ -56,9 +56,11 @@ def jump(
 def retry(session: Session, actor: Actor, incident_id: uuid.UUID) -> Done:
     """Try again what an incident stopped (重试): its job goes back to the outbox, its timer is due at once."""
     incident, case = _incident(session, actor, incident_id)
+    if incident.kind == "nobody":
+        raise Conflict("这条异常没有可以重试的步骤：请给待办换人，再点“忽略”", code="not_retryable")
     if incident.outbox_id is not None:
         outbox.requeue(session, actor, incident.outbox_id)
-    elif incident.task_id is not None and runtime.element_of(case.definition, case.state, incident.task_id):
+    elif incident.task_id is not None and runtime.has_timer(case.definition, case.state, incident.task_id):
         timer = {"instance_id": case.row.id, "task_id": incident.task_id, "element": incident.step, "due_at": case.now}
         case.batch.add(sql.INSERT_TIMER, timer)
     return _resolved(case, actor, incident, "retry")

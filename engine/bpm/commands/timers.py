@@ -41,8 +41,8 @@ def fire_due(db: Database, limit: int = 100) -> int:
             log.warning("timer of instance %s is stuck: %s", instance_id, fault.code)
             with db.unit_of_work() as session:
                 _disarm(session, instance_id, task_id)
-        except EngineError as error:
-            log.warning("timer of instance %s is put off: %s", instance_id, error.code)
+        except (EngineError, LookupError) as error:
+            log.warning("timer of instance %s is put off: %s", instance_id, getattr(error, "code", error))
             with db.unit_of_work() as session:
                 timer = session.get(Timer, (instance_id, task_id))
                 if timer is not None:

@@ -5,7 +5,7 @@ No clock, no database, no Python from a diagram: conditions are FEEL, jobs name 
 """
 
 from engine.bpm.runtime.definition import Definition, load
-from engine.bpm.runtime.engine import advance, back_targets, catches, element_of, keep, open_job, scope, start
+from engine.bpm.runtime.engine import advance, back_targets, catches, element_of, has_timer, keep, open_job, scope, start
 from engine.bpm.runtime.types import (
     Change,
     Closed,
@@ -53,6 +53,7 @@ __all__ = [
     "back_targets",
     "catches",
     "element_of",
+    "has_timer",
     "keep",
     "load",
     "open_job",

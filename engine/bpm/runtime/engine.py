@@ -93,6 +93,12 @@ def scope(definition: Definition, state: bytes, data: Mapping[str, Any], task_id
     return dict(data) if token is None else flow.scope(token)
 
 
+def has_timer(definition: Definition, state: bytes, task_id: int) -> bool:
+    """Whether a task is open and waits for a timer."""
+    token = decode(definition, state, {}, _NEVER).find(task_id)
+    return token is not None and token.is_open and "due" in token.internal_data
+
+
 def element_of(definition: Definition, state: bytes, task_id: int) -> str | None:
     """Return the element that a task stands on, None where there is no such task."""
     flow = decode(definition, state, {}, _NEVER)

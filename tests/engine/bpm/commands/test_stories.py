@@ -1,8 +1,10 @@
 """What people do to a running instance, told on small processes of the tests' own."""
 
 import pytest
+from sqlalchemy import func, select
 
 from engine.bpm import commands
+from engine.bpm.models import Incident, WorkRound
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
 from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
 
@@ -18,7 +20,9 @@ TWO = bpmn(
 def test_a_request_goes_from_hand_to_hand(bpm: Bpm) -> None:
     story = bpm.deploy_files(TWO).start("p", by="nurse")
     story.expect_open(("first", "head_nurse")).approve(by="head_nurse")
-    story.expect_open(("second", "pediatrics_head")).approve(by="pediatrics_head").expect_open().expect_state("completed")
+    story.expect_open(("second", "pediatrics_head")).approve(by="pediatrics_head").expect_open().expect_state(
+        "completed"
+    )
     assert story.trail == [
         ("start", "apply", "submit"),
         ("complete", "first", "approve"),
@@ -224,11 +228,9 @@ def test_a_copy_is_seen_but_not_decided(bpm: Bpm) -> None:
 def test_jump_is_for_admins_with_a_reason(bpm: Bpm) -> None:
     story = bpm.deploy_files(TWO).start("p", by="nurse")
     with bpm.db.reading() as session:
-        from sqlalchemy import select
-
-        from engine.bpm.models import WorkRound
-
-        task_id = session.scalar(select(WorkRound.task_id).where(WorkRound.instance_id == story.id, WorkRound.closed_at.is_(None)))
+        task_id = session.scalar(
+            select(WorkRound.task_id).where(WorkRound.instance_id == story.id, WorkRound.closed_at.is_(None))
+        )
     with pytest.raises(Forbidden):
         story.act("jump", "nurse", story.id, task_id=task_id, to="second", reason="快点")
     story.act("jump", "process_admin", story.id, task_id=task_id, to="second", reason="第一步的人离职")
@@ -245,10 +247,6 @@ def test_nobody_found_goes_to_the_process_admins_with_an_incident(bpm: Bpm) -> N
     )
     story = bpm.deploy_files(files).start("p", by="nurse").expect_open(("lost", "process_admin"))
     with bpm.db.reading() as session:
-        from sqlalchemy import select
-
-        from engine.bpm.models import Incident
-
         kinds = list(session.scalars(select(Incident.kind).where(Incident.instance_id == story.id)))
     assert kinds == ["nobody"]
 
@@ -269,8 +267,22 @@ def test_a_gateway_without_a_way_refuses_the_act_and_raises_one_incident(bpm: Bp
             story.act("complete", "head_nurse", item.id, "approve")
     story.expect_open(("first", "head_nurse"))
     with bpm.db.reading() as session:
-        from sqlalchemy import func, select
-
-        from engine.bpm.models import Incident
-
         assert session.scalar(select(func.count()).select_from(Incident).where(Incident.instance_id == story.id)) == 1
+
+
+def test_an_incident_without_a_step_to_retry_is_refused_and_stops_no_timer(bpm: Bpm) -> None:
+    files = bpmn(
+        '<startEvent id="s"/><endEvent id="e"/>'
+        + start_task()
+        + '<userTask id="lost" name="lost"><extensionElements><piyue:task kind="decide"/>'
+        '<piyue:assign rule="field" field="nobody_here"/></extensionElements></userTask>'
+        + chain("s", "apply", "lost", "e")
+    )
+    story = bpm.deploy_files(files).start("p", by="nurse")
+    with bpm.db.reading() as session:
+        incident = session.scalar(select(Incident.id).where(Incident.instance_id == story.id))
+    with pytest.raises(Conflict) as refused:
+        story.act("retry", "process_admin", incident)
+    assert refused.value.code == "not_retryable"
+    story.act("dismiss", "process_admin", incident)
+    assert commands.fire_due(bpm.db) == 0
