@@ -2,6 +2,7 @@
 
 A relay between the client and the server reads the client's messages (PostgreSQL 15, chapter 55.7): each Sync or simple
 Query is one round trip, each Execute or simple Query one statement, those that begin and end transactions included.
+Only the Sync after a BEGIN that opens a pipeline is none: psycopg sends it along without waiting for an answer.
 """
 
 import socket
@@ -51,7 +52,7 @@ class _Messages:
     """Cuts a stream into messages: a type byte and a length, except the first, which has no type."""
 
     def __init__(self) -> None:
-        self._rest, self._started = b"", False
+        self._rest, self._started, self._begun = b"", False, False
 
     def read(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the types of the messages that this chunk completes."""
@@ -62,5 +63,8 @@ class _Messages:
             if len(self._rest) < end:
                 return
             if self._started:
-                yield self._rest[:1]
+                kind, body = self._rest[:1], self._rest[5:end]
+                if not (kind == b"S" and self._begun):
+                    yield kind
+                self._begun = b"\0BEGIN\0" in body or (self._begun and kind in b"BDE")
             self._rest, self._started = self._rest[end:], True

@@ -17,6 +17,7 @@ driven without waiting for the disk.
 import argparse
 import cProfile
 import pstats
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -102,7 +103,9 @@ def ratios(at: Hospital) -> None:
         bare = Bare(connection, model)
         ours, theirs = work(at, leaves, bare, WARM_UP + TURNS)
         at.settle()
+        began = time.process_time()
         first, second = in_turn(WARM_UP, TURNS, ours.__getitem__, theirs.__getitem__)
+        cpu = (time.process_time() - began) / (WARM_UP + TURNS) * 1000
         with Wal(at) as wal:
             ours, theirs = work(at, leaves, bare, WARM_UP + WAL_TURNS)
             sums = [0, 0]
@@ -121,6 +124,7 @@ def ratios(at: Hospital) -> None:
         report("completion.statements", count["statements"] / 5, "per completion")
     report("completion.bare_ms", median(second), "ms")
     report("completion.command_ms", median(first), "ms")
+    report("completion.cpu_ms", cpu, "ms of the client for both")
     report("completion.bare_wal", sums[1] / WAL_TURNS, "B")
     report("completion.command_wal", sums[0] / WAL_TURNS, "B")
     report("completion.latency_ratio", median(first) / median(second), "ratio")
