@@ -18,6 +18,7 @@ _DC = "{http://www.omg.org/spec/DD/20100524/DC}"
 _WAY = "{http://www.omg.org/spec/DD/20100524/DI}waypoint"
 _ACROSS, _DOWN = 1.4, 0.62  # pixels a unit of the diagram takes, after the turn
 _GAP_ACROSS, _GAP_DOWN = 26.0, 52.0  # units that an empty band keeps
+_OUTSIDE = 0.4  # of the room that flows take around the outermost shapes
 _ROUND = 15.0  # radius of an event, half of a gateway
 _MARGIN = 14.0
 _UNDRAWN = frozenset("participant lane textAnnotation dataObjectReference dataStoreReference group".split())
@@ -31,7 +32,7 @@ class Node:
     """An element as it is drawn: centre, size, the lines of its name."""
 
     id: str
-    kind: str  # task, gateway, event
+    kind: str  # task, gateway, event; frame around an expanded sub-process
     type: str
     lines: tuple[str, ...]
     x: float
@@ -80,6 +81,7 @@ class _Shape:
     width: float
     height: float
     attached: str = ""
+    expanded: bool = False
 
 
 @dataclass(slots=True)
@@ -114,7 +116,7 @@ def picture(
     edges.sort(key=lambda edge: edge.state == "walked")  # what was walked is drawn last, above the rest
     xs = [v for n in nodes.values() for v in (n.x - n.width / 2, n.x + n.width / 2)]
     ys = [v for n in nodes.values() for v in (n.y - n.height / 2, n.y + n.height / 2)]
-    xs += [n.x + 20 + 11.5 * len(line) for n in nodes.values() if n.kind != "task" for line in n.lines]
+    xs += [n.x + 20 + 11.5 * len(line) for n in nodes.values() if n.kind in ("event", "gateway") for line in n.lines]
     for edge in edges:
         half = 6.0 * len(edge.name)
         xs += [edge.label[0] - half, edge.label[0] + half] if edge.across else [edge.label[0] + 2 * half]
@@ -125,7 +127,7 @@ def picture(
     return Picture(
         width=round(max(xs) - left + _MARGIN, 1),
         height=round(max(ys) - top + _MARGIN + 12, 1),
-        nodes=tuple(_moved_node(n, left, top) for n in nodes.values()),
+        nodes=tuple(_moved_node(n, left, top) for n in sorted(nodes.values(), key=lambda n: n.kind != "frame")),
         edges=tuple(_moved_edge(e, left, top) for e in edges),
     )
 
@@ -141,7 +143,8 @@ def _read(text: str) -> tuple[dict[str, _Shape], list[_Flow]]:
             continue
         x, y, width, height = (float(bounds.get(name, 0)) for name in ("x", "y", "width", "height"))
         name, attached = element.get("name") or "", element.get("attachedToRef") or ""
-        shapes[element.get("id")] = _Shape(element.get("id"), _type(element), name, x, y, width, height, attached)
+        id_, expanded = element.get("id"), shape.get("isExpanded") == "true"
+        shapes[id_] = _Shape(id_, _type(element), name, x, y, width, height, attached, expanded)
     for edge in root.iter(f"{_DI}BPMNEdge"):
         element = elements.get(edge.get("bpmnElement", ""))
         if element is None or _type(element) != "sequenceFlow":
@@ -187,14 +190,14 @@ def _squeezed(taken: list[tuple[float, float]], gap: float, scale: float) -> Cal
             bands[-1][1] = max(bands[-1][1], high)
         else:
             bands.append([low, high])
-    knots: list[Point] = [(bands[0][0] - 1000, -min(gap, 1000.0))]  # (before, after)
+    knots: list[Point] = [(bands[0][0] - 1000, -1000 * _OUTSIDE)]  # (before, after)
     at = 0.0
     for index, (low, high) in enumerate(bands):
         if index:
             at += min(gap, low - bands[index - 1][1])
         knots += [(low, at), (high, at + high - low)]
         at += high - low
-    knots.append((bands[-1][1] + 1000, at + min(gap, 1000.0)))
+    knots.append((bands[-1][1] + 1000, at + 1000 * _OUTSIDE))
 
     def moved(value: float) -> float:
         for (a, b), (c, d) in itertools.pairwise(knots):
@@ -218,9 +221,10 @@ def _node(
         if shape.type.lower().endswith(kind):
             name = (shape.name,) if shape.name else ()
             return Node(shape.id, kind, shape.type, name, x, y, 2 * _ROUND, 2 * _ROUND, state)
-    lines = _lines(shape.name or shape.id)
     width, height = across(shape.y + shape.height) - across(shape.y), down(shape.x + shape.width) - down(shape.x)
-    return Node(shape.id, "task", shape.type, lines, x, y, width, height, state, notes)
+    if shape.expanded:
+        return Node(shape.id, "frame", shape.type, (shape.name,), x, y, width, height, state)
+    return Node(shape.id, "task", shape.type, _lines(shape.name or shape.id), x, y, width, height, state, notes)
 
 
 def _lines(name: str) -> tuple[str, ...]:
@@ -244,7 +248,7 @@ def _edge(
 
 def _at_border(node: Node, end: Point, other: Point) -> Point:
     """Return where a flow meets a round or diamond element, which is drawn smaller than its box in the diagram."""
-    if node.kind == "task":
+    if node.kind in ("task", "frame"):
         return end
     if abs(other[0] - end[0]) > abs(other[1] - end[1]):
         return (node.x + (_ROUND if other[0] > node.x else -_ROUND), end[1])

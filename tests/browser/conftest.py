@@ -157,6 +157,7 @@ def people(request: pytest.FixtureRequest, server: str, browser: Browser) -> Ite
             locale="zh-CN",
             timezone_id="Asia/Shanghai",
             color_scheme=scheme,
+            reduced_motion="reduce",  # no picture of a page halfway to the next
         )
         contexts.append(context)
         context.add_init_script(_WATCH)

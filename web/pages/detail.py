@@ -123,7 +123,7 @@ def _shared(
         "boxes": BOXES,
         "periods": PERIODS,
         "title": detail.head.title,
-        "section": "todo",
+        "section": "admin" if back.startswith("/admin/") else "todo",
         "jumps": _jumps(call, detail),
     }
 

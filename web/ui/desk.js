@@ -71,7 +71,9 @@ async function draw(box) {
   const state = answer.headers.get("content-type").includes("json") ? await answer.json() : { xml: await answer.text(), walked: [], open: [], notes: {} };
   box.replaceChildren();
   box.classList.add("viewer_drawn");
-  const shown = new Viewer({ container: box });
+  const colour = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
+  const [fill, line] = [colour("--panel"), colour("--diagram")];
+  const shown = new Viewer({ container: box, bpmnRenderer: { defaultFillColor: fill, defaultStrokeColor: line, defaultLabelColor: line } });
   await shown.importXML(state.xml);
   const canvas = shown.get("canvas");
   const overlays = shown.get("overlays");
