@@ -20,9 +20,9 @@ from engine import audit, outbox
 from engine.bpm import definitions, lint, scenarios
 from engine.crypto import Keys
 from engine.db import Database
-from engine.errors import EngineError
+from engine.errors import EngineError, Invalid
+from engine.org import auth, roles, staff_import, staff_template
 from engine.org import demo as hospital
-from engine.org import staff_import, staff_template
 from engine.settings import ROOT, Settings
 from workers import ticks
 from workers.loop import Worker
@@ -30,7 +30,7 @@ from workers.loop import Worker
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="批阅：医院移动办公", pretty_exceptions_enable=False)
 db_app = typer.Typer(no_args_is_help=True, help="数据库：建表与升级")
 process_app = typer.Typer(no_args_is_help=True, help="流程：检查、部署、试跑")
-staff_app = typer.Typer(no_args_is_help=True, help="人员：导入与模板")
+staff_app = typer.Typer(no_args_is_help=True, help="人员：导入、角色与密码")
 audit_app = typer.Typer(no_args_is_help=True, help="审计：核对办理记录")
 app.add_typer(db_app, name="db")
 app.add_typer(process_app, name="process")
@@ -48,7 +48,7 @@ def open_database(settings: Settings) -> Database:
 
 
 def upgrade(url: str) -> None:
-    """Bring the tables of a database to this release."""
+    """Bring the tables of a database to this release, with the roles that come with it."""
     from alembic import command
     from alembic.config import Config
 
@@ -56,6 +56,10 @@ def upgrade(url: str) -> None:
     config.set_main_option("script_location", str(ROOT / "alembic"))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     command.upgrade(config, "head")
+    database = Database(url)
+    with database.unit_of_work() as session:
+        roles.ensure_roles(session)
+    database.dispose()
 
 
 def application(settings: Settings, database: Database) -> FastAPI:
@@ -221,6 +225,56 @@ def staff_template_(file: Path = Path("人员导入模板.xlsx")) -> None:
     """Write the spreadsheet template for the import (导出模板)."""
     file.write_bytes(staff_template.template())
     typer.echo(f"已写入 {file}")
+
+
+Number = Annotated[str, typer.Argument(help="工号", metavar="工号")]
+RoleCode = Annotated[str, typer.Argument(help="角色代码，见 piyue staff roles", metavar="角色")]
+DepartmentCode = Annotated[str | None, typer.Option("--department", help="只对这个部门有效：部门编码")]
+
+
+@staff_app.command("roles")
+def staff_roles() -> None:
+    """List the roles (列出角色) with the number of people who hold each."""
+    with open_database(Settings()).reading() as session:
+        for code, name, count in roles.listed(session):
+            typer.echo(f"{code:<20}{count:>5} 人  {name}")
+
+
+@staff_app.command("grant")
+def staff_grant(number: Number, role: RoleCode, department: DepartmentCode = None) -> None:
+    """Give a person a role (分配角色), everywhere or for one department."""
+    with open_database(Settings()).unit_of_work() as session:
+        roles.grant(session, None, role, number, department)
+        person = roles.numbered(session, number).name
+    typer.echo(f"{person}（{number}）已有角色 {role}" + (f"，限部门 {department}" if department else ""))
+
+
+@staff_app.command("revoke")
+def staff_revoke(number: Number, role: RoleCode, department: DepartmentCode = None) -> None:
+    """Take a role away again (收回角色)."""
+    with open_database(Settings()).unit_of_work() as session:
+        roles.revoke(session, None, role, number, department)
+        person = roles.numbered(session, number).name
+    typer.echo(f"已收回 {person}（{number}）的角色 {role}" + (f"，限部门 {department}" if department else ""))
+
+
+@staff_app.command("password")
+def staff_password(
+    number: Number, stdin: Annotated[bool, typer.Option("--stdin", help="从标准输入读一行，不询问")] = False
+) -> None:
+    """Set a person's password (设置密码), asked for twice; all their sessions end."""
+    database = open_database(Settings())
+    with database.reading() as session:
+        person = roles.numbered(session, number)
+    if stdin:
+        new = sys.stdin.readline().rstrip("\r\n")
+    else:
+        new = typer.prompt(f"{person.name}（{number}）的新密码", hide_input=True)
+        if typer.prompt("再输入一次", hide_input=True) != new:
+            raise Invalid("两次输入的密码不一样，没有改动", code="password_differs")
+    with database.unit_of_work() as session:
+        auth.set_password(session, None, person.id, new)
+    typer.echo(f"{person.name}（{number}）的密码已设置")
 
 
 @audit_app.command("verify")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from engine.errors import Conflict, Forbidden, Invalid
@@ -63,14 +63,28 @@ def revoke(
     session.flush()
 
 
+def listed(session: Session) -> list[tuple[str, str, int]]:
+    """Return every role as (code, name, number of active people who hold it), by code: for the command line."""
+    holders = select(RoleMember.role, Person.id).join(Person, Person.id == RoleMember.person_id)
+    active = holders.where(Person.disabled_at.is_(None)).distinct().subquery()
+    counted = select(Role.code, Role.name, func.count(active.c.id)).outerjoin(active, active.c.role == Role.code)
+    return [(code, name, count) for code, name, count in session.execute(counted.group_by(Role.code, Role.name).order_by(Role.code))]
+
+
+def numbered(session: Session, staff_number: str) -> Person:
+    """Return the person with a staff number (工号). Raises Invalid where there is none."""
+    person = session.scalar(select(Person).where(Person.staff_number == staff_number))
+    if person is None:
+        raise Invalid(f"没有工号为“{staff_number}”的职工，请核对", code="unknown_person")
+    return person
+
+
 def _checked(
     session: Session, actor: Actor | None, role: str, staff_number: str, department_code: str | None
 ) -> tuple[Person, Department | None]:
     if actor is not None and not actor.has(SYSTEM_ADMIN):
         raise Forbidden("只有系统管理员可以分配角色", code="not_system_admin")
-    person = session.scalar(select(Person).where(Person.staff_number == staff_number))
-    if person is None:
-        raise Invalid(f"没有工号为“{staff_number}”的职工，请核对", code="unknown_person")
+    person = numbered(session, staff_number)
     if actor is not None and person.id == actor.person_id:
         raise Forbidden("不能给自己分配角色，请由另一位系统管理员办理", code="self_grant")
     if session.get(Role, role) is None:

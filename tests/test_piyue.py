@@ -1,0 +1,113 @@
+"""The command line: from an empty database to people who log in and processes that run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner, Result
+
+import piyue
+from engine.bpm.models import Process
+from engine.db import Database
+from engine.errors import Conflict, Invalid, Unauthenticated
+from engine.org import auth
+from engine.org.actor import ADMIN
+from engine.org.queries import actor_for
+from engine.org.roles import ROLES, numbered
+from engine.org.spreadsheet import write_workbook
+from engine.org.staff_template import DEPARTMENTS, PEOPLE
+from engine.settings import ROOT
+
+PASSWORD = "一个 好 长 的 密码 2026"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A production installation with an empty database."""
+    monkeypatch.setenv("PIYUE_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("PIYUE_DATABASE_URL", f"sqlite:///{tmp_path / 'var' / 'piyue.db'}")
+    monkeypatch.setenv("PIYUE_SECRET_KEY", "k" * 40)
+    return tmp_path
+
+
+@pytest.fixture
+def db(home: Path) -> Iterator[Database]:
+    """Its database, migrated, with a small hospital."""
+    assert run("db", "upgrade").exit_code == 0
+    assert run("staff", "import", str(staff(home))).exit_code == 0
+    database = Database(f"sqlite:///{home / 'var' / 'piyue.db'}")
+    yield database
+    database.dispose()
+
+
+def run(*arguments: str, given: str = "") -> Result:
+    return CliRunner().invoke(piyue.app, arguments, input=given)
+
+
+def staff(folder: Path, head: str = "1001") -> Path:
+    """Write a staff workbook."""
+    departments = {"部门编码": 12, "部门名称": 12, "部门类别": 12, "负责人工号": 12}
+    people = {"工号": 12, "姓名": 12, "部门编码": 12}
+    sheets = {
+        DEPARTMENTS: (departments, [["YB", "院办", "职能科室", head]]),
+        PEOPLE: (people, [["1001", "张一", "YB"], ["1002", "李二", "YB"]]),
+    }
+    path = folder / "人员.xlsx"
+    path.write_bytes(write_workbook(sheets, []))
+    return path
+
+
+def test_production_starts_from_the_command_line(db: Database) -> None:
+    assert run("staff", "grant", "1001", ADMIN).exit_code == 0
+    assert run("staff", "password", "1001", given=f"{PASSWORD}\n{PASSWORD}\n").exit_code == 0
+    with db.unit_of_work() as session:
+        opened = auth.login(session, "1001", PASSWORD)
+    with db.reading() as session:
+        actor, _ = auth.authenticate(session, opened.token)
+    assert (actor.name, actor.roles) == ("张一", frozenset({ADMIN}))
+    shipped = sorted(p.parent for p in (ROOT / "processes").glob("*/process.bpmn"))
+    for folder in shipped:
+        assert run("process", "deploy", str(folder)).exit_code == 0
+    with db.reading() as session:
+        assert set(session.scalars(select(Process.key))) == {folder.name for folder in shipped}
+
+
+def test_roles_are_listed_granted_and_revoked(db: Database) -> None:
+    run("staff", "grant", "1001", "seal_keeper", "--department", "YB")
+    run("staff", "grant", "1002", "seal_keeper")
+    listed = {line.split()[0]: line.split()[1:] for line in run("staff", "roles").output.splitlines()}
+    assert set(listed) == set(ROLES)
+    assert (listed["seal_keeper"], listed["archivist"]) == (["2", "人", "印章管理员"], ["0", "人", "档案员"])
+    assert run("staff", "revoke", "1002", "seal_keeper").exit_code == 0
+    with db.reading() as session:
+        person = numbered(session, "1002")
+        assert actor_for(session, person.id).roles == frozenset()
+    assert isinstance(run("staff", "revoke", "1001", "seal_keeper").exception, Conflict)
+    assert run("staff", "revoke", "1001", "seal_keeper", "--department", "YB").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "code"),
+    [
+        (["password", "1001"], f"{PASSWORD}\nx{PASSWORD}\n", "password_differs"),
+        (["password", "1001", "--stdin"], "12345\n", "weak_password"),
+        (["password", "9999", "--stdin"], f"{PASSWORD}\n", "unknown_person"),
+        (["grant", "1001", "nothing"], "", "unknown_role"),
+        (["grant", "1001", ADMIN, "--department", "ZZ"], "", "unknown_department"),
+    ],
+)
+def test_refusals(db: Database, arguments: list[str], given: str, code: str) -> None:
+    refused = run("staff", *arguments, given=given).exception
+    assert isinstance(refused, Invalid)
+    assert refused.code == code
+    with db.unit_of_work() as session, pytest.raises(Unauthenticated):
+        auth.login(session, "1001", PASSWORD)
+
+
+def test_a_password_from_standard_input_is_not_shown(db: Database) -> None:
+    result = run("staff", "password", "1002", "--stdin", given=f"{PASSWORD}\n")
+    assert result.exit_code == 0
+    assert PASSWORD not in result.output
+    with db.unit_of_work() as session:
+        assert auth.login(session, "1002", PASSWORD).token
