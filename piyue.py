@@ -1,28 +1,34 @@
 """The command line of Piyue (批阅): serve, demo, worker, db, process, staff, audit."""
 
-import logging
+import logging.config
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import psycopg
 import typer
 from fastapi import FastAPI
-from sqlalchemy.exc import OperationalError
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 import api.app
 import engine.registry  # noqa: F401  (registers tables, operations, handlers)
 import web.app
 from engine import audit, outbox
 from engine.bpm import definitions, lint, scenarios
+from engine.bpm.lint.finding import Finding
 from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import EngineError, Invalid
 from engine.org import auth, roles, staff_import, staff_template
 from engine.org import demo as hospital
+from engine.org.models import Role
 from engine.settings import ROOT, Settings
 from workers import ticks
 from workers.loop import Worker
@@ -39,6 +45,20 @@ app.add_typer(audit_app, name="audit")
 
 PROCESSES = ROOT / "processes"
 _SUFFIXES = {".bpmn", ".json", ".dmn"}
+LOGGING: dict[str, Any] = {  # of every process: the command line's, the service's and its workers'
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+}
+_UVICORN: dict[str, Any] = {
+    "timeout_keep_alive": 120,
+    "access_log": False,
+    "log_config": LOGGING,
+    "log_level": "warning",
+}
+_MOST_TOLD = 50
 
 
 def open_database(settings: Settings) -> Database:
@@ -60,6 +80,16 @@ def upgrade(url: str) -> None:
     with database.unit_of_work() as session:
         roles.ensure_roles(session)
     database.dispose()
+
+
+def require_tables(database: Database) -> None:
+    """Refuse to start where the tables are missing; a database that is away may come back and is waited for."""
+    try:
+        with database.reading() as session:
+            session.scalar(select(Role.code).limit(1))
+    except DBAPIError as error:
+        if _lacks_tables(error):
+            raise
 
 
 def application(settings: Settings, database: Database) -> FastAPI:
@@ -101,18 +131,19 @@ def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
     """Start the service (启动服务): `workers` server processes; the database must be migrated."""
     import uvicorn
 
-    Keys.load(Settings())  # an unusable key is told here, once, not by every process
+    database = open_database(Settings())  # what is unusable is told here, once, not by every process
+    require_tables(database)
+    database.dispose()
     uvicorn.run(
         "piyue:create",
         factory=True,
         host=host,
         port=port,
         workers=workers,
-        timeout_keep_alive=120,
         backlog=4096,
-        access_log=False,
-        log_level="warning",
         timeout_graceful_shutdown=5,
+        timeout_worker_healthcheck=60,  # a process that is only slow is not killed
+        **_UVICORN,
     )
 
 
@@ -135,15 +166,7 @@ def demo(host: str = "127.0.0.1", port: int = 8000) -> None:
     typer.echo("  按 Ctrl-C 停止。\n")
     import uvicorn
 
-    uvicorn.run(
-        application(settings, database),
-        host=host,
-        port=port,
-        timeout_keep_alive=120,
-        access_log=False,
-        log_level="warning",
-        timeout_graceful_shutdown=3,
-    )
+    uvicorn.run(application(settings, database), host=host, port=port, timeout_graceful_shutdown=3, **_UVICORN)
 
 
 @app.command()
@@ -152,6 +175,7 @@ def worker() -> None:
     outbox.check()
     settings = Settings()
     database = open_database(settings)
+    require_tables(database)
     running = Worker(database, ticks.standard(settings))
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -217,7 +241,8 @@ def process_test(path: Path) -> None:
 def staff_import_(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)]) -> None:
     """Import people and departments from a spreadsheet (导入人员), all or nothing."""
     with open_database(Settings()).unit_of_work() as session:
-        typer.echo(str(staff_import.import_staff(session, None, file.read_bytes())))
+        done = staff_import.import_staff(session, None, file.read_bytes())
+    typer.echo(f"新增 {done.created}、更新 {done.updated}、不变 {done.unchanged}、停用 {done.disabled}")
 
 
 @staff_app.command("template")
@@ -288,20 +313,59 @@ def audit_verify() -> None:
         raise typer.Exit(1)
 
 
+def told(error: Exception) -> list[str]:
+    """Return the lines that tell an operator of an error: a sentence, then its places."""
+    match error:
+        case EngineError():
+            places = [
+                f"{e['place']}：{e['message']}" for e in getattr(error, "errors", ()) if e["message"] != error.message
+            ]
+            places += [str(Finding(**found)) for found in error.fields.get("findings", ())]
+            more = [f"  另有 {len(places) - _MOST_TOLD} 处"] if len(places) > _MOST_TOLD else []
+            return [f"错误：{error.message}", *(f"  {place}" for place in places[:_MOST_TOLD]), *more]
+        case ValidationError():  # of the settings
+            return [f"错误：环境变量 PIYUE_{str(e['loc'][0]).upper()} {_expected(e)}" for e in error.errors()]
+        case ArgumentError():
+            return ["错误：PIYUE_DATABASE_URL 不是可用的数据库地址，写法如 postgresql://用户:密码@主机:端口/库"]
+        case _ if _lacks_tables(error):
+            return ["错误：数据库里缺少表，或表是旧版本的，请先运行 piyue db upgrade"]
+        case _:
+            problem = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+            return [f"错误：数据库打不开或出了错，请检查 PIYUE_DATABASE_URL 和数据库是否已启动（{problem}）"]
+
+
+def _expected(problem: Any) -> str:
+    """Say what a setting should be; never what it is: that may be a secret."""
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "int_parsing":
+            return "应为整数"
+        case "bool_parsing":
+            return "应为 true 或 false"
+        case "greater_than_equal":
+            return f"至少是 {context['ge']}"
+        case "literal_error":
+            return "只能是 " + str(context["expected"]).replace("'", "").replace(" or ", "、")
+        case "string_pattern_mismatch":
+            return "应以 postgresql: 或 sqlite: 开头"
+        case _:
+            return f"不可用（{problem['msg']}）"
+
+
+def _lacks_tables(error: Exception) -> bool:
+    driver = getattr(error, "orig", None) or error
+    undefined = getattr(driver, "sqlstate", None) in ("42P01", "42703")  # table, column
+    return undefined or str(driver).startswith(("no such table", "no such column"))
+
+
 def main() -> None:
-    """Run the command line; refusals are told in one line, with their places."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    """Run the command line; refusals are told in a few lines, with their places."""
+    logging.config.dictConfig(LOGGING)
     try:
         app()
-    except EngineError as error:
-        typer.echo(f"错误：{error.message}", err=True)
-        for place in getattr(error, "errors", [])[:50]:
-            typer.echo(f"  {place}", err=True)
-        for finding in error.fields.get("findings", [])[:50]:
-            typer.echo(f"  {finding}", err=True)
-        sys.exit(1)
-    except OperationalError as error:
-        typer.echo(f"错误：数据库打不开，请检查 PIYUE_DATABASE_URL 和数据库是否已启动（{error.orig}）", err=True)
+    except (EngineError, ValidationError, ArgumentError, DBAPIError, sqlite3.Error, psycopg.Error) as error:
+        for line in told(error):
+            typer.echo(line, err=True)
         sys.exit(1)
 
 

@@ -1,12 +1,13 @@
 """Settings from the environment (prefix PIYUE_), read once by the entry points and passed down."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
+Positive = Annotated[int, Field(ge=1)]
 
 
 class Settings(BaseSettings):
@@ -14,16 +15,16 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PIYUE_", extra="ignore")
 
-    database_url: str = f"sqlite:///{ROOT / 'var' / 'piyue.db'}"
+    database_url: Annotated[str, Field(pattern="^(sqlite|postgresql)[+:]")] = f"sqlite:///{ROOT / 'var' / 'piyue.db'}"
     var: Path = ROOT / "var"
     mode: Literal["production", "demo"] = "production"
     secret_key: SecretStr = SecretStr("")
-    pool_size: int = 10
-    threads: int = 20
-    queue_limit: int = 200
-    session_hours: int = 12
+    pool_size: Positive = 10
+    threads: Positive = 20
+    queue_limit: Positive = 200
+    session_hours: Positive = 12
     secure_cookie: bool = True
-    attachment_max_mb: int = 50
+    attachment_max_mb: Positive = 50
     embedded_worker: bool = False
     base_url: str = "http://127.0.0.1:8000"
 

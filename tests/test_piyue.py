@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner, Result
 
 import piyue
@@ -18,6 +19,7 @@ from engine.org.roles import ROLES, numbered
 from engine.org.spreadsheet import write_workbook
 from engine.org.staff_template import DEPARTMENTS, PEOPLE
 from engine.settings import ROOT
+from tests.dsl import bpmn, chain
 
 PASSWORD = "一个 好 长 的 密码 2026"
 
@@ -39,6 +41,15 @@ def db(home: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{home / 'var' / 'piyue.db'}")
     yield database
     database.dispose()
+
+
+def tell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    """Run a command that is refused, as the operator does; return the lines that are told."""
+    monkeypatch.setattr("sys.argv", ["piyue", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        piyue.main()
+    assert ended.value.code == 1
+    return capsys.readouterr().err.splitlines()
 
 
 def run(*arguments: str, given: str = "") -> Result:
@@ -111,3 +122,64 @@ def test_a_password_from_standard_input_is_not_shown(db: Database) -> None:
     assert PASSWORD not in result.output
     with db.unit_of_work() as session:
         assert auth.login(session, "1002", PASSWORD).token
+
+
+def test_an_import_tells_what_it_did_and_every_mistake_by_its_place(
+    db: Database, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("staff", "import", str(staff(home))).output == "新增 0、更新 0、不变 3、停用 0\n"
+    told = tell(monkeypatch, capsys, "staff", "import", str(staff(home, head="7777")))
+    assert told[0].startswith("错误：文件有 1 处错误")
+    assert told[1:] == ["  部门 第 2 行 负责人工号：工号“7777”不在文件中，系统中也没有"]
+
+
+def test_a_deployment_tells_its_findings(
+    db: Database, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    diagram = bpmn('<startEvent id="s"/><endEvent id="e"/><userTask id="u"/>' + chain("s", "u", "e"))["process.bpmn"]
+    (home / "process.bpmn").write_text(diagram, encoding="utf-8")
+    told = tell(monkeypatch, capsys, "process", "deploy", str(home))
+    assert told[0].startswith("错误：流程图有错误，没有部署")
+    assert any(line.startswith("  process.bpmn:2 元素 u: 错误: ") and "办法: " in line for line in told)
+    assert "{" not in "".join(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("POOL_SIZE", "viele", "PIYUE_POOL_SIZE 应为整数"),
+        ("THREADS", "0", "PIYUE_THREADS 至少是 1"),
+        ("MODE", "test", "PIYUE_MODE 只能是 production、demo"),
+        ("SECURE_COOKIE", "ja", "PIYUE_SECURE_COOKIE 应为 true 或 false"),
+        ("DATABASE_URL", "mysql://x:geheim@y/z", "PIYUE_DATABASE_URL 应以 postgresql: 或 sqlite: 开头"),
+        ("DATABASE_URL", "sqlite:x", "PIYUE_DATABASE_URL 不是可用的数据库地址"),
+        ("SECRET_KEY", "geheim", "PIYUE_SECRET_KEY 太短"),
+    ],
+)
+@pytest.mark.parametrize("command", [["serve"], ["worker"], ["staff", "roles"]])
+def test_a_setting_that_is_unusable_is_told_in_one_line(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+    name: str,
+    value: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv(f"PIYUE_{name}", value)
+    (line,) = tell(monkeypatch, capsys, *command)
+    assert said in line
+    assert "geheim" not in line
+
+
+@pytest.mark.parametrize("command", [["serve"], ["worker"], ["staff", "roles"], ["staff", "grant", "1001", "auditor"]])
+def test_missing_tables_are_told_in_one_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert tell(monkeypatch, capsys, *command) == ["错误：数据库里缺少表，或表是旧版本的，请先运行 piyue db upgrade"]
+
+
+def test_errors_of_the_database_keep_what_was_written_to_themselves(db: Database) -> None:
+    with db.unit_of_work() as session, pytest.raises(DBAPIError) as failed:
+        session.execute(text("INSERT INTO role (code, name, kind) VALUES (:c, 'x', NULL)"), {"c": "geheim"})
+    assert "geheim" not in str(failed.value)

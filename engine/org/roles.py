@@ -67,8 +67,13 @@ def listed(session: Session) -> list[tuple[str, str, int]]:
     """Return every role as (code, name, number of active people who hold it), by code: for the command line."""
     holders = select(RoleMember.role, Person.id).join(Person, Person.id == RoleMember.person_id)
     active = holders.where(Person.disabled_at.is_(None)).distinct().subquery()
-    counted = select(Role.code, Role.name, func.count(active.c.id)).outerjoin(active, active.c.role == Role.code)
-    return [(code, name, count) for code, name, count in session.execute(counted.group_by(Role.code, Role.name).order_by(Role.code))]
+    counted = (
+        select(Role.code, Role.name, func.count(active.c.id))
+        .outerjoin(active, active.c.role == Role.code)
+        .group_by(Role.code, Role.name)
+        .order_by(Role.code)
+    )
+    return [(code, name, count) for code, name, count in session.execute(counted)]
 
 
 def numbered(session: Session, staff_number: str) -> Person:
