@@ -11,11 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import OperationalError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import problem, status_of
+from engine.bpm import definitions as definition_files
 from engine.errors import EngineError, Unauthenticated
 from web.actions import admin as admin_actions
 from web.actions import definitions as definition_actions
@@ -55,7 +57,9 @@ def mount(service: FastAPI) -> None:
     )  # fmt: skip
     for module in routers:
         pages.include_router(module.router)
-    pages.mount("/static", _Built(directory=STATIC, check_dir=False))
+    # pages themselves stay as they are: compressing a secret beside what somebody typed would tell on it
+    pages.mount("/static", GZipMiddleware(_Built(directory=STATIC, check_dir=False)))
+    service.state.uploads["/definitions"] = definition_files.MAX_BYTES + (1 << 16)
     pages.add_exception_handler(EngineError, _refused)
     pages.add_exception_handler(HTTPException, _http)
     pages.add_exception_handler(RequestValidationError, _odd)
@@ -129,6 +133,8 @@ def _error_page(request: Request, status: int, message: str) -> Response:
     heading, cure = _HEADINGS.get(status, ("没有完成", "请返回上一页重试。"))
     if request.url.path.startswith("/api/"):
         return problem(status, "route_not_found" if status == 404 else "refused", message or cure, errors=[])
+    if request.headers.get("hx-request-type") == "partial":  # the script tells it, and the page stays as it is
+        return PlainTextResponse(message or cure, status, headers={"HX-Reswap": "none"})
     answer = plain(request, "error.html", status, heading=heading, message=message, cure=cure, code=status)
     if status == 503:
         answer.headers["Retry-After"] = "2"

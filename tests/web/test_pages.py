@@ -63,7 +63,9 @@ def client(bpm: Bpm, tmp_path: Path) -> Iterator[httpx.Client]:
     service = create_app(Settings(mode="demo", var=tmp_path, secure_cookie=False), bpm.db)
     mount(service)
     with start_blocking_portal() as portal:
-        yield httpx.Client(transport=Served(service, portal), base_url="http://testserver")
+        yield httpx.Client(
+            transport=Served(service, portal), base_url="http://testserver", headers={"Accept-Encoding": "identity"}
+        )
 
 
 @pytest.fixture
@@ -227,6 +229,18 @@ def test_built_files_are_kept_for_ever(client: httpx.Client) -> None:
         answer = client.get(name)
         assert answer.status_code == 200
         assert "immutable" in answer.headers["cache-control"]
+
+
+def test_a_refused_part_of_a_page_is_told_and_changes_nothing(browser_of: Browser, bpm: Bpm) -> None:
+    bpm.start("leave_request", by="nurse", **LEAVE).approve(by="head_nurse")
+    head = browser_of.login("head_nurse")
+    with bpm.db.reading() as session:
+        item = session.scalars(select(WorkItem.id).where(WorkItem.assignee_id == bpm.person("head_nurse"))).one()
+    form = {"_csrf": head.form("/account", "/logout")["_csrf"], "_opinion": "晚了"}
+    script = {"HX-Request": "true", "HX-Request-Type": "partial"}
+    answer = head.send(f"/items/{item}/draft", form, 409, headers=script)
+    assert (answer.text, answer.headers["hx-reswap"]) == ("这一项已办理，不能再暂存", "none")
+    assert count(bpm, Draft) == 0
 
 
 def test_the_api_keeps_its_own_answers(client: httpx.Client) -> None:

@@ -74,4 +74,10 @@ document.addEventListener("htmx:before:swap", (event) => {
   write(form.dataset.outbox, { opinion: form.querySelector("[data-keep]")?.value ?? "" });
 });
 
+// A part of the page was refused (a draft, a form shown anew): the page stays, the reason is told.
+document.addEventListener("htmx:response:error", (event) => {
+  const ctx = event.detail?.ctx;
+  if (ctx?.hx?.reswap === "none") toast(ctx.text);
+});
+
 window.addEventListener("online", () => document.querySelectorAll("form[data-outbox]").forEach(send));
