@@ -36,6 +36,8 @@ _INSERT = re.compile(
 sqlite3.register_adapter(uuid.UUID, lambda value: value.hex)
 sqlite3.register_adapter(datetime, lambda value: value.astimezone(UTC).strftime(STORED))
 
+BEGIN_PENDING = "begin pending"  # on a connection of PostgreSQL whose transaction begins with its first statement
+
 Params = Mapping[str, Any]
 
 
@@ -117,9 +119,9 @@ class Batch:
         connection = session.connection()
         raw: Any = connection.connection.driver_connection
         try:
-            return (
-                _pipelined(raw, self._work) if connection.dialect.name == "postgresql" else _in_order(raw, self._work)
-            )
+            if connection.dialect.name == "sqlite":
+                return _in_order(raw, self._work)
+            return _pipelined(raw, self._work, begin=connection.info.pop(BEGIN_PENDING, False))
         except connection.dialect.loaded_dbapi.Error as error:
             raise translated(error) from error
 
@@ -137,10 +139,12 @@ def _in_order(raw: sqlite3.Connection, work: list[_Work]) -> list[list[Any]]:
     return found
 
 
-def _pipelined(raw: psycopg.Connection[Any], work: list[_Work]) -> list[list[Any]]:
+def _pipelined(raw: psycopg.Connection[Any], work: list[_Work], *, begin: bool) -> list[list[Any]]:
     sent: list[tuple[Any, list[_Work]]] = []
     steps = [list(step) for _, step in groupby(work, key=lambda w: id(w) if w.query else 0)]
-    with raw.pipeline() if len(steps) > 1 else nullcontext():
+    with raw.pipeline() if begin or len(steps) > 1 else nullcontext():
+        if begin:
+            raw.execute("BEGIN")
         for step in steps:
             cursor = psycopg.RawCursor(raw)
             if step[0].query:

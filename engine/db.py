@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import uuid_utils.compat
 from sqlalchemy import DateTime, Dialect, LargeBinary, TypeDecorator, Uuid, create_engine, event
@@ -16,7 +17,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from engine.batch import translated
+from engine.batch import BEGIN_PENDING, translated
 from engine.errors import EngineError, Unavailable
 
 
@@ -58,10 +59,12 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10, audit_key: bytes = b"") -> None:
         self._info = {"audit_key": audit_key}
         self.url = make_url(url)
-        self.engine = _postgresql(url, pool_size) if self.url.get_backend_name() == "postgresql" else _sqlite(url)
-        self._reading = self.engine.execution_options(
-            **({"postgresql_readonly": True} if self.engine.dialect.name == "postgresql" else {"deferred": True})
-        )
+        if self.url.get_backend_name() == "postgresql":
+            self.engine = _postgresql(url, pool_size)
+            self._reading = _postgresql_reading(url, pool_size)
+        else:
+            self.engine = _sqlite(url)
+            self._reading = self.engine.execution_options(deferred=True)
         self.nudge: Callable[[], None] = lambda: None
 
     @contextmanager
@@ -94,21 +97,40 @@ class Database:
     def dispose(self) -> None:
         """Close all pooled connections."""
         self.engine.dispose()
+        self._reading.dispose()
+
+
+_POSTGRESQL: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 10, "pool_use_lifo": True, "hide_parameters": True}
 
 
 def _postgresql(url: str, pool_size: int) -> Engine:
-    return create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=10,
-        pool_pre_ping=False,
-        connect_args={"options": "-c lock_timeout=3000 -c timezone=UTC", "prepare_threshold": 2},
-    )
+    """Return the engine of writers. A transaction begins with its first statement, in the same round trip."""
+    options = {"options": "-c lock_timeout=3000 -c timezone=UTC", "prepare_threshold": 2, "autocommit": True}
+    engine = create_engine(url, pool_size=pool_size, connect_args=options, **_POSTGRESQL)
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        connection.info[BEGIN_PENDING] = True
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _executing(connection: Connection, cursor: Any, *_: object) -> None:
+        if connection.info.pop(BEGIN_PENDING, False):
+            connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
+
+    return engine
+
+
+def _postgresql_reading(url: str, pool_size: int) -> Engine:
+    """Return the engine of readers: each statement sees the newest state, as under READ COMMITTED; nothing can write.
+
+    Without a transaction around it a read is one round trip, and its prepared statements outlive it.
+    """
+    options = {"options": "-c default_transaction_read_only=on -c timezone=UTC", "prepare_threshold": 2}
+    return create_engine(url, pool_size=pool_size, isolation_level="AUTOCOMMIT", connect_args=options, **_POSTGRESQL)
 
 
 def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": 10, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": 10, "check_same_thread": False}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _connected(connection: sqlite3.Connection, _record: object) -> None:

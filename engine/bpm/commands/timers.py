@@ -20,7 +20,7 @@ PUT_OFF = timedelta(seconds=30)
 
 
 def fire_due(db: Database, limit: int = 100) -> int:
-    """Fire what is due, oldest first; returns how many fired. Other workers skip what this one holds.
+    """Fire what is due, oldest first; returns how many fired. What another worker was faster with is passed over.
 
     A timer whose diagram has no way on is disarmed, its incident lets an admin retry it; one that is put off (the
     instance is locked) is due again in half a minute, so that it never stands in the way of the others.
@@ -51,22 +51,19 @@ def fire_due(db: Database, limit: int = 100) -> int:
 
 
 def fire(session: Session, instance_id: uuid.UUID, task_id: int) -> bool:
-    """Fire one timer, if it is still due; False where it isn't, or another worker holds it."""
-    claimed = session.execute(
-        select(Timer.element, Timer.due_at)
-        .where(Timer.instance_id == instance_id, Timer.task_id == task_id, Timer.due_at <= clock.now())
-        .with_for_update(skip_locked=True)
-    ).first()
-    if claimed is None:
-        return False
+    """Fire one timer, if it is still due behind the instance's lock; False where it isn't."""
     case = Case.by_id(session, None, instance_id)
+    timer = session.get(Timer, (instance_id, task_id))
+    if timer is None or timer.due_at > clock.now():
+        return False
     if case.instance_state != InstanceState.RUNNING:
         _disarm(session, instance_id, task_id)
         return False
+    element = timer.element
     rearmed = _fired(case, task_id)
     if not rearmed:
         _disarm(session, instance_id, task_id)
-    case.log("timer", step=claimed.element, step_name=case.definition.names.get(claimed.element, "")[:80])
+    case.log("timer", step=element, step_name=case.definition.names.get(element, "")[:80])
     case.save()
     return True
 
