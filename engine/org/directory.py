@@ -106,6 +106,8 @@ class Directory:
     holders: Mapping[str, tuple[PersonEntry, ...]]  # of a post, main or part-time
     roles: Mapping[str, str]  # names by code
     role_holders: Mapping[str, tuple[RoleHolder, ...]]
+    places: Mapping[uuid.UUID, tuple[Place, ...]]  # of an active person, the main one first
+    held_roles: Mapping[uuid.UUID, frozenset[str]]  # of an active person, those held everywhere
 
 
 _held: Directory | None = None  # the one that was loaded last
@@ -164,10 +166,13 @@ def _built(
     members: dict[uuid.UUID, list[Place]] = {id_: [] for id_ in departments}
     holders: dict[str, list[PersonEntry]] = {}
     role_holders: dict[str, list[RoleHolder]] = {}
+    all_places: dict[uuid.UUID, tuple[Place, ...]] = {}
+    held_roles: dict[uuid.UUID, frozenset[str]] = {}
     for person in people.values():  # in their order, so that every group has it
         if person.disabled:
             continue
-        places = [Place(person, person.department_id, person.post), *further.get(person.id, ())]
+        places = (Place(person, person.department_id, person.post), *further.get(person.id, ()))
+        all_places[person.id] = places
         for place in places:
             for above in paths[place.department_id]:
                 members[above.id].append(place)
@@ -175,6 +180,8 @@ def _built(
             holders.setdefault(post, []).append(person)
         for row in in_roles.get(person.id, ()):
             role_holders.setdefault(row.role, []).append(RoleHolder(person, row.department_id))
+        if person.id in in_roles:
+            held_roles[person.id] = frozenset(r.role for r in in_roles[person.id] if r.department_id is None)
     return Directory(
         revision,
         MappingProxyType(people),
@@ -186,6 +193,8 @@ def _built(
         _frozen(holders.items()),
         MappingProxyType({row.code: row.name for row in roles}),
         _frozen(role_holders.items()),
+        MappingProxyType(all_places),
+        MappingProxyType(held_roles),
     )
 
 

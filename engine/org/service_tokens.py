@@ -7,14 +7,15 @@ import uuid
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from engine.org.actor import SYSTEM_ADMIN, Actor
-from engine.org.identity import select_actor
-from engine.org.models import Person, ServiceToken
+from engine.org.directory import directory
+from engine.org.identity import actor_of
+from engine.org.models import OrgRevision, Person, ServiceToken
 
 PREFIX = "pyt_"  # so that a scanner for secrets knows one
 _USE_NOTED_EVERY = timedelta(hours=1)
@@ -60,20 +61,24 @@ def create_service_token(
     return row, clear
 
 
-_SELECT, _as_actor = select_actor(ServiceToken)
-_BY_TOKEN = _SELECT.join(ServiceToken, ServiceToken.person_id == Person.id).where(
-    ServiceToken.token_hash == bindparam("hash"),
-    ServiceToken.revoked_at.is_(None),
-    or_(ServiceToken.expires_at.is_(None), ServiceToken.expires_at > bindparam("now")),
+_BY_TOKEN = (
+    select(ServiceToken, OrgRevision.revision)
+    .join_from(ServiceToken, OrgRevision, true())
+    .where(
+        ServiceToken.token_hash == bindparam("hash"),
+        ServiceToken.revoked_at.is_(None),
+        or_(ServiceToken.expires_at.is_(None), ServiceToken.expires_at > bindparam("now")),
+    )
 )
 
 
 def authenticate_service(session: Session, clear: str) -> tuple[Actor, ServiceToken]:
     """Return the person a token acts as, narrowed to its scopes, in one statement. Raises Unauthenticated."""
-    row = session.execute(_BY_TOKEN, {"hash": _hash(clear), "now": clock.now()}).first()
-    if row is None:
-        raise Unauthenticated("服务令牌无效、已到期或已撤销", code="bad_service_token")
-    return _as_actor(row, scopes=frozenset(row[0].scopes.split())), row[0]
+    for token, revision in session.execute(_BY_TOKEN, {"hash": _hash(clear), "now": clock.now()}):
+        actor = actor_of(directory(session, revision), token.person_id, scopes=frozenset(token.scopes.split()))
+        if actor is not None:
+            return actor, token
+    raise Unauthenticated("服务令牌无效、已到期或已撤销", code="bad_service_token")
 
 
 def note_use(session: Session, token: ServiceToken) -> None:

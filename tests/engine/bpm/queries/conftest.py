@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from engine.batch import Batch
 from engine.bpm.definitions import pack
 from engine.bpm.models import Copy, Instance, Process, ProcessVersion, WorkItem, WorkRound
 from engine.db import Base
@@ -116,8 +117,8 @@ def office(session: Session) -> Office:
 
 
 @pytest.fixture
-def statements() -> Statements:
-    """Gather the statements that a session sends inside a block."""
+def statements(monkeypatch: pytest.MonkeyPatch) -> Statements:
+    """Gather the statements that a session sends inside a block; a Batch is one."""
 
     @contextmanager
     def gather(session: Session) -> Iterator[list[str]]:
@@ -126,12 +127,16 @@ def statements() -> Statements:
         def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
             sent.append(statement)
 
-        engine = session.connection().engine
+        def run(batch: Batch, session: Session) -> list[list[Any]]:
+            sent.append("batch")
+            return sending(batch, session)
+
+        engine, sending = session.connection().engine, Batch.run
         event.listen(engine, "before_cursor_execute", note)
-        try:
+        with monkeypatch.context() as patched:
+            patched.setattr(Batch, "run", run)
             yield sent
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "before_cursor_execute", note)
 
     return gather
 

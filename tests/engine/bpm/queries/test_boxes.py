@@ -92,11 +92,11 @@ def test_somebody_without_rows_finds_nothing(
 def test_a_page_costs_the_same_however_long_it_is(
     session: Session, office: Any, me: Person, rows: dict[Box, list[uuid.UUID]], box: Box, statements: Any
 ) -> None:
-    costs = []
+    costs, viewer = [], office.actor(me)
     for limit in (1, 7):
         with statements(session) as sent:
-            assert len(boxes.page(session, office.actor(me), box, limit=limit).rows) == limit
-        costs.append(len(sent) - 1)  # but for the actor's own
+            assert len(boxes.page(session, viewer, box, limit=limit).rows) == limit
+        costs.append(len(sent))
     assert costs == ([2, 2] if box == Box.STARTED else [1, 1])
 
 
@@ -150,21 +150,20 @@ def test_drafts_of_items_that_are_gone_are_left_out(session: Session, office: An
     assert boxes.counts(session, office.actor(me)).drafts == 1
 
 
-@pytest.mark.parametrize(
-    ("filters", "titles"),
-    [
-        (Filters(text="100%"), {"涨幅100%"}),
-        (Filters(text="_"), {"a_b"}),
-        (Filters(text="\\"), {"c\\d"}),
-        (Filters(text="A"), {"a_b"}),
-        (Filters(text="没有"), set()),
-        (Filters(text="  \x00"), {"涨幅100%", "a_b", "c\\d", "涨幅1000"}),
-        (Filters(urgency=3), {"a_b"}),
-        (Filters(state=InstanceState.COMPLETED), {"c\\d"}),
-        (Filters(process="other"), set()),
-    ],
-    ids=str,
-)
+NARROWED: list[tuple[Filters, set[str]]] = [
+    (Filters(text="100%"), {"涨幅100%"}),
+    (Filters(text="_"), {"a_b"}),
+    (Filters(text="\\"), {"c\\d"}),
+    (Filters(text="A"), {"a_b"}),
+    (Filters(text="没有"), set()),
+    (Filters(text="  \x00"), {"涨幅100%", "a_b", "c\\d", "涨幅1000"}),
+    (Filters(urgency=3), {"a_b"}),
+    (Filters(state=InstanceState.COMPLETED), {"c\\d"}),
+    (Filters(process="other"), set()),
+]
+
+
+@pytest.mark.parametrize(("filters", "titles"), NARROWED, ids=[str(filters) for filters, _ in NARROWED])
 def test_filters(session: Session, office: Any, me: Person, filters: Filters, titles: set[str]) -> None:
     for title in ("涨幅100%", "涨幅1000", "a_b", "c\\d"):
         state = "completed" if title == "c\\d" else "running"
@@ -208,12 +207,13 @@ def _cursor(content: str) -> str:
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
 
 
+_ID = uuid.UUID(int=1)  # the same in every process: the cursors are the names of the tests
 HOSTILE = [
     "", "x", "====", "é", "\x00", "a" * 5000, "../../etc/passwd", _cursor("todo"), _cursor("todo x"),
-    _cursor("todo 1 2"), _cursor(f"started {uuid.uuid4().hex}"), _cursor(f"todo {uuid.uuid4()}"),
+    _cursor("todo 1 2"), _cursor(f"started {_ID.hex}"), _cursor(f"todo {_ID}"),
     _cursor("done 99999999999999999999 " + "0" * 32),
-    _cursor(f"done 1e9 {uuid.uuid4().hex}"), _cursor(f"done -{10**18} {uuid.uuid4().hex}"),
-    _cursor(f"todo {uuid.uuid4().hex}") + "=", "\ud800",
+    _cursor(f"done 1e9 {_ID.hex}"), _cursor(f"done -{10**18} {_ID.hex}"),
+    _cursor(f"todo {_ID.hex}") + "=", "\ud800",
 ]  # fmt: skip
 
 
