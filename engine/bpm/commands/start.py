@@ -13,7 +13,7 @@ from engine import clock, outbox
 from engine.bpm import definitions, runtime
 from engine.bpm.commands import attaching, checks, describing, opening
 from engine.bpm.commands import statements as sql
-from engine.bpm.commands.case import Case, idem, replay
+from engine.bpm.commands.case import Case, ProcessFault, idem, replay
 from engine.bpm.models import Draft, InstanceState, ItemState, Process
 from engine.db import new_id
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
@@ -110,8 +110,11 @@ def start(
         ) from fault
     row.urgency = row.urgency or describing.describe(version, case.data, row)["urgency"]
     case.approving = True
-    _submit(case, actor, step, values)
-    opening.open_pending(case, actor.person_id)
+    try:
+        _submit(case, actor, step, values)
+        opening.open_pending(case, actor.person_id)
+    except ProcessFault as fault:  # there is no instance yet that an incident could stand on
+        raise Invalid(f"不能发起：{fault.message}", code="process_fault", **fault.fields) from fault
     shown = describing.describe(version, case.data, row)
     case.log("start", outcome="submit", step=step, detail={"title": shown["title"]})
     ended = case.instance_state != InstanceState.RUNNING
