@@ -37,6 +37,7 @@ class ProcessFault(Conflict):
     """The diagram has no way on; the action was not done, an incident tells the admins."""
 
     code = "process_fault"
+    reason = ""
 
 
 class Case:
@@ -184,6 +185,7 @@ class Case:
         error = ProcessFault(
             f"流程走不下去：{fault.message}。已通知流程管理员，您的操作没有生效", element=fault.element, kind=fault.kind
         )
+        error.reason = fault.message
         incident = {
             "instance_id": self.row.id,
             "task_id": self.timer,

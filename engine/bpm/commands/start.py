@@ -106,7 +106,7 @@ def start(
         case.apply(runtime.start(version.definition, case.data | values, now=now))
     except runtime.RuntimeFault as fault:
         raise Invalid(
-            f"流程图有错误，不能发起：{fault.message}", code="process_fault", element=fault.element
+            f"流程图有错误，没有发起：{fault.message}", code="process_fault", element=fault.element
         ) from fault
     row.urgency = row.urgency or describing.describe(version, case.data, row)["urgency"]
     case.approving = True
@@ -114,7 +114,7 @@ def start(
         _submit(case, actor, step, values)
         opening.open_pending(case, actor.person_id)
     except ProcessFault as fault:  # there is no instance yet that an incident could stand on
-        raise Invalid(f"不能发起：{fault.message}", code="process_fault", **fault.fields) from fault
+        raise Invalid(f"流程图有错误，没有发起：{fault.reason}", code="process_fault", **fault.fields) from fault
     shown = describing.describe(version, case.data, row)
     case.log("start", outcome="submit", step=step, detail={"title": shown["title"]})
     ended = case.instance_state != InstanceState.RUNNING
