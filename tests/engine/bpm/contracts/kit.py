@@ -1,11 +1,12 @@
 """Short ways to write the diagrams of the contracts, and to look at what isn't a work item."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
 
-from engine.bpm.models import Incident, Timer, WorkItem
+from engine.bpm.models import Incident, Timer, WorkItem, WorkRound
 from tests.dsl import Bpm, Item, Story, chain, start_task
 
 MONDAY = datetime(2026, 3, 2, 1, tzinfo=UTC)  # 9:00 in the hospital
@@ -36,10 +37,17 @@ def line(*elements: tuple[str, str], key: str = "p", extension: str = "", outsid
     )
 
 
+def starting(form_name: str, *, inner: str = "") -> str:
+    """Return the initiator's step with a form."""
+    return (
+        '<userTask id="apply" name="apply"><extensionElements>'
+        f'<piyue:task kind="fill" start="true" form="{form_name}"/>'
+        f'<piyue:assign rule="initiator"/>{inner}</extensionElements></userTask>'
+    )
+
+
 def form(name: str, *fields: str | tuple[str, str], required: tuple[str, ...] = ()) -> dict[str, str]:
     """Return a form file of text fields, or of (key, form-js type)."""
-    import json
-
     components: list[dict[str, Any]] = []
     for given in fields:
         key, kind = (given, "textfield") if isinstance(given, str) else given
@@ -65,15 +73,13 @@ def boundary(name: str, host: str, inner: str, *, interrupting: bool = True) -> 
 def sub(name: str, *elements: tuple[str, str], inner: str = "") -> str:
     """Return an embedded sub-process with these (id, xml) in a row."""
     names = [one for one, _ in elements]
-    body = "".join(xml for _, xml in elements) + chain(f"{name}_s", *names, f"{name}_e")
-    ends = f'<startEvent id="{name}_s"/><endEvent id="{name}_e"/>'
+    body = "".join(xml for _, xml in elements) + chain(f"{name}_begin", *names, f"{name}_finish")
+    ends = f'<startEvent id="{name}_begin"/><endEvent id="{name}_finish"/>'
     return f'<subProcess id="{name}" name="{name}">{inner}{ends}{body}</subProcess>'
 
 
 def by_task_id(story: Story, step: str) -> int:
     """Return the engine's id of the open task at a step."""
-    from engine.bpm.models import WorkRound
-
     with story.bpm.db.reading() as session:
         found = session.scalar(
             select(WorkRound.task_id).where(
@@ -87,8 +93,8 @@ def by_task_id(story: Story, step: str) -> int:
 def timers(story: Story) -> dict[str, datetime]:
     """Return the running timers: element to due moment."""
     with story.bpm.db.reading() as session:
-        rows = session.execute(select(Timer.element, Timer.due_at).where(Timer.instance_id == story.id))
-        return {element: due_at for element, due_at in rows}
+        rows = session.scalars(select(Timer).where(Timer.instance_id == story.id))
+        return {row.element: row.due_at for row in rows}
 
 
 def incidents(story: Story, *, resolved: bool = False) -> list[str]:
@@ -108,6 +114,4 @@ def row(bpm: Bpm, item: Item) -> WorkItem:
 
 def data(story: Story) -> dict[str, Any]:
     """Return the instance's data."""
-    import json
-
     return dict(json.loads(story.instance.data))

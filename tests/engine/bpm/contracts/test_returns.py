@@ -72,7 +72,7 @@ def test_never_into_a_branch_that_has_been_joined(bpm: Bpm, to: str) -> None:
 
 
 def test_previous_is_the_step_before_also_behind_a_join(bpm: Bpm) -> None:
-    """Behind a join the steps before are in branches; the nearest that is serially reachable is the one before the split."""
+    """Behind a join the steps before are in branches; the nearest serially reachable one is before the split."""
     story = forked(bpm).approve(by="hr_clerk").approve(by="surgeon").send_back(by="hr_head", to="previous")
     story.expect_open(("first", "head_nurse"))
 
@@ -271,3 +271,9 @@ def test_returning_with_a_boundary_timer_on_the_steps(bpm: Bpm) -> None:
     story.send_back(by="doctor")
     assert set(timers(story)) == {"t1"}
     assert commands.fire_due(bpm.db) == 0
+
+
+def test_in_a_second_round_of_a_loop_one_returns_twice_to_the_first_and_back(bpm: Bpm) -> None:
+    story = bpm.deploy_files(LOOP).start("p", by="nurse").approve(by="doctor").reject(by="head_nurse")
+    story.approve(by="doctor").send_back(by="head_nurse", to="draft").send_back(by="doctor", to="check")
+    story.expect_open(("check", "head_nurse")).send_back(by="head_nurse", to="draft").expect_open(("draft", "doctor"))

@@ -1,4 +1,4 @@
-"""The return matrix (退回) over random block-structured processes, against a token game of our own (03-approvals.md)."""
+"""The return matrix (退回) over random block-structured processes, against a token game of our own."""
 
 import itertools
 import random
@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, currently_in_test_context, given, note, settings
 from hypothesis import strategies as st
 
 from engine.bpm import runtime
-from tests.engine.bpm.contracts.walks import Block, Visit, Walk, random_block, random_fields, steps_of
+from tests.engine.bpm.contracts.walks import Block, Split, Step, Visit, Walk, random_block, random_fields, steps_of
 
 BEGIN = datetime(2026, 3, 2, 8, tzinfo=UTC)
 INITIATOR = {"id": "1", "name": "张三", "department": "内科", "department_id": "1", "post": "护士"}
@@ -50,7 +50,8 @@ class Both:
         assert self.finished == self.walk.ended
 
     def complete(self, step: str, fields: dict[str, bool]) -> tuple[Visit, int]:
-        note(f"complete {step} {fields}")
+        if currently_in_test_context():
+            note(f"complete {step} {fields}")
         task_id = self.tasks[step]
         self.advance(runtime.Complete(task_id, "approve", fields))
         visit = self.walk.complete(step, fields)
@@ -139,7 +140,7 @@ def test_a_jump_leads_straight_back_and_no_join_passes_early_or_hangs(rng: rando
 
 def finish(both: Both, block: Block) -> None:
     """Complete whatever is open, without another loop; the instance must end when the game does."""
-    last = {name: False for name in random_fields(random.Random(0), block)}
+    last = dict.fromkeys(random_fields(random.Random(0), block), False)
     for _ in range(60):
         if both.finished:
             return
@@ -178,3 +179,14 @@ def test_a_step_is_taken_back_exactly_while_nobody_acted_on_what_followed(rng: r
             both.advance(runtime.TakeBack(task_id))
             both.walk.take_back(visit)
             both.same()
+
+
+def test_the_runtime_refuses_to_take_back_what_has_been_joined_since() -> None:
+    """The smallest case of the property above: t1, then t2 and t3 side by side, both done, then t4."""
+    block: Block = (Step("t1"), Split("par", "parallel", (Step("t2"), Step("t3"))), Step("t4"))
+    both = Both(block, {})
+    _, task_id = both.complete("t1", {})
+    both.complete("t2", {})
+    both.complete("t3", {})
+    with pytest.raises(runtime.Unreachable):
+        runtime.advance(both.definition, both.state, both.data, runtime.TakeBack(task_id), now=both.now)

@@ -20,6 +20,7 @@ class Part:
 
     state: str = ItemState.OPEN
     outcome: str | None = None
+    position: int = 0
 
 
 def model(policy: RoundPolicy, votes: Sequence[str | None]) -> str | None:

@@ -169,8 +169,10 @@ def test_not_after_a_system_step_ran_in_between(bpm: Bpm) -> None:
         ("first", task("first", "head_nurse")),
         (
             "work",
-            '<serviceTask id="work"><extensionElements><piyue:operation name="contracts.take_back.nothing"/>'
-            "</extensionElements></serviceTask>",
+            (
+                '<serviceTask id="work"><extensionElements><piyue:operation name="contracts.take_back.nothing"/>'
+                "</extensionElements></serviceTask>"
+            ),
         ),
         ("second", task("second", "doctor")),
     )

@@ -254,10 +254,13 @@ class Walk:
             and all(b in looking.place.branches or b[0] in self._single for b in v.place.branches)
         }
 
+    def _tokens(self) -> list[Visit | _Arrived]:
+        return [*self.open.values(), *self._arrived]
+
     def alone(self, step: str, target: str) -> bool:
         """Whether a return cancels nobody but the one who returns, within one sub-process."""
         looking, found = self.open[step], self._found(step, target)
-        others = [t for t in (*self.open.values(), *self._arrived) if t is not looking and found in t.before]
+        others = [t for t in self._tokens() if t is not looking and found in t.before]
         return not others and looking.place.subs == found.place.subs
 
     def go_back(self, step: str, target: str) -> None:
@@ -275,11 +278,11 @@ class Walk:
 
     def may_take_back(self, visit: Visit) -> bool | None:
         """Whether nobody has acted on what followed a completed visit, and nothing was joined; None: see elsewhere."""
-        behind = [t.before for t in (*self.open.values(), *self._arrived) if visit in t.before]
+        behind = [t for t in self._tokens() if visit in t.before]
         again = any(v.number in self._reopened for v in self.open.values() if visit in v.before)
-        if any(b.subs_passed(visit) for b in (*self.open.values(), *self._arrived) if visit in b.before):
+        if any(t.subs_passed(visit) for t in behind):
             return None
-        if not behind or visit.number in self._joined or not all(b[-1] == visit for b in behind):
+        if not behind or visit.number in self._joined or not all(t.before[-1] == visit for t in behind):
             return False
         return None if again or visit.number in self._unsettled else True
 
