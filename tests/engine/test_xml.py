@@ -2,6 +2,7 @@
 
 import socket
 import tracemalloc
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,7 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_content_is_refused_with_line_and_cure(name: str) -> None:
     content, line, part = HOSTILE[name]
+    assert isinstance(content, str | bytes)
     with pytest.raises(Invalid) as caught:
         parse(content, "请假.bpmn")
     error = caught.value
@@ -110,7 +112,8 @@ def test_decoded_text_may_declare_what_it_was_stored_as() -> None:
 
 
 def test_lines_are_kept() -> None:
-    assert parse("<a>\n\n<b/></a>", "x")[0].sourceline == 3
+    child: Any = parse("<a>\n\n<b/></a>", "x")[0]
+    assert child.sourceline == 3
 
 
 def test_the_deepest_and_largest_allowed_pass() -> None:

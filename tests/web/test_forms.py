@@ -106,7 +106,7 @@ def page(env: Environment, form: Form, data: Mapping[str, Any], rights: Rights =
 
 def submitted(tree: Any) -> list[tuple[str, str]]:
     """Return what a browser would send of a page's form."""
-    form = html.fromstring(f"<form>{html.tostring(tree, encoding='unicode')}</form>")
+    form: Any = html.fromstring(f"<form>{html.tostring(tree, encoding='unicode')}</form>")
     return [(name, value) for name, value in form.form_values() if not isinstance(value, bytes)]
 
 

@@ -193,7 +193,7 @@ def test_ids_and_file_types_are_looked_up(make: Any, names: Any) -> None:
 
 
 def test_errors_come_in_the_order_of_the_form(make: Any) -> None:
-    need = {"validate": {"required": True}}
+    need: dict[str, Any] = {"validate": {"required": True}}
     rows = {
         "type": "dynamiclist",
         "path": "items",

@@ -2,6 +2,7 @@
 
 import re
 from itertools import pairwise
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from engine.bpm.lint import Finding, Known, check
@@ -80,7 +81,7 @@ def process(*inner: str, drawing: bool = True, outside: str = "", id_: str = "le
     return HEAD + outside + body + (plane if drawing else "") + "\n</bpmn:definitions>\n"
 
 
-def simple(*inner: str, **options: str) -> str:
+def simple(*inner: str, **options: Any) -> str:
     """A process start → a → end with further elements."""
     return process(start(), user("a"), end(), path("start", "a", "end"), *inner, **options)
 

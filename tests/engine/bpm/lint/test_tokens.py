@@ -12,8 +12,8 @@ from engine.bpm.lint.tokens import Place, stuck_joins
 def every_interleaving(places: dict[str, Place], entry: int) -> set[str]:
     """Parallel joins stuck in some dead marking, found by letting any node go first."""
     stuck: set[str] = set()
-    seen = {(entry,)}
-    pending = [(entry,)]
+    seen: set[tuple[int, ...]] = {(entry,)}
+    pending: list[tuple[int, ...]] = [(entry,)]
     while pending:
         marking = pending.pop()
         tokens = Counter(marking)
