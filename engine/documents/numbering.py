@@ -50,8 +50,13 @@ def allocate(session: Session, *, word: str, year: int, instance_id: uuid.UUID, 
 
 
 def void(session: Session, actor: Actor, text: str, *, reason: str) -> DocumentNumber:
-    """Mark a number as void (作废) with a reason; it stays in the ledger and is never given again."""
-    _require_office(actor)
+    """Mark a number as void (作废) with a reason; it stays in the ledger and is never given again.
+
+    Raises Forbidden unless the actor keeps the ledger or is a process admin, NotFound, Conflict where it is void
+    already, Invalid without a usable reason.
+    """
+    if not actor.has(OFFICE, ADMIN):
+        raise Forbidden("只有院办文书和流程管理员可以作废文号", code="not_office")
     row = session.scalar(select(DocumentNumber).where(DocumentNumber.text == text).with_for_update())
     if row is None:
         raise NotFound(f"台账里没有文号“{text[:80]}”", code="number_not_found")
@@ -64,12 +69,11 @@ def void(session: Session, actor: Actor, text: str, *, reason: str) -> DocumentN
 
 
 def ledger(session: Session, viewer: Actor, *, word: str, year: int) -> list[DocumentNumber]:
-    """Return every number of a word and year in order, void ones with their reasons (断号 report)."""
-    _require_office(viewer)
+    """Return every number of a word and year in order, void ones with their reasons (断号 report).
+
+    Raises Forbidden unless the viewer keeps the ledger, is a process admin or an auditor.
+    """
+    if not viewer.has(OFFICE, ADMIN, AUDITOR):
+        raise Forbidden("只有院办文书、流程管理员和审计员可以查看文号台账", code="not_office")
     rows = select(DocumentNumber).where(DocumentNumber.word == word, DocumentNumber.year == year)
     return list(session.scalars(rows.order_by(DocumentNumber.number)))
-
-
-def _require_office(actor: Actor) -> None:
-    if not actor.has(OFFICE, ADMIN, AUDITOR):
-        raise Forbidden("只有院办文书可以查看和管理文号台账", code="not_office")

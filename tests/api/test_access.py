@@ -313,7 +313,7 @@ RIGHTS: dict[str, set[str]] = {
     "definitions_diff": {"process_admin", "auditor", "designer"},
     "definitions_suspend": {"process_admin", "designer"},
     "documents_ledger": {"process_admin", "auditor", "office_clerk"},
-    "documents_void": {"process_admin", "auditor", "office_clerk"},
+    "documents_void": {"process_admin", "office_clerk"},
     "staff_import_staff": {"system_admin"},
     "tokens_list_tokens": {"system_admin"},
     "tokens_create": {"system_admin"},
