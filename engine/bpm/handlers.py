@@ -10,7 +10,7 @@ from engine.bpm.commands import describing, events, jobs, reading
 from engine.bpm.commands.jobs import stuck
 from engine.bpm.models import Instance, ItemState, WorkItem, WorkRound
 
-outbox.handler("job", "run", in_transaction=True, on_dead=jobs.dead)(jobs.run)
+outbox.handler("job", "run", in_transaction=True, max_attempts=jobs.attempts, on_dead=jobs.dead)(jobs.run)
 outbox.handler("event", "thrown", in_transaction=True)(events.spread)
 outbox.handler("event", "deliver", in_transaction=True, on_dead=jobs.dead)(events.deliver)
 

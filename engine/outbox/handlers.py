@@ -43,6 +43,7 @@ class Permanent(Exception):
 InTransaction = Callable[[Session, Leased], object]
 Outside = Callable[[Database, Leased], object]
 OnDead = Callable[[Leased, str, Session], object]
+MaxAttempts = int | Callable[[Leased], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,14 @@ class Handler:
 
     run: Callable[[Any, Leased], object]
     in_transaction: bool
-    max_attempts: int
+    max_attempts: MaxAttempts
     on_dead: OnDead | None
+
+    def allowed(self, leased: Leased, *, expected: bool) -> int:
+        """Return after how many attempts a row is given up whose error was expected, or wasn't."""
+        if callable(self.max_attempts):
+            return self.max_attempts(leased)
+        return self.max_attempts if expected else min(self.max_attempts, DEFECTIVE)
 
 
 declared: set[tuple[str, str]] = set()
@@ -66,21 +73,32 @@ def declare(system: str, *topics: str) -> None:
 
 @overload
 def handler(
-    system: str, topic: str, *, in_transaction: Literal[True], max_attempts: int = ..., on_dead: OnDead | None = ...
+    system: str,
+    topic: str,
+    *,
+    in_transaction: Literal[True],
+    max_attempts: MaxAttempts = ...,
+    on_dead: OnDead | None = ...,
 ) -> Callable[[InTransaction], InTransaction]: ...
 @overload
 def handler(
-    system: str, topic: str, *, in_transaction: Literal[False], max_attempts: int = ..., on_dead: OnDead | None = ...
+    system: str,
+    topic: str,
+    *,
+    in_transaction: Literal[False],
+    max_attempts: MaxAttempts = ...,
+    on_dead: OnDead | None = ...,
 ) -> Callable[[Outside], Outside]: ...
 def handler(
-    system: str, topic: str, *, in_transaction: bool, max_attempts: int = PATIENT, on_dead: OnDead | None = None
+    system: str, topic: str, *, in_transaction: bool, max_attempts: MaxAttempts = PATIENT, on_dead: OnDead | None = None
 ) -> Callable[[Callable[[Any, Leased], object]], Callable[[Any, Leased], object]]:
     """Register the decorated function for the rows of a topic.
 
     With `in_transaction` it is called with the session that marks the row done: for effects in the database. Otherwise
     it is called with the database and no transaction open: for effects outside. It raises Transient or Permanent;
-    Unavailable counts as Transient; any other error is tried a few times and then is dead. `on_dead(row, reason,
-    session)` runs in the transaction that marks the row dead.
+    Unavailable counts as Transient; any other error is tried a few times and then is dead. Where `max_attempts(row)` is
+    a function it holds for both, but for Unavailable: that says nothing of the effect. `on_dead(row, reason, session)`
+    runs in the transaction that marks the row dead.
     """
 
     def register(run: Callable[[Any, Leased], object]) -> Callable[[Any, Leased], object]:

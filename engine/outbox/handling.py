@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from engine import clock
 from engine.db import Database
 from engine.errors import EngineError, Unavailable
-from engine.outbox.handlers import DEFECTIVE, Handler, Leased, OnDead, Permanent, Transient, handlers
+from engine.outbox.handlers import DEFECTIVE, PATIENT, Handler, Leased, OnDead, Permanent, Transient, handlers
 from engine.outbox.table import PENDING, Outbox, affected
 from engine.settings import ROOT
 
@@ -87,7 +87,7 @@ def run(db: Database, leased: Leased) -> Literal["done", "later", "dead", "lost"
     try:
         if found is None:
             raise LookupError("no handler")
-        if leased.attempts > found.max_attempts:
+        if leased.attempts > _interruptions(found):
             raise Permanent("办理进程在执行中反复中断")
         if found.in_transaction:
             with db.unit_of_work() as session:
@@ -104,6 +104,11 @@ def run(db: Database, leased: Leased) -> Literal["done", "later", "dead", "lost"
     return "done"
 
 
+def _interruptions(found: Handler) -> int:
+    """Return how often a row may be kept from running, by busy data or the end of a worker."""
+    return PATIENT if callable(found.max_attempts) else found.max_attempts
+
+
 def _done(session: Session, leased: Leased) -> None:
     if not _mark(session, leased, state="done", done_at=clock.now(), lease_until=None):
         raise Lost
@@ -111,8 +116,13 @@ def _done(session: Session, leased: Leased) -> None:
 
 def _failed(db: Database, leased: Leased, found: Handler | None, error: Exception) -> Literal["later", "dead", "lost"]:
     expected = isinstance(error, Transient | Unavailable)
-    allowed = found.max_attempts if found else DEFECTIVE
-    dead = isinstance(error, Permanent) or leased.attempts >= (allowed if expected else min(allowed, DEFECTIVE))
+    if found is None:
+        allowed = DEFECTIVE
+    elif isinstance(error, Unavailable):
+        allowed = _interruptions(found)
+    else:
+        allowed = found.allowed(leased, expected=expected)
+    dead = isinstance(error, Permanent) or leased.attempts >= allowed
     reason = (str(error) if isinstance(error, Transient | Permanent | EngineError) else place(error))[:400]
     log.log(
         logging.ERROR if dead else logging.WARNING,

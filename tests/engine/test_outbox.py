@@ -76,7 +76,7 @@ def leave_effect(session: Session, row: Leased) -> None:
 
 
 def drain(db: Database, owner: str = "w") -> list[str]:
-    results = []
+    results: list[str] = []
     while rows := outbox.lease(db, owner, 8):
         results += [outbox.run(db, row) for row in rows]
     return results
@@ -171,6 +171,36 @@ def test_a_row_that_kills_every_worker_is_dead_in_the_end(committed_db: Database
         (row,) = outbox.lease(committed_db, "w", 1)  # and the worker is gone
     assert outbox.run(committed_db, row) == "dead"
     assert ran == []
+
+
+@pytest.mark.parametrize("error", [outbox.Transient("no paper"), ValueError("no paper")])
+@pytest.mark.parametrize("allowed", [1, 3, 12])
+def test_a_row_may_say_how_often_it_is_tried(
+    committed_db: Database, noon: datetime, allowed: int, error: Exception
+) -> None:
+    def fail(session: Session, row: outbox.Leased) -> None:
+        raise error
+
+    outbox.handler("test", "job", in_transaction=True, max_attempts=lambda _: allowed)(fail)
+    write(committed_db, "a")
+    results = []
+    for hour in range(allowed):
+        clock.freeze(noon + timedelta(hours=2 * hour))
+        results += drain(committed_db)
+    assert results == ["later"] * (allowed - 1) + ["dead"]
+
+
+def test_busy_data_uses_up_no_try_that_is_the_last(committed_db: Database, noon: datetime) -> None:
+    def busy(session: Session, row: outbox.Leased) -> None:
+        raise Unavailable("busy")
+
+    outbox.handler("test", "job", in_transaction=True, max_attempts=lambda _: 1)(busy)
+    write(committed_db, "a")
+    results = []
+    for hour in range(3):
+        clock.freeze(noon + timedelta(hours=2 * hour))
+        results += drain(committed_db)
+    assert results == ["later"] * 3
 
 
 def test_four_threads_have_300_effects_exactly_once_and_in_order(committed_db: Database) -> None:

@@ -15,6 +15,8 @@ from engine.bpm.commands.case import Case, ProcessFault
 from engine.bpm.models import Incident, InstanceState
 from engine.db import new_id
 
+RETRIES = 3  # of rows written before they said so
+
 
 def run(session: Session, row: outbox.Leased) -> None:
     """Run a job's operation and let its instance go on (outbox handler); a job of a left task is dropped."""
@@ -47,6 +49,11 @@ def run(session: Session, row: outbox.Leased) -> None:
         if not caught:
             raise outbox.Permanent(f"{refusal.message}（{refusal.code}）") from refusal
     _advance(case, event, job, result)
+
+
+def attempts(row: outbox.Leased) -> int:
+    """Return how often a job is tried: once, and as many times again as its operation says (`retries`)."""
+    return int(row.payload.get("retries", RETRIES)) + 1
 
 
 @contextmanager
