@@ -5,6 +5,7 @@ from datetime import timedelta
 from engine import attachments, clock, outbox
 from engine.bpm.commands.timers import fire_due
 from engine.db import Database
+from engine.org import auth
 from engine.settings import Settings
 from workers.loop import Tick
 
@@ -30,9 +31,15 @@ def standard(settings: Settings) -> list[Tick]:
         attachments.purge_files(db, settings)
         return False
 
+    def expired_sessions(db: Database) -> bool:
+        with db.unit_of_work() as session:
+            auth.purge_expired(session)
+        return False
+
     return [
         Tick("timers", 1.0, timers),
         Tick("purge.outbox", _HOUR, outbox_rows, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
+        Tick("purge.sessions", _HOUR, expired_sessions, leader_only=True),
         Tick("purge.files", _DAY, orphan_files, leader_only=True),
     ]

@@ -11,12 +11,14 @@ from sqlalchemy import func, select
 from engine import attachments, clock, outbox
 from engine.attachments import Attachment
 from engine.db import Database
-from engine.org.models import Department, Person
+from engine.org import auth
+from engine.org.models import Department, LoginSession, Person
 from engine.outbox import Outbox, handlers
 from engine.settings import Settings
 from workers import ticks
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
+KEPT = (Outbox, Attachment, LoginSession)
 
 
 @dataclass
@@ -41,6 +43,7 @@ def test_housekeeping_clears_what_is_old(committed_db: Database, tmp_path: Path)
             person = Person(staff_number="1001", name="某某", department_id=department.id)
             session.add(person)
             session.flush()
+            auth.login_as(session, "1001", demo=True, hours=24 * 30)
             attachments.receive(session, settings, Somebody(person.id), "a.txt", io.BytesIO(b"x"))
             outbox.enqueue(session, "test", "k", "old", {})
             session.get_one(Outbox, session.scalar(select(Outbox.id))).state = "done"
@@ -48,10 +51,10 @@ def test_housekeeping_clears_what_is_old(committed_db: Database, tmp_path: Path)
         counts = []
         for days in (0, 29, 31):
             clock.freeze(NOON + timedelta(days=days))
-            assert [tick.run(committed_db) for tick in ticks.standard(settings)] == [False] * 4
+            assert [tick.run(committed_db) for tick in ticks.standard(settings)] == [False] * 5
             with committed_db.reading() as session:
-                counts.append([session.scalar(select(func.count()).select_from(t)) for t in (Outbox, Attachment)])
-        assert counts == [[1, 1], [1, 0], [0, 0]]
+                counts.append([session.scalar(select(func.count()).select_from(t)) for t in KEPT])
+        assert counts == [[1, 1, 1], [1, 0, 1], [0, 0, 0]]
     finally:
         clock.freeze(None)
         handlers.declared.discard(("test", "old"))
