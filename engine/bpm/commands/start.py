@@ -93,7 +93,7 @@ def start(
     row = _NewRow(new_id(), process_key, version.id, actor.person_id, actor.department_id, now)
     case = Case(session, actor, row, now)
     case.key = stored_key
-    case.data = {"initiator": _initiator(actor)}
+    case.data = {"initiator": _initiator(case, actor)}
     written: dict[str, Any] = {}  # the first row of the batch, filled when all is known
     case.batch.add(sql.INSERT_INSTANCE, written)
     step = version.definition.start_step
@@ -167,12 +167,14 @@ def _submit(case: Case, actor: Actor, step: str | None, values: Mapping[str, Any
     case.advance(runtime.Complete(mine.task_id, outcome, values))
 
 
-def _initiator(actor: Actor) -> dict[str, Any]:
+def _initiator(case: Case, actor: Actor) -> dict[str, Any]:
+    person = case.directory.people.get(actor.person_id)
     return {
         "id": str(actor.person_id),
         "name": actor.name,
         "department_id": str(actor.department_id),
         "department": actor.department_name,
+        "post": "" if person is None else person.post,
     }
 
 

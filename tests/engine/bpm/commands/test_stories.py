@@ -1,5 +1,6 @@
 """What people do to a running instance, told on small processes of the tests' own."""
 
+import orjson
 import pytest
 from sqlalchemy import func, select
 
@@ -286,3 +287,15 @@ def test_an_incident_without_a_step_to_retry_is_refused_and_stops_no_timer(bpm: 
     assert refused.value.code == "not_retryable"
     story.act("dismiss", "process_admin", incident)
     assert commands.fire_due(bpm.db) == 0
+
+
+def test_the_data_says_who_started_it(bpm: Bpm) -> None:
+    story = bpm.deploy_files(TWO).start("p", by="head_nurse")
+    actor = bpm.actor("head_nurse")
+    assert orjson.loads(story.instance.data)["initiator"] == {
+        "id": str(actor.person_id),
+        "name": actor.name,
+        "department": actor.department_name,
+        "department_id": str(actor.department_id),
+        "post": "护士长",
+    }
