@@ -52,9 +52,9 @@ class FindingOut(Answer):
     element: str | None = Field(examples=["head_review"])
     name: str | None = Field(examples=["科室负责人审批"])
     severity: str = Field(description="error 或 warning", examples=["error"])
-    code: str = Field(examples=["gateway_no_default"])
-    message: str = Field(examples=["排他网关没有默认流向"])
-    cure: str = Field(examples=["给网关设一条默认流向"])
+    code: str = Field(examples=["default_missing"])
+    message: str = Field(examples=["网关没有默认流出线，条件都不成立时流程会停在这里"])
+    cure: str = Field(examples=["把其中一条设为默认流出线"])
 
 
 class CheckOut(Answer):

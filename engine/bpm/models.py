@@ -284,7 +284,8 @@ class Incident(Base):
     instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instance.id"), index=True)
     task_id: Mapped[int | None]
     step: Mapped[str | None] = mapped_column(String(80))
-    kind: Mapped[str] = mapped_column(String(20))  # job, nobody, expression, budget, timer
+    # job, event, settle (by the outbox), nobody, and the runtime's: gateway, expression, budget, timer, error
+    kind: Mapped[str] = mapped_column(String(20))
     message: Mapped[str] = mapped_column(String(400))
     outbox_id: Mapped[int | None] = mapped_column(_BIGID)
     created_at: Mapped[datetime]

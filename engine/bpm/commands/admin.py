@@ -1,4 +1,4 @@
-"""What process admins mend: jump (跳转), retry (重试) and dismiss incidents, re-resolve handlers; all with a reason."""
+"""What process admins mend: jump (跳转), retry (重试) and dismiss (忽略) incidents."""
 
 import uuid
 
