@@ -3,39 +3,35 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine.bpm.models import ActionLog, ItemState, WorkItem, WorkRound
+from engine.batch import Batch, Statement
 
-_ACTS = ("complete", "return", "job", "timer", "event", "jump")  # after these nothing is taken back
+# after these verbs nothing is taken back
+_ACTED = Statement(
+    """
+    SELECT mine.id IS NULL
+      OR EXISTS (
+        SELECT 1 FROM action_log WHERE instance_id = :instance AND id > mine.id
+          AND verb IN ('complete', 'return', 'job', 'timer', 'event', 'jump')
+      )
+      OR EXISTS (
+        SELECT 1 FROM work_item i JOIN work_round r ON r.id = i.round_id
+        WHERE i.instance_id = :instance AND i.state = 'done' AND r.opened_at >= :closed_at AND r.id <> :round
+      ) AS acted
+    FROM (
+      SELECT max(id) AS id FROM action_log WHERE instance_id = :instance AND item_id = :item AND verb = 'complete'
+    ) AS mine
+    """,
+    acted=bool,
+)
 
 
 def acted_since(
     session: Session, *, instance_id: uuid.UUID, item_id: uuid.UUID, round_id: uuid.UUID, closed_at: datetime
 ) -> bool:
     """Whether anybody, or a system step, has acted since a work item decided its round."""
-    last = session.scalar(
-        select(ActionLog.id)
-        .where(ActionLog.item_id == item_id, ActionLog.verb == "complete")
-        .order_by(ActionLog.id.desc())
-        .limit(1)
-    )
-    if last is None:
-        return True
-    logged = select(ActionLog.id).where(
-        ActionLog.instance_id == instance_id, ActionLog.id > last, ActionLog.verb.in_(_ACTS)
-    )
-    if session.scalar(logged.limit(1)) is not None:
-        return True
-    done = (
-        select(WorkItem.id)
-        .join(WorkRound, WorkRound.id == WorkItem.round_id)
-        .where(
-            WorkItem.instance_id == instance_id,
-            WorkItem.state == ItemState.DONE,
-            WorkRound.opened_at >= closed_at,
-            WorkRound.id != round_id,
-        )
-    )
-    return session.scalar(done.limit(1)) is not None
+    batch = Batch()
+    batch.query(_ACTED, {"instance": instance_id, "item": item_id, "round": round_id, "closed_at": closed_at})
+    acted: bool = batch.run(session)[0][0].acted
+    return acted

@@ -8,24 +8,28 @@ import uuid
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, exists, or_, select
+from sqlalchemy import Uuid, bindparam, select, text
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.base import ExecutableOption
 
 from engine.bpm import assignment, definitions
 from engine.bpm.assignment import AssignmentContext
 from engine.bpm.extensions import Assign
-from engine.bpm.models import Copy, Instance, WorkItem
+from engine.bpm.models import Instance
 from engine.errors import NotFound
 from engine.feel import FeelError, to_plain
 from engine.org.actor import Actor
 from engine.org.directory import directory
 
-_TAKES_PART = or_(
-    exists().where(WorkItem.instance_id == Instance.id, WorkItem.assignee_id == bindparam("viewer")),
-    exists().where(Copy.instance_id == Instance.id, Copy.person_id == bindparam("viewer")),
+TAKES_PART = (
+    "(EXISTS (SELECT 1 FROM work_item WHERE instance_id = instance.id AND assignee_id = :viewer)"
+    " OR EXISTS (SELECT 1 FROM copy WHERE instance_id = instance.id AND person_id = :viewer))"
 )
-_SEEN = select(Instance, _TAKES_PART).where(Instance.id == bindparam("id"))
+"""SQL: whether the person :viewer has or had a work item of the row `instance`, or a copy."""
+
+_SEEN = select(Instance, text(TAKES_PART).bindparams(bindparam("viewer", type_=Uuid()))).where(
+    Instance.id == bindparam("id")
+)
 
 
 def may_see(session: Session, viewer: Actor, instance_id: uuid.UUID) -> bool:
@@ -53,13 +57,18 @@ def _visible(session: Session, viewer: Actor, instance_id: uuid.UUID, *options: 
     row = session.execute(_SEEN.options(*options), {"id": instance_id, "viewer": viewer.person_id}).first()
     if row is None:
         return None
-    instance, takes_part = row
-    if takes_part or viewer.sees_all or instance.initiator_id == viewer.person_id or _reads(session, viewer, instance):
-        return instance
-    return None
+    instance: Instance = row[0]
+    return instance if sees(session, viewer, instance, takes_part=row[1]) else None
 
 
-def _reads(session: Session, viewer: Actor, instance: Instance) -> bool:
+def sees(session: Session, viewer: Actor, instance: Any, *, takes_part: bool) -> bool:
+    """Whether the viewer may see an instance of which a row is at hand, with its data; `takes_part` is TAKES_PART."""
+    return (
+        takes_part or viewer.sees_all or instance.initiator_id == viewer.person_id or _reads(session, viewer, instance)
+    )
+
+
+def _reads(session: Session, viewer: Actor, instance: Any) -> bool:
     readers = definitions.version(session, instance.version_id).definition.process.readers
     # those that don't read the instance's data come first
     return any(matches(session, rule, viewer, instance) for rule in sorted(readers, key=_uses_data))
@@ -70,7 +79,7 @@ def _uses_data(rule: Assign) -> bool:
     return bool(rule.field or expressions) or rule.of not in (None, "initiator")
 
 
-def matches(session: Session, rule: Assign, viewer: Actor, instance: Instance) -> bool:
+def matches(session: Session, rule: Assign, viewer: Actor, instance: Any) -> bool:
     """Whether an assignment rule names the viewer; an expression that has no answer names nobody."""
     definition = definitions.version(session, instance.version_id).definition
     data: dict[str, Any] = orjson.loads(instance.data) if _uses_data(rule) else {}

@@ -16,7 +16,7 @@ from engine.bpm.acts import acted_since
 from engine.bpm.commands.talking import URGE_EVERY
 from engine.bpm.definitions import Version
 from engine.bpm.extensions import Outcome, ReturnRule
-from engine.bpm.models import Instance, InstanceState, ItemKind, ItemState, WorkItem, WorkRound
+from engine.bpm.models import InstanceState, ItemKind, ItemState, WorkItem
 from engine.bpm.queries.trail import Step, Timeline
 from engine.org.actor import ADMIN, Actor
 
@@ -46,7 +46,7 @@ class Deciding:
     """Derives the actions on one instance, with what its detail has read already."""
 
     def __init__(
-        self, session: Session, viewer: Actor, instance: Instance, version: Version, trail: Timeline, *, handled: bool
+        self, session: Session, viewer: Actor, instance: Any, version: Version, trail: Timeline, *, handled: bool
     ) -> None:
         self._session, self._viewer, self._instance = session, viewer, instance
         self._definition, self._trail = version.definition, trail
@@ -65,25 +65,25 @@ class Deciding:
             may |= {"urge"} if self._involved and self._urgeable() else set()
         return Actions(frozenset(may))
 
-    def on_item(self, item: WorkItem, step: WorkRound) -> Actions:
-        """Return what may be done with a work item, and with its instance."""
+    def on_item(self, item: Any) -> Actions:
+        """Return what may be done with a work item (a row of `statements.ITEM`), and with its instance."""
         may = set(self.on_instance().may)
         mine = item.assignee_id == self._viewer.person_id
         reading = item.kind == ItemKind.READ
         waits = self._running and item.state in (ItemState.OPEN, ItemState.STANDBY, ItemState.QUEUED)
         if waits and not reading and ((mine and item.state == ItemState.OPEN) or self._viewer.has(ADMIN)):
             may.add("reassign")
-        if mine and reading and self._circulates(step):
+        if mine and reading and self._circulates(item):
             may.add("circulate")
-        if mine and self._running and item.state == ItemState.DONE and self._takes_back(item, step):
+        if mine and self._running and item.state == ItemState.DONE and self._takes_back(item):
             may.add("take_back")
         if not (mine and self._running and item.state == ItemState.OPEN):
             return Actions(frozenset(may))
-        task = self._definition.tasks[step.step]
+        task = self._definition.tasks[item.step]
         may |= {"complete", "draft"}
         if task.round.policy == "any" and not reading:
-            may |= {"unclaim"} if item.claimed else {"claim"} if len(self._open_of(step.id)) > 1 else set()
-        returns = () if reading else self._returns(task.returns, step.task_id)
+            may |= {"unclaim"} if item.claimed else {"claim"} if len(self._open_of(item.round_id)) > 1 else set()
+        returns = () if reading else self._returns(task.returns, item.task_id)
         if returns:
             may.add("return")
         modes = ("rewalk", "jump") if task.returns.mode == "choose" else (task.returns.mode,)
@@ -99,8 +99,8 @@ class Deciding:
         steps: list[Step] = [step for step in self._trail.steps if step.round_id == round_id]
         return [person for step in steps for person in step.waiting if person.state == ItemState.OPEN]
 
-    def _circulates(self, step: WorkRound) -> bool:
-        return step.closed_at is None or self._definition.tasks[step.step].round.policy == "none"
+    def _circulates(self, item: Any) -> bool:
+        return item.round_closed_at is None or self._definition.tasks[item.step].round.policy == "none"
 
     def _returns(self, rule: ReturnRule, task_id: int) -> tuple[ReturnTarget, ...]:
         if rule.targets == ():
@@ -112,29 +112,29 @@ class Deciding:
             reachable = [step for step in reachable if step in allowed]
         return tuple(ReturnTarget(step, self._definition.names.get(step, step)) for step in reachable)
 
-    def _takes_back(self, item: WorkItem, step: WorkRound) -> bool:
+    def _takes_back(self, item: Any) -> bool:
         """Whether nobody has acted on what followed (撤回); a round that is still open lets go of any decision."""
         if item.kind == ItemKind.READ or item.outcome == "return" or item.closed_at is None:
             return False
-        if step.closed_at is None:
-            in_turn = self._definition.tasks[step.step].round.policy == "in_turn"
+        if item.round_closed_at is None:
+            in_turn = self._definition.tasks[item.step].round.policy == "in_turn"
             return not in_turn or not self._acted_in_turn(item)
         if acted_since(
             self._session,
             instance_id=item.instance_id,
             item_id=item.id,
-            round_id=step.id,
+            round_id=item.round_id,
             closed_at=item.closed_at,
         ):
             return False
         data = orjson.loads(self._instance.data)
         with suppress(runtime.Unreachable, runtime.RuntimeFault, LookupError):
             state = self._instance.engine_state
-            runtime.advance(self._definition, state, data, runtime.TakeBack(step.task_id), now=clock.now())
+            runtime.advance(self._definition, state, data, runtime.TakeBack(item.task_id), now=clock.now())
             return True
         return False
 
-    def _acted_in_turn(self, item: WorkItem) -> bool:
+    def _acted_in_turn(self, item: Any) -> bool:
         after = select(WorkItem.id).where(
             WorkItem.round_id == item.round_id,
             WorkItem.position > item.position,

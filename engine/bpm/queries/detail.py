@@ -7,31 +7,22 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session
 
 from engine import clock
+from engine.batch import Batch, Statement
 from engine.bpm import definitions, runtime, visibility
-from engine.bpm.commands import checks
+from engine.bpm.commands import checks, statements
 from engine.bpm.commands.case import Case
 from engine.bpm.definitions import Version
 from engine.bpm.extensions import RoundPolicy
-from engine.bpm.models import (
-    Draft,
-    Instance,
-    InstanceState,
-    ItemKind,
-    ItemState,
-    Process,
-    ProcessVersion,
-    WorkItem,
-    WorkRound,
-)
+from engine.bpm.models import InstanceState, ItemState
+from engine.bpm.queries import trail
 from engine.bpm.queries.actions import Actions, Deciding
-from engine.bpm.queries.trail import Timeline, Trail
+from engine.bpm.queries.trail import Timeline
 from engine.bpm.queries.views import FormView
 from engine.org.actor import Actor
-from engine.org.models import Department, Person
+from engine.org.directory import REVISION, directory
 
 MAX_OPINIONS = 500
 
@@ -43,6 +34,7 @@ class Head:
     id: uuid.UUID
     process_key: str
     process_name: str
+    version_id: uuid.UUID
     version_number: int
     title: str
     summary: str
@@ -134,42 +126,86 @@ class ItemDetail(InstanceDetail):
     late: str | None
 
 
+_INSTANCE = Statement(
+    f"""
+    SELECT instance.id, instance.process_key, instance.version_id, instance.title, instance.summary,
+      instance.initiator_id, instance.department_id, instance.urgency, instance.state, instance.version,
+      instance.engine_state, instance.data, instance.started_at, instance.ended_at,
+      p.name AS process_name, v.number AS version_number,
+      {visibility.TAKES_PART} AS takes_part
+    FROM instance JOIN process p ON p.key = instance.process_key
+      JOIN process_version v ON v.id = instance.version_id
+    WHERE instance.id = :id
+    """,
+    id=uuid.UUID,
+    version_id=uuid.UUID,
+    initiator_id=uuid.UUID,
+    department_id=uuid.UUID,
+    started_at=datetime,
+    ended_at=datetime,
+    takes_part=bool,
+)
+# the steps that were the viewer's; all that were ever opened, for who sees everything
+_HANDLED = Statement(
+    """
+    SELECT r.step FROM work_round r
+    WHERE r.instance_id = :id AND (:all OR EXISTS (
+      SELECT 1 FROM work_item i WHERE i.round_id = r.id AND i.assignee_id = :viewer AND i.state <> 'queued'
+    ))
+    GROUP BY r.step ORDER BY min(r.opened_at), r.step
+    """
+)
+_OPINIONS = Statement(
+    """
+    SELECT i.assignee_id, r.step, r.step_name, i.outcome, i.opinion, i.opened_at, i.closed_at
+    FROM work_item i JOIN work_round r ON r.id = i.round_id JOIN person p ON p.id = i.assignee_id
+    WHERE i.instance_id = :id AND i.state = 'done' AND (i.kind <> 'read' OR i.opinion <> '')
+      AND :steps LIKE '%|' || replace(r.step, '_', '!_') || '|%' ESCAPE '!'
+    ORDER BY p.rank, i.closed_at, i.id LIMIT :most
+    """,
+    assignee_id=uuid.UUID,
+    opened_at=datetime,
+    closed_at=datetime,
+)
+_DRAFT = Statement(
+    "SELECT id, content, updated_at FROM draft WHERE person_id = :viewer AND item_id = :item",
+    id=uuid.UUID,
+    updated_at=datetime,
+)
+
+
 def work_item_detail(session: Session, viewer: Actor, item_id: uuid.UUID) -> ItemDetail:
     """Return a work item with its instance: the assignee sees the step's form, others what their own steps show.
 
     Raises NotFound unless the viewer may see the instance.
     """
-    statement = (
-        select(WorkItem, WorkRound, Person.name)
-        .join(WorkRound, WorkRound.id == WorkItem.round_id)
-        .join(Person, Person.id == WorkItem.assignee_id)
-        .where(WorkItem.id == item_id)
-    )
-    row = session.execute(statement).first()
-    if row is None:
+    batch = Batch()
+    batch.query(statements.ITEM, {"item": item_id})
+    batch.query(_DRAFT, {"viewer": viewer.person_id, "item": item_id})
+    items, drafts = batch.run(session)
+    if not items:
         raise visibility.not_found()
-    item, step, assignee = row
+    item = items[0]
     reading = _Reading(session, viewer, item.instance_id)
     mine = item.assignee_id == viewer.person_id
     forms: tuple[FormView, ...]
     if mine:
         editable = item.state == ItemState.OPEN and reading.instance.state == InstanceState.RUNNING
-        form = FormView.of_step(reading.version, step.step, reading.scope(step.task_id), editable=editable)
+        form = FormView.of_step(reading.version, item.step, reading.scope(item.task_id), editable=editable)
         forms = () if form is None else (form,)
     else:
         forms = reading.forms()
-    shown = _item_view(item, step, assignee, reading.version)
     late = None
     if mine and item.state != ItemState.OPEN:
-        late = checks.late(Case(session, viewer, reading.instance, clock.now()), shown)
+        late = checks.late(Case(session, viewer, reading.instance, clock.now()), item)
     return ItemDetail(
         head=reading.head(),
         forms=forms,
-        actions=reading.deciding().on_item(item, step),
+        actions=reading.deciding().on_item(item),
         opinions=reading.opinions(),
         timeline=reading.trail,
-        item=shown,
-        draft=_draft(session, viewer, item_id),
+        item=_item_view(item, reading.version),
+        draft=next((DraftView(row.id, orjson.loads(row.content), row.updated_at) for row in drafts), None),
         late=late,
     )
 
@@ -195,26 +231,24 @@ class _Reading:
 
     def __init__(self, session: Session, viewer: Actor, instance_id: uuid.UUID) -> None:
         self._session, self._viewer = session, viewer
-        loaded = undefer(Instance.data), undefer(Instance.engine_state)
-        self.instance = visibility.require(session, viewer, instance_id, *loaded)
+        self.instance = _instance(session, viewer, instance_id)
         self.version: Version = definitions.version(session, self.instance.version_id)
         self.data: dict[str, Any] = orjson.loads(self.instance.data)
-        self.trail: Timeline = Trail(session, viewer, self.instance).read()
-        self._steps = self._handled()
+        self._boxes = {step: t.opinion_box for step, t in self.version.definition.tasks.items() if t.opinion_box}
+        batch = Batch()
+        mine = {"id": instance_id, "viewer": viewer.person_id, "all": viewer.sees_all}
+        batch.query(_HANDLED, mine)
+        batch.query(_OPINIONS, {"id": instance_id, "steps": f"|{'|'.join(self._boxes)}|", "most": MAX_OPINIONS})
+        trail.ask(batch, viewer, instance_id)
+        batch.query(REVISION, {})  # after what names people: the directory holds them all
+        handled, self._given, *answers, revision = batch.run(session)
+        self._directory = directory(session, revision[0].revision)
+        self._steps = [row.step for row in handled]
+        self.trail: Timeline = trail.told(self.version.definition, self._directory, answers)
 
     def scope(self, task_id: int) -> dict[str, Any]:
         """Return the data as a task sees it: with the local scope of its multi-instance, while it is open."""
         return runtime.scope(self.version.definition, self.instance.engine_state, self.data, task_id)
-
-    def _handled(self) -> list[str]:
-        """Return the steps that were the viewer's; all that were ever opened, for who sees everything."""
-        opened = select(WorkRound.step).where(WorkRound.instance_id == self.instance.id)
-        if not self._viewer.sees_all:
-            opened = opened.join(WorkItem, WorkItem.round_id == WorkRound.id).where(
-                WorkItem.assignee_id == self._viewer.person_id, WorkItem.state != ItemState.QUEUED
-            )
-        ordered = opened.group_by(WorkRound.step).order_by(func.min(WorkRound.opened_at), WorkRound.step)
-        return list(self._session.scalars(ordered))
 
     def forms(self) -> tuple[FormView, ...]:
         """Return the forms with the fields that the viewer may see."""
@@ -229,61 +263,56 @@ class _Reading:
     def head(self) -> Head:
         """Return the top of the page."""
         instance = self.instance
-        statement = (
-            select(Process.name, ProcessVersion.number, Person.name, Department.name)
-            .select_from(Process)
-            .join(ProcessVersion, ProcessVersion.id == instance.version_id)
-            .join(Person, Person.id == instance.initiator_id)
-            .join(Department, Department.id == instance.department_id)
-            .where(Process.key == instance.process_key)
-        )
-        process_name, number, initiator, department = self._session.execute(statement).one()
         return Head(
             id=instance.id,
             process_key=instance.process_key,
-            process_name=process_name,
-            version_number=number,
+            process_name=instance.process_name,
+            version_id=instance.version_id,
+            version_number=instance.version_number,
             title=instance.title,
             summary=instance.summary,
             urgency=instance.urgency,
             state=instance.state,
             revision=instance.version,
             initiator_id=instance.initiator_id,
-            initiator=initiator,
-            department=department,
+            initiator=self._directory.people[instance.initiator_id].name,
+            department=self._directory.departments[instance.department_id].name,
             started_at=instance.started_at,
             ended_at=instance.ended_at,
         )
 
     def opinions(self) -> tuple[OpinionBox, ...]:
         """Return the opinion boxes that somebody has written in, in the order of the steps."""
-        tasks = self.version.definition.tasks
-        boxes = {step: task.opinion_box for step, task in tasks.items() if task.opinion_box}
-        statement = (
-            select(WorkItem, WorkRound.step, WorkRound.step_name, Person.name, Department.name)
-            .join(WorkRound, WorkRound.id == WorkItem.round_id)
-            .join(Person, Person.id == WorkItem.assignee_id)
-            .join(Department, Department.id == Person.department_id)
-            .where(WorkItem.instance_id == self.instance.id, WorkItem.state == ItemState.DONE)
-            .where(WorkRound.step.in_(boxes), (WorkItem.kind != ItemKind.READ) | (WorkItem.opinion != ""))
-            .order_by(Person.rank, WorkItem.closed_at, WorkItem.id)
-            .limit(MAX_OPINIONS)
-        )
-        found: dict[str, dict[Any, Opinion]] = {box: {} for box in boxes.values() if box}
-        for item, step, step_name, name, department in self._session.execute(statement):
-            outcome = tasks[step].outcome(item.outcome or "")
-            outcome_name = "退回" if item.outcome == "return" else None if outcome is None else outcome.name
-            opinion = Opinion(name, department, step_name, outcome_name, item.opinion, item.closed_at or item.opened_at)
+        found: dict[str, dict[Any, Opinion]] = {box: {} for box in self._boxes.values()}
+        for row in self._given:
+            if row.step not in self._boxes:  # SQLite's LIKE takes A for a
+                continue
+            outcome = self.version.definition.tasks[row.step].outcome(row.outcome or "")
+            outcome_name = "退回" if row.outcome == "return" else None if outcome is None else outcome.name
+            person = self._directory.people[row.assignee_id]
+            department = self._directory.departments[person.department_id].name
+            at = row.closed_at or row.opened_at
+            opinion = Opinion(person.name, department, row.step_name, outcome_name, row.opinion, at)
             # a round that was opened again holds the decisions that stand once more
-            found[boxes[step] or ""].setdefault((item.assignee_id, step, item.closed_at), opinion)
+            found[self._boxes[row.step]].setdefault((row.assignee_id, row.step, row.closed_at), opinion)
         return tuple(OpinionBox(box, tuple(given.values())) for box, given in found.items() if given)
 
 
-def _item_view(item: WorkItem, step: WorkRound, assignee: str, version: Version) -> ItemView:
+def _instance(session: Session, viewer: Actor, instance_id: uuid.UUID) -> Any:
+    """Return the instance as a row. Raises NotFound unless the viewer may see it."""
+    batch = Batch()
+    batch.query(_INSTANCE, {"id": instance_id, "viewer": viewer.person_id})
+    for row in batch.run(session)[0]:
+        if visibility.sees(session, viewer, row, takes_part=row.takes_part):
+            return row
+    raise visibility.not_found()
+
+
+def _item_view(item: Any, version: Version) -> ItemView:
     return ItemView(
         id=item.id,
         assignee_id=item.assignee_id,
-        assignee=assignee,
+        assignee=item.assignee_name,
         state=item.state,
         kind=item.kind,
         why=item.why,
@@ -295,14 +324,8 @@ def _item_view(item: WorkItem, step: WorkRound, assignee: str, version: Version)
         read_at=item.read_at,
         closed_at=item.closed_at,
         round_id=item.round_id,
-        task_id=step.task_id,
-        step=step.step,
-        step_name=step.step_name,
-        policy=version.definition.tasks[step.step].round,
+        task_id=item.task_id,
+        step=item.step,
+        step_name=item.step_name,
+        policy=version.definition.tasks[item.step].round,
     )
-
-
-def _draft(session: Session, viewer: Actor, item_id: uuid.UUID) -> DraftView | None:
-    mine = select(Draft).where(Draft.person_id == viewer.person_id, Draft.item_id == item_id)
-    draft = session.scalar(mine)
-    return None if draft is None else DraftView(draft.id, orjson.loads(draft.content), draft.updated_at)

@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from engine.batch import Batch, Statement
 from engine.bpm import definitions, visibility
-from engine.bpm.models import ActionLog
-from engine.bpm.queries.trail import Trail
+from engine.bpm.queries.trail import ask_steps, told_steps
 from engine.org.actor import Actor
+from engine.org.directory import REVISION, directory
 
 MAX_ROWS = 5_000
 """Rows of the trail that the path is read from; of a longer one the newest."""
 _HANDLERS = 10
+_PATHS = Statement("SELECT path FROM action_log WHERE instance_id = :id AND path <> '[]' ORDER BY id DESC LIMIT :most")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,14 @@ def diagram(session: Session, viewer: Actor, instance_id: uuid.UUID) -> Diagram:
     """Return the diagram of an instance with its state. Raises NotFound unless the viewer may see the instance."""
     instance = visibility.require(session, viewer, instance_id)
     version = definitions.version(session, instance.version_id)
-    newest = select(ActionLog.path).where(ActionLog.instance_id == instance_id, ActionLog.path != "[]")
-    paths = session.scalars(newest.order_by(ActionLog.id.desc()).limit(MAX_ROWS)).all()
-    walked = itertools.chain.from_iterable(orjson.loads(path) for path in reversed(paths))
-    steps = [step for step in Trail(session, viewer, instance).steps() if step.closed_at is None]
+    batch = Batch()
+    batch.query(_PATHS, {"id": instance_id, "most": MAX_ROWS})
+    ask_steps(batch, instance_id)
+    batch.query(REVISION, {})
+    paths, *answers, revision = batch.run(session)
+    walked = itertools.chain.from_iterable(orjson.loads(row.path) for row in reversed(paths))
+    known = told_steps(directory(session, revision[0].revision), answers)
+    steps = [step for step in known if step.closed_at is None]
     handlers: dict[str, tuple[str, ...]] = {}
     for step in steps:
         names = (person.name for person in step.waiting[:_HANDLERS])

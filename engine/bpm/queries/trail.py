@@ -4,29 +4,24 @@ However long a trail is, what is read of it is bounded: readers are counted in t
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import and_, case, func, or_, select, true
 from sqlalchemy.orm import Session
 
+from engine.batch import Batch, Statement
 from engine.bpm import definitions, visibility
-from engine.bpm.models import ActionLog, Instance, ItemKind, ItemState, WorkItem, WorkRound
 from engine.bpm.runtime import Definition
 from engine.org.actor import Actor
-from engine.org.models import Department, Person
+from engine.org.directory import REVISION, Directory, directory
 
 MAX_ENTRIES = 500
 """Entries of a timeline; of a longer trail the newest."""
 MAX_NAMES = 200
 """Names of handlers or of people who have not read, for each open step."""
-
-# what the engine notes for itself, and what admins mend
-_INTERNAL = ("settle", "retry", "dismiss")
-_WAITING = (ItemState.OPEN, ItemState.STANDBY, ItemState.QUEUED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,112 +97,119 @@ class Timeline:
         return tuple(step for step in self.steps if step.closed_at is None)
 
 
+_ENTRIES = Statement(
+    """
+    SELECT l.id, l.item_id, l.at, l.actor_id, l.verb, l.step, l.step_name, l.outcome, l.opinion, l.detail, i.opened_at
+    FROM action_log l LEFT JOIN work_item i ON i.id = l.item_id
+    WHERE l.instance_id = :id
+      AND NOT (l.verb = 'read' AND l.opinion = '') -- readers are counted, not listed, but for those who said something
+      AND (:all OR l.verb NOT IN ('settle', 'retry', 'dismiss')) -- what the engine notes, and what admins mend
+    ORDER BY l.id DESC LIMIT :most
+    """,
+    item_id=uuid.UUID,
+    at=datetime,
+    actor_id=uuid.UUID,
+    opened_at=datetime,
+)
+_ROUNDS = Statement(
+    """
+    SELECT r.id, r.step, r.step_name, r.kind, r.opened_at, r.closed_at,
+      count(CASE WHEN i.state IN ('done', 'open', 'standby', 'queued') THEN 1 END) AS total,
+      count(CASE WHEN i.state = 'done' THEN 1 END) AS done
+    FROM work_round r LEFT JOIN work_item i ON i.round_id = r.id
+    WHERE r.instance_id = :id AND (r.closed_at IS NULL OR r.kind = 'read')
+    GROUP BY r.id ORDER BY r.id DESC LIMIT :most
+    """,
+    id=uuid.UUID,
+    opened_at=datetime,
+    closed_at=datetime,
+)
+_WAITING = Statement(
+    """
+    SELECT round_id, id, assignee_id, state, opened_at, read_at FROM (
+      SELECT i.*, row_number() OVER (PARTITION BY i.round_id ORDER BY i.position, p.rank, i.id) AS number
+      FROM work_item i JOIN person p ON p.id = i.assignee_id
+      WHERE i.state IN ('open', 'standby', 'queued') AND i.round_id IN (
+        SELECT id FROM work_round WHERE instance_id = :id AND (closed_at IS NULL OR kind = 'read')
+        ORDER BY id DESC LIMIT :most
+      )
+    ) AS waiting WHERE number <= :most ORDER BY round_id, number
+    """,
+    round_id=uuid.UUID,
+    id=uuid.UUID,
+    assignee_id=uuid.UUID,
+    opened_at=datetime,
+    read_at=datetime,
+)
+
+
 def timeline(session: Session, viewer: Actor, instance_id: uuid.UUID) -> Timeline:
     """Return the trail of an instance. Raises NotFound unless the viewer may see it."""
-    return Trail(session, viewer, visibility.require(session, viewer, instance_id)).read()
+    instance = visibility.require(session, viewer, instance_id)
+    batch = Batch()
+    ask(batch, viewer, instance_id)
+    batch.query(REVISION, {})  # after what names people: the directory holds them all
+    *answers, revision = batch.run(session)
+    definition = definitions.version(session, instance.version_id).definition
+    return told(definition, directory(session, revision[0].revision), answers)
 
 
-class Trail:
-    """The trail of an instance that is known to be visible to the viewer."""
-
-    def __init__(self, session: Session, viewer: Actor, instance: Instance) -> None:
-        self._session, self._viewer, self._instance = session, viewer, instance
-        self._definition = definitions.version(session, instance.version_id).definition
-
-    def read(self) -> Timeline:
-        """Return the timeline, in three statements."""
-        statement = (
-            select(ActionLog, Person.name, Department.name, WorkItem.opened_at)
-            .outerjoin(Person, Person.id == ActionLog.actor_id)
-            .outerjoin(Department, Department.id == Person.department_id)
-            .outerjoin(WorkItem, WorkItem.id == ActionLog.item_id)
-            .where(ActionLog.instance_id == self._instance.id, self._shown())
-            .order_by(ActionLog.id.desc())
-            .limit(MAX_ENTRIES + 1)
-        )
-        rows = self._session.execute(statement).all()
-        entries = [_entry(self._definition, *row) for row in rows[:MAX_ENTRIES]]
-        return Timeline(tuple(reversed(entries)), len(rows) > MAX_ENTRIES, self.steps())
-
-    def _shown(self) -> Any:
-        # readers are counted, not listed, but for those who had something to say
-        silent = and_(ActionLog.verb == "read", ActionLog.opinion == "")
-        internal = true() if self._viewer.sees_all else ActionLog.verb.not_in(_INTERNAL)
-        return and_(~silent, internal)
-
-    def steps(self) -> tuple[Step, ...]:
-        """Return the open rounds and the read rounds with their people, in two statements."""
-        counted = func.sum(case((WorkItem.state.in_((ItemState.DONE, *_WAITING)), 1), else_=0))
-        done = func.sum(case((WorkItem.state == ItemState.DONE, 1), else_=0))
-        statement = (
-            select(WorkRound, func.coalesce(counted, 0), func.coalesce(done, 0))
-            .outerjoin(WorkItem, WorkItem.round_id == WorkRound.id)
-            .where(WorkRound.instance_id == self._instance.id)
-            .where(or_(WorkRound.closed_at.is_(None), WorkRound.kind == ItemKind.READ))
-            .group_by(WorkRound.id)
-            .order_by(WorkRound.id.desc())
-            .limit(MAX_NAMES)
-        )
-        rounds = self._session.execute(statement).all()
-        waiting = self._waiting([row[0].id for row in rounds])
-        return tuple(
-            Step(
-                r.id, r.step, r.step_name, r.kind, r.opened_at, r.closed_at, total, finished,
-                tuple(waiting.get(r.id, ())),
-            )
-            for r, total, finished in reversed(rounds)
-        )  # fmt: skip
-
-    def _waiting(self, round_ids: list[uuid.UUID]) -> Mapping[uuid.UUID, list[Waiting]]:
-        order = (WorkItem.position, Person.rank, WorkItem.id)
-        people = (
-            select(
-                WorkItem.round_id,
-                WorkItem.id,
-                WorkItem.assignee_id,
-                Person.name,
-                WorkItem.state,
-                WorkItem.opened_at,
-                WorkItem.read_at,
-                func.row_number().over(partition_by=WorkItem.round_id, order_by=order).label("number"),
-            )
-            .join(Person, Person.id == WorkItem.assignee_id)
-            .where(WorkItem.round_id.in_(round_ids), WorkItem.state.in_(_WAITING))
-            .subquery()
-        )
-        found: dict[uuid.UUID, list[Waiting]] = {}
-        for row in self._session.execute(
-            select(people).where(people.c.number <= MAX_NAMES).order_by(people.c.round_id, people.c.number)
-        ):
-            person = Waiting(row.assignee_id, row.id, row.name, row.state, row.opened_at, row.read_at)
-            found.setdefault(row.round_id, []).append(person)
-        return found
+def ask(batch: Batch, viewer: Actor, instance_id: uuid.UUID) -> None:
+    """Queue what a timeline is read from: `told` takes the three answers."""
+    batch.query(_ENTRIES, {"id": instance_id, "all": viewer.sees_all, "most": MAX_ENTRIES + 1})
+    ask_steps(batch, instance_id)
 
 
-def _entry(
-    definition: Definition, row: ActionLog, actor: str | None, department: str | None, opened_at: datetime | None
-) -> Entry:
+def ask_steps(batch: Batch, instance_id: uuid.UUID) -> None:
+    """Queue what the steps are read from: `told_steps` takes the two answers."""
+    batch.query(_ROUNDS, {"id": instance_id, "most": MAX_NAMES})
+    batch.query(_WAITING, {"id": instance_id, "most": MAX_NAMES})
+
+
+def told(definition: Definition, people: Directory, answers: Sequence[list[Any]]) -> Timeline:
+    """Return the timeline from the answers to `ask`."""
+    rows, *steps = answers
+    entries = tuple(_entry(definition, people, row) for row in reversed(rows[:MAX_ENTRIES]))
+    return Timeline(entries, len(rows) > MAX_ENTRIES, told_steps(people, steps))
+
+
+def told_steps(people: Directory, answers: Sequence[list[Any]]) -> tuple[Step, ...]:
+    """Return the open rounds and the read rounds with their people, from the answers to `ask_steps`."""
+    rounds, items = answers
+    waiting: dict[uuid.UUID, list[Waiting]] = {}
+    for i in items:
+        name = people.people[i.assignee_id].name
+        waiting.setdefault(i.round_id, []).append(Waiting(i.assignee_id, i.id, name, i.state, i.opened_at, i.read_at))
+    return tuple(
+        Step(r.id, r.step, r.step_name, r.kind, r.opened_at, r.closed_at, r.total, r.done, tuple(waiting.get(r.id, ())))
+        for r in reversed(rounds)
+    )
+
+
+def _entry(definition: Definition, people: Directory, row: Any) -> Entry:
+    actor = None if row.actor_id is None else people.people[row.actor_id]
+    handled = row.opened_at is not None and row.verb in ("complete", "return", "read")
     detail: dict[str, Any] = orjson.loads(row.detail)
     return Entry(
         id=row.id,
         item_id=row.item_id,
         at=row.at,
         actor_id=row.actor_id,
-        actor=actor,
-        department=department,
+        actor=None if actor is None else actor.name,
+        department=None if actor is None else people.departments[actor.department_id].name,
         verb=row.verb,
         step=row.step,
         step_name=row.step_name or definition.names.get(row.step or ""),
         outcome=row.outcome,
         outcome_name=_outcome_name(definition, row),
         opinion=row.opinion,
-        took=None if opened_at is None or row.verb not in ("complete", "return", "read") else row.at - opened_at,
+        took=row.at - row.opened_at if handled else None,
         target=_target(definition, row.verb, detail),
         note=str(detail.get("why", "")) if row.verb == "auto" else "",
     )
 
 
-def _outcome_name(definition: Definition, row: ActionLog) -> str | None:
+def _outcome_name(definition: Definition, row: Any) -> str | None:
     if row.outcome is None or row.verb == "return":
         return None
     task = definition.tasks.get(row.step or "")

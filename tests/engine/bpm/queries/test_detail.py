@@ -285,4 +285,4 @@ def test_statements_stay_the_same_however_many_take_part(bpm: Bpm, statements: A
                 with statements(session) as sent:
                     call()
                 costs.setdefault(count, []).append(len(sent))
-    assert costs[2] == costs[6] == [9, 7, 4, 4]
+    assert costs[2] == costs[6] == [3, 2, 2, 2]
