@@ -299,6 +299,8 @@ class Walk:
         self._arrived = [t for t in self._arrived if visit not in t.before]
         self._open(visit.step, visit.place, visit.before)
         self._reopened.add(self.open[visit.step].number)
+        if visit.number in self._older:
+            self._older.add(self.open[visit.step].number)
 
     @staticmethod
     def _serial(looking: Visit, visit: Visit) -> bool:
