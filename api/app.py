@@ -17,6 +17,7 @@ from api import (
     health,
     instances,
     me,
+    messages,
     notices,
     openapi,
     people,
@@ -36,7 +37,7 @@ from engine.settings import Settings
 # those that are asked most come first: routes are tried in this order
 _FEATURES = (
     work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, definitions, documents,
-    staff, tokens, health,
+    staff, tokens, messages, health,
 )  # fmt: skip
 _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
 

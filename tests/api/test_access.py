@@ -255,6 +255,7 @@ def ids_of(api: Api) -> dict[str, str]:
         "box": "todo",
         "number": "1",
         "newer": "1",
+        "name": "goods_arrived",
     }
 
 
@@ -264,7 +265,7 @@ def test_nobody_gets_anything(api: Api) -> None:
         for headers in ({}, {"Cookie": "piyue=stale"}, {"Authorization": "Bearer pyt_x"}):
             if "Cookie" in headers and method != "GET":
                 headers = {**headers, "X-CSRF-Token": "x"}
-            options = {"headers": headers, "params": params_of(operation)} | body_of(operation)
+            options = {"headers": headers_of(operation) | headers, "params": params_of(operation)} | body_of(operation)
             answer = api.client().request(method, PREFIX + fill(path, ids), **options)
             assert answer.status_code == 401, (method, path, headers, answer.text)
             assert answer.headers["www-authenticate"] == "Bearer"
@@ -276,13 +277,20 @@ def params_of(operation: dict[str, Any]) -> dict[str, Any]:
     return {p["name"]: p["schema"]["examples"][0] for p in needed}
 
 
+def headers_of(operation: dict[str, Any]) -> dict[str, Any]:
+    """Examples of the headers that the operation needs."""
+    needed = [p for p in operation.get("parameters", []) if p.get("required") and p["in"] == "header"]
+    return {p["name"]: p["schema"]["examples"][0] for p in needed}
+
+
 def test_a_stranger_gets_no_route_that_is_not_theirs(api: Api) -> None:
     ids, stranger = ids_of(api), api.person("surgeon")
     checked = 0
     for method, path, operation in ROUTES:
         if operation["operationId"] in OWN:
             continue
-        answer = stranger.ask(method, fill(path, ids), params=params_of(operation), **body_of(operation))
+        options = {"params": params_of(operation), "headers": headers_of(operation)} | body_of(operation)
+        answer = stranger.ask(method, fill(path, ids), **options)
         assert answer.status_code in (403, 404), (method, path, answer.text)
         checked += 1
     assert checked >= 40
@@ -314,6 +322,7 @@ RIGHTS: dict[str, set[str]] = {
     "definitions_suspend": {"process_admin", "designer"},
     "documents_ledger": {"process_admin", "auditor", "office_clerk"},
     "documents_void": {"process_admin", "office_clerk"},
+    "messages_send": {"process_admin"},
     "staff_import_staff": {"system_admin"},
     "tokens_list_tokens": {"system_admin"},
     "tokens_create": {"system_admin"},
@@ -331,7 +340,8 @@ def test_each_role_gets_its_own_routes_and_no_other(api: Api) -> None:
             continue
         for role in ROLES:
             person: Person = api.person(role)
-            answer = person.ask(method, fill(path, ids), params=params_of(operation), **body_of(operation))
+            options = {"params": params_of(operation), "headers": headers_of(operation)} | body_of(operation)
+            answer = person.ask(method, fill(path, ids), **options)
             assert answer.status_code < 500, (name, role, answer.text)
             code = answer.json().get("code", "") if answer.status_code in refused else ""
             # the example's number isn't in the ledger: no refusal of the person

@@ -1,6 +1,9 @@
 """Messages and signals between instances: what one throws is delivered to each that waits, one transaction each."""
 
 import uuid
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,7 +13,12 @@ from engine.bpm import runtime
 from engine.bpm.commands import opening
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.jobs import stuck
+from engine.bpm.forms.loading import RESERVED
 from engine.bpm.models import InstanceState, Subscription
+from engine.errors import Forbidden, Invalid
+from engine.org.actor import ADMIN, Actor
+
+SCOPE = "messages:send"  # of service tokens
 
 
 def spread(session: Session, row: outbox.Leased) -> None:
@@ -50,8 +58,24 @@ def deliver(session: Session, row: outbox.Leased) -> None:
 
 
 def send_message(
-    session: Session, name: str, *, correlation: str = "", payload: dict[str, object] | None = None, key: str
+    session: Session,
+    name: str,
+    *,
+    correlation: str = "",
+    payload: Mapping[str, Any] | None = None,
+    key: str,
+    actor: Actor | None = None,
 ) -> None:
-    """Let another system send a message to whoever waits for it; the same `key` again does nothing."""
-    body = {"kind": "message", "name": name, "correlation": correlation, "payload": payload or {}}
-    outbox.enqueue(session, "event", f"message:{name}", "thrown", body, idem_key=f"message:{key}")
+    """Let another system send a message (消息) to whoever waits for it; the same `key` again does nothing.
+
+    `actor` is None for the system itself. Raises Forbidden unless it is a process admin or acts by a token with the
+    scope `messages:send`, Invalid where the payload has a name that the engine keeps for itself.
+    """
+    if actor is not None and not (actor.has(ADMIN) if actor.scopes is None else SCOPE in actor.scopes):
+        raise Forbidden("只有流程管理员和有权限范围 messages:send 的服务令牌可以发消息", code="not_message_sender")
+    if kept := sorted(field for field in payload or {} if field in RESERVED or field.startswith("_")):
+        raise Invalid(f"数据名称“{kept[0][:40]}”由引擎保留，请换一个名称", code="name_reserved")
+    stored = key if actor is None else f"{actor.person_id}:{key}"
+    body = {"kind": "message", "name": name, "correlation": correlation, "payload": dict(payload or {})}
+    digest = blake2b(stored.encode(), digest_size=16).hexdigest()
+    outbox.enqueue(session, "event", f"message:{name}", "thrown", body, idem_key=f"message:{digest}")
