@@ -77,8 +77,13 @@ def remove(call: Sends, attachment_id: uuid.UUID) -> None:
 
 def opened(call: Call, attachment_id: uuid.UUID) -> tuple[attachments.Attachment, Path]:
     """Return an attachment that the caller may read, and where its file lies."""
+    return attachments.open_for(call.session, call.settings, call.actor, attachment_id, may_see(call))
 
-    def may_see(session: Session, _viewer: Viewer, instance_id: uuid.UUID) -> bool:
-        return visibility.may_see(session, call.actor, instance_id)
 
-    return attachments.open_for(call.session, call.settings, call.actor, attachment_id, may_see)
+def may_see(call: Call, shown: uuid.UUID | None = None) -> attachments.MaySee:
+    """Return the question whether the caller sees an instance; `shown` is one that they are known to see."""
+
+    def ask(session: Session, _viewer: Viewer, instance_id: uuid.UUID) -> bool:
+        return instance_id == shown or visibility.may_see(session, call.actor, instance_id)
+
+    return ask

@@ -182,7 +182,7 @@ def versions(call: Reads, process_key: Key) -> VersionList:
 def files(call: Reads, process_key: Key, number: Number) -> FilesOut:
     """Show the files of a version."""
     row = _version(call, process_key, number)
-    return FilesOut(files=dict(definitions.version(call.session, row.id).files))
+    return FilesOut(files=dict(queries.version_files(call.session, call.actor, row.id)))
 
 
 @router.get("/definitions/{process_key}/versions/{number}/diff/{newer}", summary="两个版本有哪些不同")

@@ -9,7 +9,7 @@ from pydantic import Field
 from api.deps import Call, IdempotencyKey, Router, allowed
 from api.schemas import Answer, Body, FormData, Key
 from api.shown import FormOut, form_out
-from api.work_items import DraftBody, DraftKept
+from api.work_items import DraftBody, DraftKept, DraftOut
 from engine.bpm import commands, definitions, queries
 
 router = Router("发起流程")
@@ -117,6 +117,12 @@ def save_draft(call: Starts, process_key: Key, body: ProcessDraftBody) -> DraftK
         call.session, call.actor, process_key=process_key, draft_id=body.draft_id, content=content
     )
     return DraftKept(id=kept)
+
+
+@router.get("/drafts/{draft_id}", summary="还没有发起的草稿的内容")
+def draft(call: Starts, draft_id: uuid.UUID) -> DraftOut:
+    """Show a draft of a new instance to whom it belongs."""
+    return DraftOut.model_validate(queries.draft(call.session, call.actor, draft_id))
 
 
 @router.delete("/drafts/{draft_id}", summary="删除草稿", status_code=204)

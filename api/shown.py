@@ -2,19 +2,18 @@
 
 import functools
 import uuid
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import orjson
 from pydantic import BeforeValidator, Field
 
-from api.attachments import AttachmentOut, opened
+from api.attachments import AttachmentOut, may_see
 from api.deps import Call
 from api.schemas import Answer
-from engine.bpm import definitions, visibility
+from engine import attachments
+from engine.bpm import definitions
 from engine.bpm.queries import FormView, InstanceDetail
-from engine.errors import NotFound, Unavailable
 
 
 def _seconds(value: object) -> object:
@@ -31,6 +30,7 @@ class HeadOut(Answer):
     id: uuid.UUID
     process_key: str = Field(examples=["leave_request"])
     process_name: str = Field(examples=["请假"])
+    version_id: uuid.UUID
     version_number: int = Field(examples=[3])
     title: str = Field(examples=["单晓燕的请假申请"])
     summary: str = Field(examples=["病假 3 天"])
@@ -200,22 +200,13 @@ def _schema(_version_id: uuid.UUID, text: str) -> dict[str, Any]:
 
 def parts(call: Call, detail: InstanceDetail) -> dict[str, Any]:
     """Return the fields of InstanceOut for a detail that was read for the caller."""
-    instance = visibility.require(call.session, call.actor, detail.head.id)
-    version = definitions.version(call.session, instance.version_id)
+    version = definitions.version(call.session, detail.head.version_id)
+    files = attachments.describe(call.session, call.actor, detail.attachments, may_see(call, detail.head.id))
     return {
         "head": HeadOut.model_validate(detail.head),
         "forms": [form_out(view, version) for view in detail.forms],
         "actions": ActionsOut.model_validate(detail.actions),
         "opinions": [OpinionBoxOut.model_validate(box) for box in detail.opinions],
         "timeline": TimelineOut.model_validate(detail.timeline),
-        "attachments": list(_attached(call, detail.attachments)),
+        "attachments": [AttachmentOut.model_validate(file) for file in files],
     }
-
-
-def _attached(call: Call, ids: Iterable[uuid.UUID]) -> Iterable[AttachmentOut]:
-    for id_ in ids:
-        try:
-            found, _ = opened(call, id_)
-        except (NotFound, Unavailable):
-            continue
-        yield AttachmentOut.model_validate(found)

@@ -111,8 +111,11 @@ def test_drafts_of_what_is_not_started(api: Api) -> None:
     again = nurse.ask("PUT", "/processes/leave_request/draft", json={"data": LEAVE, "draft_id": first}).json()["id"]
     assert again == first
     assert [row["id"] for row in nurse.get("/boxes/drafts")["rows"]] == [first]
+    assert nurse.get(f"/drafts/{first}")["content"] == {"data": LEAVE, "opinion": "", "outcome": None}
+    assert api.person("hr_head").ask("GET", f"/drafts/{first}").json()["code"] == "draft_not_found"
     nurse.post("/processes/leave_request/instances", {"data": LEAVE, "draft_id": first}, expect=201)
     assert nurse.get("/boxes/drafts")["rows"] == []
+    assert nurse.ask("GET", f"/drafts/{first}").status_code == 404
     other = nurse.ask("PUT", "/processes/leave_request/draft", json={"data": {}}).json()["id"]
     assert api.person("hr_head").ask("DELETE", f"/drafts/{other}").status_code == 404
     assert nurse.ask("DELETE", f"/drafts/{other}").status_code == 204

@@ -285,6 +285,26 @@ def test_bound_files_are_for_those_who_may_see_the_instance(session: Session, se
         attachments.open_for(session, settings, ward.nurse, uuid.uuid4(), everybody)
 
 
+def test_described_together_are_those_that_the_viewer_may_read(
+    session: Session, settings: Settings, ward: Ward
+) -> None:
+    first, second, elsewhere, staged, removed = (receive(session, settings, ward.nurse) for _ in range(5))
+    attachments.bind(session, ward.nurse, [first.id, second.id], ward.instance, None, "f")
+    attachments.bind(session, ward.nurse, [elsewhere.id], ward.other, None, "f")
+    attachments.remove(session, ward.nurse, removed.id)
+    asked: list[uuid.UUID] = []
+
+    def may_see(_session: Session, _viewer: object, instance_id: uuid.UUID) -> bool:
+        asked.append(instance_id)
+        return instance_id == ward.instance
+
+    ids = [staged.id, second.id, removed.id, uuid.uuid4(), elsewhere.id, first.id, second.id]
+    assert attachments.describe(session, ward.nurse, ids, may_see) == [staged, second, first]
+    assert sorted(asked) == sorted([ward.instance, ward.other])
+    assert attachments.describe(session, ward.head, ids, may_see) == [second, first]
+    assert attachments.describe(session, ward.head, [], everybody) == []
+
+
 def test_a_file_gone_from_the_disk_is_said(session: Session, settings: Settings, ward: Ward) -> None:
     got = receive(session, settings, ward.nurse)
     attachments.path_of(settings, got.id).unlink()

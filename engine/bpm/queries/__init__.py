@@ -10,9 +10,11 @@ from engine.bpm.queries.catalogue import (
     start_page,
     startable,
     version_diff,
+    version_files,
 )
 from engine.bpm.queries.detail import InstanceDetail, ItemDetail, instance_detail, work_item_detail
 from engine.bpm.queries.diagrams import Diagram, diagram
+from engine.bpm.queries.drafts import DraftView, draft
 from engine.bpm.queries.paging import Filters, Page
 from engine.bpm.queries.search import FieldFilter, IncidentRow, InstanceRow, incidents, instances
 from engine.bpm.queries.trail import Timeline, timeline
@@ -24,6 +26,7 @@ __all__ = [
     "BoxRow",
     "Counts",
     "Diagram",
+    "DraftView",
     "FieldFilter",
     "Filters",
     "FormView",
@@ -40,6 +43,7 @@ __all__ = [
     "counts",
     "definition_versions",
     "diagram",
+    "draft",
     "incidents",
     "instance_detail",
     "instances",
@@ -49,5 +53,6 @@ __all__ = [
     "startable",
     "timeline",
     "version_diff",
+    "version_files",
     "work_item_detail",
 ]

@@ -179,6 +179,12 @@ def definition_versions(session: Session, viewer: Actor, process_key: str) -> li
     return [VersionRow(*row) for row in session.execute(statement)]
 
 
+def version_files(session: Session, viewer: Actor, version_id: uuid.UUID) -> Mapping[str, str]:
+    """Return the files of a version by path. Raises Forbidden as `processes`, NotFound."""
+    _require_designer(viewer)
+    return definitions.version(session, version_id).files
+
+
 def version_diff(session: Session, viewer: Actor, old_id: uuid.UUID, new_id: uuid.UUID) -> VersionDiff:
     """Compare two versions of one process by the ids of their elements; layout doesn't count.
 

@@ -1,7 +1,6 @@
 """A work item or an instance in full: what it says by the viewer's rights, what they may do, and how it came here."""
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,8 +16,9 @@ from engine.bpm.commands.case import Case
 from engine.bpm.definitions import Version
 from engine.bpm.extensions import RoundPolicy
 from engine.bpm.models import InstanceState, ItemState
-from engine.bpm.queries import trail
+from engine.bpm.queries import drafts, trail
 from engine.bpm.queries.actions import Actions, Deciding
+from engine.bpm.queries.drafts import DraftView
 from engine.bpm.queries.trail import Timeline
 from engine.bpm.queries.views import FormView
 from engine.org.actor import Actor
@@ -66,15 +66,6 @@ class OpinionBox:
 
     name: str
     opinions: tuple[Opinion, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DraftView:
-    """What the viewer has typed and not sent (暂存): data, opinion, outcome."""
-
-    id: uuid.UUID
-    content: Mapping[str, Any]
-    updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +158,6 @@ _OPINIONS = Statement(
     opened_at=datetime,
     closed_at=datetime,
 )
-_DRAFT = Statement(
-    "SELECT id, content, updated_at FROM draft WHERE person_id = :viewer AND item_id = :item",
-    id=uuid.UUID,
-    updated_at=datetime,
-)
 
 
 def work_item_detail(session: Session, viewer: Actor, item_id: uuid.UUID) -> ItemDetail:
@@ -181,8 +167,8 @@ def work_item_detail(session: Session, viewer: Actor, item_id: uuid.UUID) -> Ite
     """
     batch = Batch()
     batch.query(statements.ITEM, {"item": item_id})
-    batch.query(_DRAFT, {"viewer": viewer.person_id, "item": item_id})
-    items, drafts = batch.run(session)
+    batch.query(drafts.OF_ITEM, {"viewer": viewer.person_id, "item": item_id})
+    items, typed = batch.run(session)
     if not items:
         raise visibility.not_found()
     item = items[0]
@@ -205,7 +191,7 @@ def work_item_detail(session: Session, viewer: Actor, item_id: uuid.UUID) -> Ite
         opinions=reading.opinions(),
         timeline=reading.trail,
         item=_item_view(item, reading.version),
-        draft=next((DraftView(row.id, orjson.loads(row.content), row.updated_at) for row in drafts), None),
+        draft=DraftView.of(typed),
         late=late,
     )
 

@@ -113,6 +113,16 @@ def test_definitions_are_for_designers(bpm: Bpm, two: tuple[uuid.UUID, uuid.UUID
             queries.version_diff(session, bpm.actor("designer"), two[0], uuid.uuid4())
 
 
+def test_files_of_a_version_are_for_designers(bpm: Bpm, two: tuple[uuid.UUID, uuid.UUID], unknown: uuid.UUID) -> None:
+    with bpm.db.reading() as session:
+        first, second = (queries.version_files(session, bpm.actor("designer"), id_) for id_ in two)
+        assert first["process.bpmn"] != second["process.bpmn"]
+        with pytest.raises(Forbidden):
+            queries.version_files(session, bpm.actor("nurse"), two[0])
+        with pytest.raises(NotFound):
+            queries.version_files(session, bpm.actor("designer"), unknown)
+
+
 def test_versions_of_different_processes_do_not_compare(bpm: Bpm, two: tuple[uuid.UUID, uuid.UUID]) -> None:
     bpm.deploy_files(process("other", "everyone"))
     (other,) = versions(bpm, "other")

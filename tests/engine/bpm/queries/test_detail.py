@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine import clock
-from engine.bpm import queries
+from engine.bpm import commands, queries
 from engine.errors import Conflict, NotFound
 from engine.org.models import Person
 from tests.dsl import Bpm, Story, bpmn, chain, start_task, task
@@ -173,6 +173,21 @@ def test_a_draft_is_its_writers_own(leave: Story) -> None:
     assert draft.content == {"opinion": "还在想"}
     with leave.bpm.db.reading() as session:
         assert queries.work_item_detail(session, leave.bpm.actor("process_admin"), id_).draft is None
+
+
+def test_a_draft_of_a_new_instance_is_its_writers_own(leave: Story, unknown: uuid.UUID) -> None:
+    bpm, content = leave.bpm, {"data": {"reason": "发热"}, "opinion": "", "outcome": None}
+    of_item = leave.item("pediatrics_head").id
+    with bpm.db.unit_of_work() as session:
+        doctor, head = bpm.actor("doctor"), bpm.actor("pediatrics_head")
+        mine = commands.save_draft(session, doctor, process_key="leave_request", content=content)
+        other = commands.save_draft(session, head, item_id=of_item, content=content)
+    with bpm.db.reading() as session:
+        found = queries.draft(session, doctor, mine)
+        assert (found.id, found.content) == (mine, content)
+        for viewer, id_ in ((head, mine), (head, other), (doctor, unknown)):
+            with pytest.raises(NotFound):
+                queries.draft(session, viewer, id_)
 
 
 def test_timeline_tells_who_when_how_long_and_where_to(leave: Story) -> None:
