@@ -17,9 +17,7 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-import api.app
 import engine.registry  # noqa: F401  (registers tables, operations, handlers)
-import web.app
 from engine import audit, outbox
 from engine.bpm import definitions, lint, scenarios
 from engine.bpm.lint.finding import Finding
@@ -94,6 +92,9 @@ def require_tables(database: Database) -> None:
 
 def application(settings: Settings, database: Database) -> FastAPI:
     """Return the whole service on an open database."""
+    import api.app  # only where it serves: the parent of several servers stays small
+    import web.app
+
     outbox.check()
     worker = Worker(database, ticks.standard(settings)) if settings.embedded_worker else None
 

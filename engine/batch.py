@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 import psycopg
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from engine.errors import Unavailable
@@ -36,6 +37,8 @@ _INSERT = re.compile(
 sqlite3.register_adapter(uuid.UUID, lambda value: value.hex)
 sqlite3.register_adapter(datetime, lambda value: value.astimezone(UTC).strftime(STORED))
 
+_TRIPPED = "22012"  # division by zero: how a tripwire fails a statement whose commit is on the way
+_DEFERRED = "deferred batch"
 BEGIN_PENDING = "begin pending"  # on a connection of PostgreSQL whose transaction begins with its first statement
 
 Params = Mapping[str, Any]
@@ -114,16 +117,50 @@ class Batch:
 
         Raises Unavailable where a tripwire finds another row count, or a lock could not be had: nothing is kept then.
         """
-        if session.new or session.dirty or session.deleted:
-            session.flush()
-        connection = session.connection()
+        connection = _connected(session)
+        send_deferred(connection)
+        return self.send(connection)
+
+    def defer(self, session: Session) -> None:
+        """Send the writes together with the commit; earlier, if anything else is said on the connection before it."""
+        connection = _connected(session)
+        send_deferred(connection)
+        if connection.dialect.name == "sqlite":
+            self.send(connection)
+        else:
+            connection.info[_DEFERRED] = self
+
+    def send(self, connection: Connection, *, commit: bool = False) -> list[list[Any]]:
+        """Send everything on a connection, and its COMMIT where `commit` says so; return the queries' rows."""
         raw: Any = connection.connection.driver_connection
         try:
             if connection.dialect.name == "sqlite":
                 return _in_order(raw, self._work)
-            return _pipelined(raw, self._work, begin=connection.info.pop(BEGIN_PENDING, False))
+            return _pipelined(raw, self._work, begin=connection.info.pop(BEGIN_PENDING, False), commit=commit)
         except connection.dialect.loaded_dbapi.Error as error:
+            if getattr(raw, "closed", False):
+                connection.invalidate(error)
+                raise Unavailable("数据库连接中断，请稍后重试", code="database_lost") from error
             raise translated(error) from error
+
+
+def _connected(session: Session) -> Connection:
+    if session.new or session.dirty or session.deleted:
+        session.flush()
+    return session.connection()
+
+
+def send_deferred(connection: Connection, *, commit: bool = False) -> None:
+    """Send what was deferred on a connection, with its COMMIT where that is next."""
+    deferred: Batch | None = connection.info.pop(_DEFERRED, None)
+    if deferred is not None:
+        deferred.send(connection, commit=commit)
+
+
+def forget(connection: Connection) -> None:
+    """Drop what a transaction that is rolled back had deferred."""
+    connection.info.pop(_DEFERRED, None)
+    connection.info.pop(BEGIN_PENDING, None)
 
 
 def _in_order(raw: sqlite3.Connection, work: list[_Work]) -> list[list[Any]]:
@@ -139,10 +176,10 @@ def _in_order(raw: sqlite3.Connection, work: list[_Work]) -> list[list[Any]]:
     return found
 
 
-def _pipelined(raw: psycopg.Connection[Any], work: list[_Work], *, begin: bool) -> list[list[Any]]:
+def _pipelined(raw: psycopg.Connection[Any], work: list[_Work], *, begin: bool, commit: bool) -> list[list[Any]]:
     sent: list[tuple[Any, list[_Work]]] = []
     steps = [list(step) for _, step in groupby(work, key=lambda w: id(w) if w.query else 0)]
-    with raw.pipeline() if begin or len(steps) > 1 else nullcontext():
+    with raw.pipeline() if begin or commit or len(steps) > 1 else nullcontext():
         if begin:
             raw.execute("BEGIN")
         for step in steps:
@@ -151,14 +188,17 @@ def _pipelined(raw: psycopg.Connection[Any], work: list[_Work], *, begin: bool) 
                 statement, params = step[0].statement, step[0].params[0]
                 cursor.execute(statement.postgresql, [params[name] for name in statement.names])
             else:
-                cursor.execute(*_joined(step))
+                cursor.execute(*_joined(step, strict=commit))
             sent.append((cursor, step))
+        if commit:
+            raw.execute("COMMIT")
     found = []
     for cursor, step in sent:
         if step[0].query:
             found.append(step[0].statement.rows(cursor, "postgresql"))
             continue
-        for one, changed in zip((w for w in step if w.expect is not None), cursor.fetchone(), strict=False):
+        counts = () if commit else cursor.fetchone()
+        for one, changed in zip((w for w in step if w.expect is not None), counts, strict=False):
             _check(one, changed)
     return found
 
@@ -168,15 +208,18 @@ def _check(work: _Work, changed: int) -> None:
         raise Unavailable(f"数据刚刚被别人修改（{work.why}），请刷新后重试", code="concurrent_change")
 
 
-def _joined(step: list[_Work]) -> tuple[str, list[Any]]:
-    """Join writes into one statement and its parameters; the rows of one insert join, in their order."""
+def _joined(step: list[_Work], *, strict: bool) -> tuple[str, list[Any]]:
+    """Join writes into one statement and its parameters; the rows of one insert join, in their order.
+
+    `strict`: the statement itself fails where a tripwire finds another row count, because its commit is on the way.
+    """
     rows: dict[object, list[Params]] = {}
-    parts: dict[object, tuple[Statement, bool]] = {}
+    parts: dict[object, tuple[Statement, int | None]] = {}
     for number, work in enumerate(step):
         for at, params in enumerate(work.params):
             key: object = work.statement if work.statement.insert else (number, at)
             rows.setdefault(key, []).append(params)
-            parts.setdefault(key, (work.statement, work.expect is not None))
+            parts.setdefault(key, (work.statement, work.expect))
     shape = tuple((s, _many(len(rows[key])), expect) for key, (s, expect) in parts.items())
     values: list[Any] = []
     for key, (statement, count, _) in zip(parts, shape, strict=True):
@@ -184,7 +227,7 @@ def _joined(step: list[_Work]) -> tuple[str, list[Any]]:
             values.append(_json(statement, rows[key]))
         else:
             values += [params[name] for params in rows[key] for name in statement.names]
-    return _composed(shape), values
+    return _composed(shape, strict), values
 
 
 def _many(count: int) -> int:
@@ -207,9 +250,12 @@ def _bytea(value: object) -> str:
 
 
 @lru_cache(maxsize=2048)
-def _composed(shape: tuple[tuple[Statement, int, bool], ...]) -> str:
-    """Return the WITH statement of these parts; it ends by counting the rows of those that expect a number."""
-    parts, counted, at = [], [], 0
+def _composed(shape: tuple[tuple[Statement, int, int | None], ...], strict: bool) -> str:
+    """Return the WITH statement of these parts; it ends by counting the rows of those that expect a number.
+
+    `strict` divides by zero where a count is another (SQLSTATE 22012).
+    """
+    parts, counted, before, at = [], [], "", 0
     for number, (statement, count, expect) in enumerate(shape):
         if count == 0:
             at += 1
@@ -225,8 +271,14 @@ def _composed(shape: tuple[tuple[Statement, int, bool], ...]) -> str:
                 sql = numbered(sql, _numbers(statement, at))
             at += count * len(statement.names)
         parts.append(f"w{number} AS ({sql} RETURNING 1)")
-        if expect:
-            counted.append(f"(SELECT count(*) FROM w{number})")
+        count_rows = f"(SELECT count(*) FROM w{number})"
+        if expect is not None:
+            one = f"1 / (CASE WHEN {count_rows} = {expect} THEN 1 ELSE 0 END)" if strict else count_rows
+            counted.append(before + one)
+            before = ""
+        elif statement.insert is None:
+            # read as well: parts that nothing reads run last, and rows must be locked in the order of the batch
+            before += f"0 * {count_rows} + "
     return f"WITH {', '.join(parts)} SELECT {', '.join(counted) or '1'}"
 
 
@@ -248,6 +300,8 @@ def translated(error: BaseException) -> Exception:
     """Return what a driver's error means: Unavailable where the same request may succeed later, else itself."""
     if getattr(error, "sqlstate", None) in _BUSY or "database is locked" in str(error):
         return Unavailable("系统繁忙，请稍后重试", code="busy")
+    if getattr(error, "sqlstate", None) == _TRIPPED:
+        return Unavailable("数据刚刚被别人修改，请刷新后重试", code="concurrent_change")
     if "idem_key" in str(error):  # the same request at the same moment: the other one is carried out
         return Unavailable("同一请求正在处理，请稍后重试", code="busy")
     return error if isinstance(error, Exception) else RuntimeError(str(error))

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from engine.batch import BEGIN_PENDING, translated
+from engine.batch import BEGIN_PENDING, forget, send_deferred, translated
 from engine.errors import EngineError, Unavailable
 
 
@@ -112,8 +112,17 @@ def _postgresql(url: str, pool_size: int) -> Engine:
     def _begun(connection: Connection) -> None:
         connection.info[BEGIN_PENDING] = True
 
+    @event.listens_for(engine, "commit")
+    def _committing(connection: Connection) -> None:
+        send_deferred(connection, commit=True)
+
+    @event.listens_for(engine, "rollback")
+    def _rolled_back(connection: Connection) -> None:
+        forget(connection)
+
     @event.listens_for(engine, "before_cursor_execute")
     def _executing(connection: Connection, cursor: Any, *_: object) -> None:
+        send_deferred(connection)
         if connection.info.pop(BEGIN_PENDING, False):
             connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
 

@@ -9,8 +9,6 @@ import unicodedata
 from functools import cache
 from itertools import product
 
-from pypinyin import Style, lazy_pinyin, pinyin
-
 KEYS_LENGTH = 200  # of the column person.pinyin
 _MOST_READINGS = 6  # of one surname
 
@@ -86,6 +84,8 @@ def _readings(name: str, reading: str) -> list[tuple[list[str], list[str]]]:
 
 
 def _syllables(text: str) -> list[str]:
+    from pypinyin import lazy_pinyin  # 50 MB that only an import of staff needs
+
     return [s for s in map(normalised, lazy_pinyin(text)) if s]
 
 
@@ -94,6 +94,8 @@ def _single_readings(character: str) -> tuple[str, ...]:
     """Return the reading as a surname, then the others; those of common surnames (王 as yu) would only be noise."""
     if not character:
         return ()
+    from pypinyin import Style, pinyin
+
     every = pinyin(character, style=Style.NORMAL, heteronym=True)[0]
     found = [_SINGLE[character], *every] if character in _SINGLE else every[:1]
     found = [r for r in map(normalised, found) if r]

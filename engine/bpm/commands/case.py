@@ -274,7 +274,7 @@ class Case:
         self.batch.add(audit.INSERT_ACTION, row)
 
     def save(self) -> None:
-        """Write everything in one batch; the caller's unit of work commits it."""
+        """Write everything in one batch, which goes out with the commit of the caller's unit of work."""
         row = self.row
         if self.moved:
             ended = self.instance_state != InstanceState.RUNNING
@@ -301,7 +301,7 @@ class Case:
             self.batch.add(sql.TOUCH_INSTANCE, {"id": row.id, "version": row.version}, expect=1, why="流程实例")
         self.write_opened()
         outbox.put(self.session, self.batch, self.outbox_rows())
-        self.batch.run(self.session)
+        self.batch.defer(self.session)
 
     def write_opened(self) -> None:
         """Queue the rounds, items and incidents that the case has opened."""

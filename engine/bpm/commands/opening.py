@@ -3,13 +3,13 @@
 import uuid
 from typing import Any
 
-from sqlalchemy import func, select
-
+from engine.batch import Batch
 from engine.bpm import assignment, runtime
 from engine.bpm.assignment import AssignmentContext, Handler
+from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case
 from engine.bpm.extensions import Assign, TaskExtension
-from engine.bpm.models import ActionLog, ItemState, WorkItem
+from engine.bpm.models import ItemState
 from engine.bpm.rounds import first_states
 from engine.db import new_id
 from engine.errors import Invalid
@@ -207,21 +207,11 @@ def _merged(case: Case, task: TaskExtension, handlers: list[Handler], sender: uu
         if person != sender or case.returned or not case.approving:
             return None
         return f"{handlers[0].name}在上一步已同意，自动通过"
-    since = select(func.max(ActionLog.id)).where(ActionLog.instance_id == case.row.id, ActionLog.verb == "return")
-    approved = (
-        select(ActionLog.id)
-        .join(WorkItem, WorkItem.id == ActionLog.item_id)
-        .where(
-            ActionLog.instance_id == case.row.id,
-            ActionLog.verb == "complete",
-            ActionLog.actor_id == person,
-            ActionLog.outcome == task.outcomes[0].id,
-            WorkItem.kind == "decide",
-            ActionLog.id > func.coalesce(since.scalar_subquery(), 0),
-        )
-        .limit(1)
-    )
-    now = person == sender and case.approving
-    if case.returned or not (now or case.session.scalar(approved)):
+    if case.returned:
         return None
+    if not (person == sender and case.approving):
+        batch = Batch()
+        batch.query(sql.APPROVED, {"id": case.row.id, "person": person, "outcome": task.outcomes[0].id})
+        if not batch.run(case.session)[0]:
+            return None
     return f"{handlers[0].name}在前面的步骤已同意，自动通过"

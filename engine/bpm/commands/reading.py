@@ -11,7 +11,7 @@ from engine.bpm import definitions, rounds, runtime, visibility
 from engine.bpm.commands import checks, opening
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case, idem, same_request
-from engine.bpm.models import Instance, InstanceState, ItemKind, ItemState
+from engine.bpm.models import InstanceState, ItemKind, ItemState
 from engine.errors import Conflict, Forbidden
 from engine.org.actor import Actor
 
@@ -95,9 +95,7 @@ def _write(
 def _enough(session: Session, item: Any, all_read: bool) -> bool:
     if all_read:
         return True
-    instance = session.get(Instance, item.instance_id)
-    assert instance is not None
-    policy = definitions.version(session, instance.version_id).definition.tasks[item.step].round
+    policy = definitions.version(session, item.version_id).definition.tasks[item.step].round
     if policy.policy == "all":
         return False
     batch = Batch()

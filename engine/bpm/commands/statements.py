@@ -33,8 +33,9 @@ REPLAY = Statement(
 _ITEM = (
     "SELECT i.id, i.round_id, i.instance_id, i.kind, i.assignee_id, i.state, i.position, i.why, i.origin, i.claimed, "
     "i.outcome, i.opinion, i.opened_at, i.read_at, i.closed_at, r.task_id, r.step, r.step_name, "
-    "r.closed_at AS round_closed_at, r.sender_id, p.name AS assignee_name FROM work_item i "
+    "r.closed_at AS round_closed_at, r.sender_id, p.name AS assignee_name, n.version_id FROM work_item i "
     "JOIN work_round r ON r.id = i.round_id JOIN person p ON p.id = i.assignee_id "
+    "JOIN instance n ON n.id = i.instance_id "
 )
 _ITEM_TYPES = {
     "id": UUID,
@@ -42,6 +43,7 @@ _ITEM_TYPES = {
     "instance_id": UUID,
     "assignee_id": UUID,
     "sender_id": UUID,
+    "version_id": UUID,
     "claimed": bool,
     "opened_at": datetime,
     "read_at": datetime,
@@ -60,6 +62,13 @@ OPEN_ROUNDS = Statement(
     "SELECT id, task_id, step, step_name, kind FROM work_round "
     "WHERE instance_id = :id AND closed_at IS NULL ORDER BY id",
     id=UUID,
+)
+
+# whether a person has agreed before, since the last return (同一人合并)
+APPROVED = Statement(
+    "SELECT 1 AS one FROM action_log l JOIN work_item i ON i.id = l.item_id WHERE l.instance_id = :id "
+    "AND l.verb = 'complete' AND l.actor_id = :person AND l.outcome = :outcome AND i.kind = 'decide' AND l.id > "
+    "COALESCE((SELECT max(id) FROM action_log WHERE instance_id = :id AND verb = 'return'), 0) LIMIT 1"
 )
 
 UPDATE_INSTANCE = Statement(

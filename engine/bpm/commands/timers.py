@@ -4,7 +4,7 @@ import logging
 import uuid
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from engine import clock
@@ -44,9 +44,8 @@ def fire_due(db: Database, limit: int = 100) -> int:
         except (EngineError, LookupError) as error:
             log.warning("timer of instance %s is put off: %s", instance_id, getattr(error, "code", error))
             with db.unit_of_work() as session:
-                timer = session.get(Timer, (instance_id, task_id))
-                if timer is not None:
-                    timer.due_at = clock.now() + PUT_OFF
+                late = update(Timer).where(Timer.instance_id == instance_id, Timer.task_id == task_id)
+                session.execute(late.values(due_at=clock.now() + PUT_OFF))
     return fired
 
 
@@ -77,7 +76,4 @@ def _fired(case: Case, task_id: int) -> bool:
 
 
 def _disarm(session: Session, instance_id: uuid.UUID, task_id: int) -> None:
-    row = session.get(Timer, (instance_id, task_id))
-    if row is not None:
-        session.delete(row)
-        session.flush()
+    session.execute(delete(Timer).where(Timer.instance_id == instance_id, Timer.task_id == task_id))

@@ -96,7 +96,6 @@ def _await_waiting(db: Database) -> None:
     raise AssertionError("nobody waits")
 
 
-@pytest.mark.xfail(strict=True, reason="a batch's uncounted parts run last, so rounds are locked before their items")
 def test_a_reader_who_acknowledges_while_the_reading_is_left_gives_way(bpm: Bpm) -> None:
     reading = task("circulate", "head_nurse", "surgeon", kind="read")
     line = chain("s", "apply", "circulate", "e")
