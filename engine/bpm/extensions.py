@@ -13,6 +13,9 @@ NAMESPACE = "urn:piyue:bpmn"
 BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
 _PREFIX = f"{{{NAMESPACE}}}"
 
+RESERVED = frozenset({"outcome", "steps", "initiator"})
+"""Names of the data that the engine writes; nothing else may, nor those that begin with `_`."""
+
 Access = Literal["edit", "read", "hidden"]
 
 RULES = frozenset(
@@ -130,10 +133,14 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class EventExtension:
-    """A message or signal event: its correlation, and the (name, FEEL or literal) that a throwing one carries."""
+    """A message or signal event: its correlation, the (name, FEEL or literal) that a throwing one carries.
+
+    `expected` are the names that a catching one declares beside those that the folder's own processes throw.
+    """
 
     correlation: str = ""
     outputs: tuple[tuple[str, str], ...] = ()
+    expected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +171,11 @@ DECIDE_OUTCOMES = (
 FILL_OUTCOMES = (Outcome("submit", "提交", "optional", "primary"),)
 READ_OUTCOMES = (Outcome("acknowledge", "已阅", "optional", "primary", "ignored"),)
 _DEFAULT_OUTCOMES = {"decide": DECIDE_OUTCOMES, "fill": FILL_OUTCOMES, "read": READ_OUTCOMES}
+
+
+def is_reserved(name: str) -> bool:
+    """Whether only the engine writes this name of the data."""
+    return name in RESERVED or name.startswith("_")
 
 
 class _Reader:
@@ -404,17 +416,23 @@ def parse_mapping(element: Any) -> tuple[DataMapping, list[Problem]]:
 
 
 def parse_event(element: Any) -> tuple[EventExtension, list[Problem]]:
-    """Read a message or signal event's correlation and, of a throwing one, what it carries."""
+    """Read a message or signal event's correlation and what it carries or expects."""
     reader = _Reader(element)
     correlation = ""
+    expected: list[str] = []
+    throws = str(element.tag).rpartition("}")[2] in ("sendTask", "intermediateThrowEvent", "endEvent")
     for node in reader.children():
         if _local(node) == "message":
             reader.attributes(node, ("correlation",), ("correlation",))
             correlation = node.get("correlation", "")
-        elif _local(node) != "output":
-            reader.unknown(node, ("message", "output"))
-    box = element.find(f"{{{BPMN}}}extensionElements")
-    return EventExtension(correlation, _pairs(reader, [] if box is None else box, "output")), reader.problems
+        elif _local(node) == "input" and not throws:
+            reader.attributes(node, ("name",), ("name",))
+            expected.append(node.get("name", ""))
+        elif _local(node) != "output" or not throws:
+            reader.unknown(node, ("message", "output" if throws else "input"))
+    box = element.find(f"{{{BPMN}}}extensionElements") if throws else None
+    outputs = _pairs(reader, [] if box is None else box, "output")
+    return EventExtension(correlation, outputs, tuple(expected)), reader.problems
 
 
 def parse_process(element: Any) -> tuple[ProcessExtension, list[Problem]]:

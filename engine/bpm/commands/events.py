@@ -13,7 +13,7 @@ from engine.bpm import runtime
 from engine.bpm.commands import opening
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.jobs import stuck
-from engine.bpm.forms.loading import RESERVED
+from engine.bpm.extensions import is_reserved
 from engine.bpm.models import InstanceState, Subscription
 from engine.errors import Forbidden, Invalid
 from engine.org.actor import ADMIN, Actor
@@ -73,7 +73,7 @@ def send_message(
     """
     if actor is not None and not (actor.has(ADMIN) if actor.scopes is None else SCOPE in actor.scopes):
         raise Forbidden("只有流程管理员和有权限范围 messages:send 的服务令牌可以发消息", code="not_message_sender")
-    if kept := sorted(field for field in payload or {} if field in RESERVED or field.startswith("_")):
+    if actor is not None and (kept := sorted(filter(is_reserved, payload or {}))):  # nobody would take them over
         raise Invalid(f"数据名称“{kept[0][:40]}”由引擎保留，请换一个名称", code="name_reserved")
     stored = key if actor is None else f"{actor.person_id}:{key}"
     body = {"kind": "message", "name": name, "correlation": correlation, "payload": dict(payload or {})}

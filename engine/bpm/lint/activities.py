@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from engine.bpm.extensions import NAMESPACE, PARSERS, DataMapping, Operation
+from engine.bpm.extensions import NAMESPACE, PARSERS, DataMapping, EventExtension, Operation, is_reserved
 from engine.bpm.lint.diagram import TASKS, Node, Scope, child, children, content, local
 from engine.bpm.lint.finding import Reporter, clip
-from engine.bpm.lint.texts import ENGINE_NAMES, Texts
+from engine.bpm.lint.texts import Texts
 
 _P = f"{{{NAMESPACE}}}"
 _MULTI = "multiInstanceLoopCharacteristics"
@@ -60,8 +60,9 @@ def written(process: Scope, processes: frozenset[str]) -> Written:
                 found.activities |= {name for name, _ in (*mapping.outputs, *mapping.inputs)}
                 shared = not (mapping.inputs or mapping.outputs)
                 found.others |= shared and node.element.get("calledElement") not in processes
-            elif node.kind == "receiveTask" or node.event in ("message", "signal"):
-                found.others = True  # a payload joins the data
+            elif speaks(node):
+                event: EventExtension = PARSERS[node.kind](node.element)[0]
+                found.activities |= {name for name, _ in event.outputs} | set(event.expected)
             loop = child(node.element, _MULTI)
             if loop is not None:
                 items = [child(loop, name) for name in ("inputDataItem", "outputDataItem")]
@@ -70,6 +71,11 @@ def written(process: Scope, processes: frozenset[str]) -> Written:
             elif child(node.element, _LOOP) is not None:
                 found.activities |= _LOOP_NAMES
     return found
+
+
+def speaks(node: Node) -> bool:
+    """Whether an element sends or receives a message or signal: what is sent joins the data of who receives it."""
+    return node.kind in PARSERS and (node.kind in ("sendTask", "receiveTask") or node.event in ("message", "signal"))
 
 
 def check_activities(scope: Scope, processes: frozenset[str], known: Known, texts: Texts, report: Reporter) -> None:
@@ -98,6 +104,8 @@ def check_activities(scope: Scope, processes: frozenset[str], known: Known, text
             _check_call(node, processes, known, texts, report)
         elif node.kind in ("sendTask", "receiveTask") and not node.element.get("messageRef"):
             report.error(node.element, "reference_missing", "任务没有说是哪个消息", "在属性里选定消息（messageRef）")
+        if speaks(node):
+            _check_carried(node, texts, report)
         if "correlation" in (attributes := _message_attributes(node.element)):
             texts.check_value(node.element, attributes["correlation"], "消息的关联值")
 
@@ -176,7 +184,7 @@ def item_name(item: etree._Element) -> str:
 
 def check_written(element: etree._Element, name: str, report: Reporter) -> None:
     """Refuse to write names that the engine keeps for itself."""
-    if name in ENGINE_NAMES or name.startswith("_"):
+    if is_reserved(name):
         report.error(
             element,
             "name_reserved",
@@ -218,6 +226,14 @@ def _check_operation(node: Node, known: Known, texts: Texts, report: Reporter) -
                 report.error(
                     node.element, "extension_element", f"piyue:operation 里不能有 {local(inner) or inner.tag}", "删去它"
                 )
+
+
+def _check_carried(node: Node, texts: Texts, report: Reporter) -> None:
+    event: EventExtension = PARSERS[node.kind](node.element)[0]
+    for name, value in event.outputs:
+        texts.check_value(node.element, value, f"输出 {clip(name, 40)} ")
+    for name in (*(name for name, _ in event.outputs), *event.expected):
+        check_written(node.element, name, report)
 
 
 def _check_call(node: Node, processes: frozenset[str], known: Known, texts: Texts, report: Reporter) -> None:

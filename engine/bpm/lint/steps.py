@@ -177,7 +177,7 @@ def check_forms_used(
         for task in tasks
         if task.form and (form := forms.get(task.form))
         for key in form.by_key
-        if dict(task.rights.fields).get(key, task.rights.default) == "edit"
+        if dict(task.rights.fields).get(key, task.rights.default) == "edit" or not form.by_key[key].is_input  # computed
     }
     for name, form in forms.items():
         if name not in shown:

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from lxml import etree
 
 from engine import feel
+from engine.bpm.extensions import RESERVED
 from engine.bpm.lint.finding import Reporter, clip
 from engine.feel import nodes
 from engine.feel.parser import parse
-
-ENGINE_NAMES = frozenset({"outcome", "steps", "initiator"})
-"""Names of the data that the engine writes; nothing else may."""
 
 _REWRITABLE = 500  # characters
 _STRINGS = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
@@ -51,7 +49,7 @@ class Texts:
         self, element: etree._Element, text: str, what: str, *, local: frozenset[str] = frozenset()
     ) -> feel.Expression | None:
         """Check an expression; `what` names it for people, `local` are further names in sight there."""
-        names = self.names | ENGINE_NAMES | local
+        names = self.names | RESERVED | local
         if not text.strip():
             self.report.error(element, "expression_empty", f"{what}是空的", "写上 FEEL 表达式，或删去这个元素")
             return None

@@ -159,10 +159,58 @@ def test_unknown_names_are_warned_of_where_all_names_are_known() -> None:
     assert (finding.code, finding.severity, finding.element) == ("unknown_name", "warning", "f")
     assert "dayz" in finding.message
     assert lint(decide("dayz > 3")) != []  # no forms.json at all: the step's form is missing
-    message = '<bpmn:message id="m" name="m"/>\n'
+
+
+def speaking(condition: str, kind: str, *inner: str, timer: str = "P1D") -> str:
+    """A process with a message event `e` and a condition on flow `f`."""
     event = element("messageEventDefinition", "d", messageRef="m")
-    open_ = decide("dayz > 3", element("boundaryEvent", "e", event, attachedToRef="a"), path("e", "end"))
-    assert lint(open_.replace("<bpmn:process", message + "<bpmn:process"), FORMS) == []  # a payload may bring it
+    waiting = element("timerEventDefinition", None, element("timeDuration", None, timer))
+    return process(
+        start(),
+        user("a", extra=ASSIGN + TASK),
+        element(kind, "e", *([extension(*inner)] if inner else []), event),
+        element("intermediateCatchEvent", "t", waiting),
+        exclusive("x", default="x-end"),
+        user("b"),
+        end(),
+        path("start", "a", "e", "t", "x"),
+        flow("x", "b", condition, "f"),
+        path("b", "end"),
+        flow("x", "end"),
+        outside='<bpmn:message id="m" name="m"/>\n',
+    )
+
+
+CATCH, THROW = "intermediateCatchEvent", "intermediateThrowEvent"
+
+
+def test_what_a_message_brings_is_thrown_in_the_folder_or_declared() -> None:
+    finding = only(speaking("boxes > 3", CATCH))
+    assert (finding.code, finding.element) == ("unknown_name", "f")
+    assert lint(speaking("boxes > 3", CATCH, '<piyue:input name="boxes"/>'), FORMS) == []
+    assert lint(speaking("boxes > 3", THROW, '<piyue:output name="boxes" value="=days"/>'), FORMS) == []
+
+
+def test_a_timer_of_an_unknown_name_is_an_error_beside_messages_too() -> None:
+    assert lint(speaking("days > 3", CATCH, timer="days"), FORMS) == []
+    assert ("timer_value", "error") in {
+        (f.code, f.severity) for f in lint(speaking("days > 3", CATCH, timer="dayz"), FORMS)
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "inner", "code"),
+    [
+        (CATCH, '<piyue:output name="x" value="1"/>', "extension_element"),
+        (THROW, '<piyue:input name="x"/>', "extension_element"),
+        (CATCH, '<piyue:input name="x" value="1"/>', "extension_attribute"),
+        (CATCH, '<piyue:input name="initiator"/>', "name_reserved"),
+        (THROW, '<piyue:output name="outcome" value="1"/>', "name_reserved"),
+        (THROW, '<piyue:output name="x" value="=1 +"/>', "expression_invalid"),
+    ],
+)
+def test_what_events_carry_is_checked(kind: str, inner: str, code: str) -> None:
+    assert code in {f.code for f in lint(speaking("days > 3", kind, inner), FORMS)}
 
 
 def test_the_start_step() -> None:
