@@ -13,14 +13,15 @@ _ACTED = Statement(
     SELECT mine.id IS NULL
       OR EXISTS (
         SELECT 1 FROM action_log WHERE instance_id = :instance AND id > mine.id
-          AND verb IN ('complete', 'return', 'job', 'timer', 'event', 'jump')
+          AND verb IN ('complete', 'return', 'reassign', 'claim', 'job', 'timer', 'event', 'jump')
       )
       OR EXISTS (
         SELECT 1 FROM work_item i JOIN work_round r ON r.id = i.round_id
-        WHERE i.instance_id = :instance AND i.state = 'done' AND r.opened_at >= :closed_at AND r.id <> :round
+        WHERE i.instance_id = :instance AND i.state = 'done' AND r.opened_at >= :closed_at AND r.id > :round
       ) AS acted
     FROM (
-      SELECT max(id) AS id FROM action_log WHERE instance_id = :instance AND item_id = :item AND verb = 'complete'
+      SELECT max(id) AS id FROM action_log
+      WHERE instance_id = :instance AND item_id = :item AND verb IN ('complete', 'start')
     ) AS mine
     """,
     acted=bool,

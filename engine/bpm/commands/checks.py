@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from sqlalchemy import select
 
 from engine.bpm import runtime, visibility
@@ -50,17 +51,44 @@ def late(case: Case, item: Any) -> str:
     if item.state == ItemState.QUEUED:
         return "还没有轮到您办理，请等前面的人办完"
     if item.state == ItemState.STANDBY:
-        return "这一项已由别人签收；他退签后您才能办理"
+        claim = _last(case, ActionLog.round_id == item.round_id, "claim")
+        return f"这一项已由{claim.name}于 {_local(claim.at)} 签收；退签后您才能办理" if claim else "这一项已由别人签收"
     if item.state == ItemState.DONE:
         return f"您已于 {_local(item.closed_at)} 办理过这一项"
+    if item.state == ItemState.REASSIGNED:
+        passed = _last(case, ActionLog.item_id == item.id, "reassign")
+        if passed is not None:
+            to = orjson.loads(passed.detail).get("name", "别人")
+            return f"这一项已由{passed.name}于 {_local(passed.at)} 转给{to}办理"
     last = _closing(case, item)
     if last is not None:
         outcome = case.definition.tasks[item.step].outcome(last.outcome) if last.outcome else None
         done = outcome.name if outcome else VERBS.get(last.verb, "办理")
         return f"已由{last.name}于 {_local(last.at)} {done}，无需再办理"
-    if item.state == ItemState.REASSIGNED:
-        return "这一项已转给别人办理"
     return "这一项已不需要办理：流程已离开这一步"
+
+
+def last_act(case: Case) -> str:
+    """Say who acted last on an instance, and when."""
+    log = (
+        select(Person.name, ActionLog.at)
+        .outerjoin(Person, Person.id == ActionLog.actor_id)
+        .where(ActionLog.instance_id == case.row.id)
+        .order_by(ActionLog.id.desc())
+        .limit(1)
+    )
+    name, at = case.session.execute(log).one()
+    return f"后面的步骤已由{name}于 {_local(at)} 办理" if name else f"后面的系统步骤已于 {_local(at)} 执行"
+
+
+def _last(case: Case, where: Any, verb: str) -> Any:
+    """Return the newest trail row of a verb, with its actor's name."""
+    log = (
+        select(Person.name, ActionLog.at, ActionLog.detail)
+        .join(Person, Person.id == ActionLog.actor_id)
+        .where(ActionLog.instance_id == case.row.id, where, ActionLog.verb == verb)
+    )
+    return case.session.execute(log.order_by(ActionLog.id.desc()).limit(1)).first()
 
 
 def _closing(case: Case, item: Any) -> Any:

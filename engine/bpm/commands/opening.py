@@ -44,7 +44,7 @@ def _open(case: Case, opened: runtime.Opened, sender: uuid.UUID | None) -> None:
     if not handlers and passed is None:
         handlers, passed = _nobody(case, task, opened)
     elif handlers and task.merge != "never" and task.kind == "decide":
-        passed = _merged(case, task, handlers, sender)
+        passed = _merged(case, task, step, handlers, sender)
     row = new_round(case, opened.task_id, step, sender)
     if passed is None:
         case.opened += _items(case, task, row, handlers)
@@ -195,23 +195,23 @@ def _nobody(case: Case, task: TaskExtension, opened: runtime.Opened) -> tuple[li
     return found, None
 
 
-def _merged(case: Case, task: TaskExtension, handlers: list[Handler], sender: uuid.UUID | None) -> str | None:
+def _merged(
+    case: Case, task: TaskExtension, step: str, handlers: list[Handler], sender: uuid.UUID | None
+) -> str | None:
     """The only handler has already approved (同一人合并): anywhere before, or in the step just before.
 
-    Off after a return: whoever is asked again is asked on purpose.
+    Off on the way after a return: whoever is asked again is asked on purpose.
     """
-    if len(handlers) != 1:
+    if len(handlers) != 1 or case.returned:
         return None
     person = handlers[0].person_id
-    if task.merge == "previous":
-        if person != sender or case.returned or not case.approving:
-            return None
-        return f"{handlers[0].name}在上一步已同意，自动通过"
-    if case.returned:
+    just_now = person == sender and case.approving
+    if task.merge == "previous" and not just_now:
         return None
-    if not (person == sender and case.approving):
-        batch = Batch()
-        batch.query(sql.APPROVED, {"id": case.row.id, "person": person, "outcome": task.outcomes[0].id})
-        if not batch.run(case.session)[0]:
-            return None
-    return f"{handlers[0].name}在前面的步骤已同意，自动通过"
+    batch = Batch()
+    batch.query(sql.WALKED_AGAIN, {"id": case.row.id, "step": step})
+    batch.query(sql.APPROVED, {"id": case.row.id, "person": person, "outcome": task.outcomes[0].id})
+    again, approved = batch.run(case.session)
+    if again or not (just_now or approved):
+        return None
+    return f"{handlers[0].name}在{'上一步' if just_now else '前面的步骤'}已同意，自动通过"

@@ -64,7 +64,7 @@ def reassign(
     item = checks.item_of(case, items, item_id, actor)
     if item.assignee_id != actor.person_id and not actor.has(ADMIN):
         raise Forbidden(f"这一项由{item.assignee_name}办理，您不能转办", code="not_assignee")
-    if item.state not in (ItemState.OPEN, ItemState.QUEUED, ItemState.STANDBY):
+    if item.state not in (ItemState.OPEN, ItemState.QUEUED):
         checks.require_open(case, item)
     case.require_running()
     checks.check_opinion(reason, required=True, what="转办")

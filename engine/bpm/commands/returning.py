@@ -133,7 +133,7 @@ def _undo_round(case: Case, items: list[Any], item: Any) -> None:
         round_id=item.round_id,
         closed_at=item.closed_at,
     ):
-        raise Conflict("已经不能撤回：后面的步骤已有人办理，或系统步骤已执行", code="unreachable_acted")
+        raise Conflict(f"已经不能撤回：{checks.last_act(case)}", code="unreachable_acted")
     case.advance(runtime.TakeBack(item.task_id))
     case.returned = True
     again = next(o for o in case.pending if o.step == item.step)

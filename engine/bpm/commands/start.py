@@ -111,12 +111,12 @@ def start(
     row.urgency = row.urgency or describing.describe(version, case.data, row)["urgency"]
     case.approving = True
     try:
-        _submit(case, actor, step, values)
+        submitted = _submit(case, actor, step, values)
         opening.open_pending(case, actor.person_id)
     except ProcessFault as fault:  # there is no instance yet that an incident could stand on
         raise Invalid(f"流程图有错误，没有发起：{fault.reason}", code="process_fault", **fault.fields) from fault
     shown = describing.describe(version, case.data, row)
-    case.log("start", outcome="submit", step=step, detail={"title": shown["title"]})
+    case.log("start", outcome="submit", step=step, detail={"title": shown["title"]}, **submitted)
     ended = case.instance_state != InstanceState.RUNNING
     written |= {
         "id": row.id,
@@ -144,11 +144,11 @@ def start(
     return Started(row.id, shown["title"])
 
 
-def _submit(case: Case, actor: Actor, step: str | None, values: Mapping[str, Any]) -> None:
-    """Complete the initiator's step with a round of its own, so that a return finds it."""
+def _submit(case: Case, actor: Actor, step: str | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete the initiator's step with a round of its own, so that a return finds it; tell the trail which."""
     mine = next((o for o in case.pending if o.step == step), None)
     if mine is None or step is None:
-        return
+        return {}
     case.pending.remove(mine)
     outcome = case.definition.tasks[step].outcomes[0].id
     round_row = opening.new_round(case, mine.task_id, step, actor.person_id) | {
@@ -165,6 +165,7 @@ def _submit(case: Case, actor: Actor, step: str | None, values: Mapping[str, Any
     }
     case.opened.append(opening.new_item(case, round_row, actor.person_id, "您是发起人", **done))
     case.advance(runtime.Complete(mine.task_id, outcome, values))
+    return {"item_id": case.opened[0]["id"], "round_id": round_row["id"], "step_name": round_row["step_name"]}
 
 
 def _initiator(case: Case, actor: Actor) -> dict[str, Any]:

@@ -71,6 +71,12 @@ APPROVED = Statement(
     "COALESCE((SELECT max(id) FROM action_log WHERE instance_id = :id AND verb = 'return'), 0) LIMIT 1"
 )
 
+# whether a step is walked again after a return: whoever is asked there again is asked on purpose
+WALKED_AGAIN = Statement(
+    "SELECT 1 AS one FROM work_round r WHERE r.instance_id = :id AND r.step = :step AND EXISTS "
+    "(SELECT 1 FROM action_log l WHERE l.instance_id = :id AND l.verb = 'return') LIMIT 1"
+)
+
 UPDATE_INSTANCE = Statement(
     "UPDATE instance SET version = version + 1, engine_state = :engine_state, data = :data, title = :title, "
     "summary = :summary, urgency = :urgency, state = :state, ended_at = :ended_at WHERE id = :id AND version = :version"

@@ -128,7 +128,7 @@ def _apply(flow: Flow, event: Event) -> None:
         case Complete(outcome=outcome, data=values, automatic=automatic):
             _expect(token, specs.UserTask | specs.ManualTask, READY)
             if not automatic:
-                for node in _above(flow, token):
+                for node in (n for n in _above(flow, token) if n._state == COMPLETED):
                     node.internal_data = {**node.internal_data, "acted": 1}  # a take-back of it comes too late
             step = flow.element(token.task_spec)
             flow.write(token.workflow, values)
@@ -199,7 +199,7 @@ def _passed(flow: Flow, token: Token) -> dict[str, tuple[Token, str | None]]:
             skipping = spec is not token.task_spec
         elif node._state == COMPLETED and isinstance(spec, specs.UserTask):
             found.setdefault(flow.element(spec), (node, None))
-        for name in node.internal_data.get("passed", ()) if node._state == COMPLETED else ():
+        for name, _ in node.internal_data.get("passed", ()) if node._state == COMPLETED else ():
             inside = flow.subprocess_specs[spec.spec].task_specs[name]
             found.setdefault(flow.element(inside), (node, name))
     found.pop(here, None)
@@ -291,11 +291,28 @@ def _go_back_to_jump(flow: Flow, token: Token, target: Token) -> None:
 
 def _take_back(flow: Flow, event: TakeBack) -> None:
     node = flow.find(event.task_id)
+    if node is None and (inside := _left_inside(flow, event.task_id)) is not None:
+        holder, name = inside
+        spec = flow.subprocess_specs[holder.task_spec.spec].task_specs[name]
+        if "acted" in holder.internal_data:
+            raise Unreachable("acted", "已经不能撤回：后面的步骤已有人办理")
+        _reopen(flow, holder, _entry(flow, holder.task_spec), _entry(flow, spec))
+        return
     if node is None or node._state != COMPLETED or not isinstance(node.task_spec, specs.UserTask):
         raise Unreachable("gone", "已经不能撤回：后面的步骤已汇合、已返回或流程已结束")
     if "acted" in node.internal_data:
         raise Unreachable("acted", "已经不能撤回：后面的步骤已有人办理")
     _reopen(flow, node, _entry(flow, node.task_spec))
+
+
+def _left_inside(flow: Flow, task_id: int) -> tuple[Token, str] | None:
+    """Return the sub-process that was left through a user task's visit, and the task's spec, if it is its last one."""
+    for workflow in flow.workflows():
+        for token in workflow.tasks.values():
+            passed = token.internal_data.get("passed")
+            if passed and token._state == COMPLETED and passed[0][1] == task_id:
+                return token, passed[0][0]
+    return None
 
 
 def _jump(flow: Flow, token: Token, event: Jump) -> None:

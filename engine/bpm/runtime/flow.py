@@ -37,6 +37,7 @@ from engine.bpm.runtime.tree import (
 from engine.bpm.runtime.types import Data, RuntimeFault, Thrown
 from engine.feel import FeelError, to_plain
 
+RESERVED = frozenset({"initiator", "steps", "outcome", "loopCounter"})  # an event never writes these
 STEP_BUDGET = 1000  # automatic steps in one go; a real process takes some tens
 
 
@@ -50,7 +51,7 @@ class SubFlow(BpmnSubWorkflow):  # type: ignore[misc]
         self.flow = flow
         self.local = local
         self.last_data: Data | None = None
-        self.passed: list[str] | None = None  # user tasks on the way to its ends: they stay targets of a return
+        self.passed: list[Any] | None = None  # [spec, visit] of user tasks on the way to its ends: targets of a return
         self.tasks: dict[int, Token] = {}
         self.task_tree = _root(self)
 
@@ -209,8 +210,8 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
         workflow = token.workflow
         workflow.last_data = token.data
         if workflow is not self:
-            names = [n.task_spec.name for n in ancestors(token) if isinstance(n.task_spec, specs.UserTask)]
-            workflow.passed = names if workflow.passed is None else [n for n in workflow.passed if n in names]
+            visits = [[n.task_spec.name, n.id] for n in ancestors(token) if isinstance(n.task_spec, specs.UserTask)]
+            workflow.passed = visits if workflow.passed is None else [v for v in workflow.passed if v in visits]
 
     def enter(self, token: Token, name: str, local: Data | None) -> None:
         """Start a sub-process below a token, or let it go on at the spec that a return or jump leads to."""
@@ -294,7 +295,7 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
     def happen(self, token: Token, payload: Mapping[str, Any]) -> None:
         """A waiting event happens: its token goes on; a repeating boundary event stays armed."""
         if payload:
-            self.write(token.workflow, dict(payload))
+            self.write(token.workflow, {k: v for k, v in payload.items() if not (k in RESERVED or k.startswith("_"))})
         spec = token.task_spec
         inner = token.internal_data
         stays = isinstance(spec, specs.BoundaryEvent) and not spec.cancel_activity
@@ -371,6 +372,8 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
                 return found
             holder = self.find(workflow.parent_task_id)
             assert holder is not None
+            if isinstance(holder.task_spec, specs.CallActivity) and holder.task_spec.isolated:
+                return found
             workflow = holder.workflow
 
     def scope(self, token: Token) -> Data:

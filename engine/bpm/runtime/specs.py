@@ -252,12 +252,18 @@ class SubProcess(Node, defaults.SubWorkflowTask):  # type: ignore[misc]
 class CallActivity(SubProcess, defaults.CallActivity):  # type: ignore[misc]
     """A called process; with inputs or outputs it has a scope of its own, otherwise it shares the data."""
 
+    @property
+    def isolated(self) -> bool:
+        """Whether the called process sees only what it is given."""
+        return bool(self.extensions.inputs or self.extensions.outputs)
+
     def local(self, token: Token) -> dict[str, Any] | None:
-        """Evaluate the inputs."""
+        """Evaluate the inputs; who started the instance is known inside too."""
         flow, own = token.workflow.flow, super().local(token)
-        if not (self.extensions.inputs or self.extensions.outputs):
+        if not self.isolated:
             return own
-        return {**(own or {}), **{n: flow.value(token, v) for n, v in self.extensions.inputs}}
+        given = {n: flow.value(token, v) for n, v in self.extensions.inputs}
+        return {"initiator": flow.local.get("initiator"), **(own or {}), **given}
 
     def left(self, flow: Any, token: Token, workflow: Any) -> None:
         """Write the outputs to the caller's data."""
