@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
 from engine import outbox
 from engine.bpm import commands, definitions
+from engine.bpm.lint import folder
 from engine.bpm.models import ActionLog, Instance, ItemState, WorkItem, WorkRound
 from engine.db import Database
 from engine.org.actor import Actor
@@ -64,8 +66,11 @@ class Bpm:
         return self
 
     def deploy_files(self, files: Mapping[str, str | bytes]) -> "Bpm":
-        """Deploy a process from texts."""
-        with self.db.unit_of_work() as session:
+        """Deploy a process from texts.
+
+        Once linted they are loaded right here, without the rehearsal in a child process: a third of a second each time.
+        """
+        with self.db.unit_of_work() as session, patch.object(folder, "load_findings", return_value=[]):
             definitions.deploy(session, None, files)
         return self
 
