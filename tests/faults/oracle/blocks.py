@@ -236,9 +236,7 @@ def _well_formed(block: Block, place: Place) -> bool:
             )
         case Sub():
             item = {block.many.item} if block.many is not None and block.many.item is not None else set()
-            body = Place(
-                terminates=block.many is None, outcome=place.outcome, names=frozenset(place.names | item)
-            )
+            body = Place(terminates=block.many is None, outcome=place.outcome, names=frozenset(place.names | item))
             return bool(block.body) and well_formed(block.body, body) and _paths(block.boundaries, place)
         case Task():
             return _paths(block.boundaries, place)
@@ -361,9 +359,7 @@ class _Compiler:
     def boundaries(self, host: str, boundaries: tuple[Boundary, ...]) -> list[_Loose]:
         out: list[_Loose] = []
         for boundary in boundaries:
-            event = Node(
-                boundary.id, Kind.BOUNDARY, wait=boundary.wait, host=host, interrupting=boundary.interrupting
-            )
+            event = Node(boundary.id, Kind.BOUNDARY, wait=boundary.wait, host=host, interrupting=boundary.interrupting)
             end = self.seq(boundary.path, self.add(event, []))
             if boundary.interrupting:
                 out += end

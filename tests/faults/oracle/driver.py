@@ -166,9 +166,7 @@ class Play:
             "job": lambda: runtime.JobDone(key, dict(move.data)),
         }[move.kind]()
         shown = self.shown
-        return self._guard(
-            lambda: runtime.advance(self.definition, shown.state, shown.data, event, now=self.now)
-        )
+        return self._guard(lambda: runtime.advance(self.definition, shown.state, shown.data, event, now=self.now))
 
     def _compare(self, after: list[Shown], nexts: list[list[Game]], chosen: int = 0) -> None:
         """Keep the games that fit; none is left: a difference."""

@@ -22,9 +22,7 @@ EITHER_FLOW.flows["Which-Join"].default = True
 TWICE = Scope.of({"Split": _AND}, "S-Split Split-T1 Split-T2 T1-T3 T2-T3 T3-E")
 """Two tokens run into a task without a join: it opens twice (13.3.2)."""
 
-TWICE_BY_XOR = Scope.of(
-    {"Split": _AND, "Merge": _XOR}, "S-Split Split-T1 Split-T2 T1-Merge T2-Merge Merge-T3 T3-E"
-)
+TWICE_BY_XOR = Scope.of({"Split": _AND, "Merge": _XOR}, "S-Split Split-T1 Split-T2 T1-Merge T2-Merge Merge-T3 T3-E")
 """The same through an exclusive merge (13.4.2)."""
 
 CROSSED = Scope.of(
