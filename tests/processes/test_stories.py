@@ -21,10 +21,10 @@ assert engine.registry  # importing it registers operations and handlers
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_every_story_passes_and_every_flow_is_walked(folder: Path, committed_db: Database) -> None:
-    results = run(committed_db, folder)
+def test_every_story_passes_and_every_flow_is_walked(folder: Path, hospital_db: Database) -> None:
+    results = run(hospital_db, folder)
     assert [str(result) for result in results if not result.passed] == []
-    assert set(elements(folder)) - walked(committed_db) == set()
+    assert set(elements(folder)) - walked(hospital_db) == set()
 
 
 def test_the_six_processes_are_there() -> None:

@@ -8,12 +8,11 @@ import pytest
 
 import engine.registry
 from engine import clock
-from engine.bpm import definitions
 from engine.bpm.scenarios import load
-from engine.bpm.scenarios.playing import _files, _Stage
+from engine.bpm.scenarios.playing import _Stage
 from engine.bpm.scenarios.scene import Scene
 from engine.db import Database
-from engine.org.demo import load_demo
+from tests.dsl import Bpm
 
 PROCESSES = Path(__file__).resolve().parents[2] / "processes"
 
@@ -27,10 +26,8 @@ class Play:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        with db.unit_of_work() as session:
-            self.staff = load_demo(session)
-            for folder in sorted(path.parent for path in PROCESSES.glob("*/process.bpmn")):
-                definitions.deploy(session, None, _files(folder))
+        folders = sorted(path.parent for path in PROCESSES.glob("*/process.bpmn"))
+        self.staff = Bpm(db).deploy(*(folder.name for folder in folders)).staff
 
     def play(self, process: str, story_name: str, *, until: str | None = None, **data: str) -> Scene:
         """Play a story up to its first act on a step, with some of the start's data changed."""
@@ -69,9 +66,9 @@ def frozen() -> Iterator[None]:
 
 
 @pytest.fixture
-def play(committed_db: Database) -> Iterator[Play]:
+def play(hospital_db: Database) -> Iterator[Play]:
     with frozen():
-        yield Play(committed_db)
+        yield Play(hospital_db)
 
 
 def test_a_reply_ends_the_handling_of_the_document_it_answers(play: Play) -> None:
