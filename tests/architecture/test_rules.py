@@ -64,7 +64,7 @@ def evaluations(module: Module) -> Iterator[int]:
 
 
 def queries_without_viewer(module: Module) -> Iterator[int]:
-    """Every query of the engine says for whom it reads."""
+    """Every query of the engine (what takes a session or a batch) says for whom it reads."""
     path = Path(module.path)
     if path.parts[0] != "engine" or "queries" not in (path.stem, *path.parts):
         return
@@ -72,7 +72,8 @@ def queries_without_viewer(module: Module) -> Iterator[int]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             arguments = node.args
             named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-            if "viewer" not in [argument.arg for argument in named]:
+            names = {argument.arg for argument in named}
+            if names & {"session", "batch"} and "viewer" not in names:
                 yield node.lineno
 
 
@@ -101,7 +102,11 @@ EXAMPLES: list[tuple[Callable[[Module], Iterator[int]], Module, list[int]]] = [
         Module("engine/bpm/queries/boxes.py", "def todo(session): ...\ndef _own(session): ..."),
         [1],
     ),
-    (queries_without_viewer, Module("engine/news/queries.py", "def a(session, viewer): ...\ndef b(*, view): ..."), [2]),
+    (
+        queries_without_viewer,
+        Module("engine/news/queries.py", "def a(session, viewer): ...\ndef b(batch, *, view): ...\ndef c(x): ..."),
+        [2],
+    ),
     (
         undocumented,
         Module(

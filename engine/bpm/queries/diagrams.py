@@ -39,7 +39,7 @@ def diagram(session: Session, viewer: Actor, instance_id: uuid.UUID) -> Diagram:
     version = definitions.version(session, instance.version_id)
     batch = Batch()
     batch.query(_PATHS, {"id": instance_id, "most": MAX_ROWS})
-    ask_steps(batch, instance_id)
+    ask_steps(batch, viewer, instance_id)
     batch.query(REVISION, {})
     paths, *answers, revision = batch.run(session)
     walked = itertools.chain.from_iterable(orjson.loads(row.path) for row in reversed(paths))

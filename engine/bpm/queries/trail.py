@@ -157,11 +157,11 @@ def timeline(session: Session, viewer: Actor, instance_id: uuid.UUID) -> Timelin
 def ask(batch: Batch, viewer: Actor, instance_id: uuid.UUID) -> None:
     """Queue what a timeline is read from: `told` takes the three answers."""
     batch.query(_ENTRIES, {"id": instance_id, "all": viewer.sees_all, "most": MAX_ENTRIES + 1})
-    ask_steps(batch, instance_id)
+    ask_steps(batch, viewer, instance_id)
 
 
-def ask_steps(batch: Batch, instance_id: uuid.UUID) -> None:
-    """Queue what the steps are read from: `told_steps` takes the two answers."""
+def ask_steps(batch: Batch, viewer: Actor, instance_id: uuid.UUID) -> None:
+    """Queue what the steps are read from: `told_steps` takes the two answers. Who sees the instance sees them all."""
     batch.query(_ROUNDS, {"id": instance_id, "most": MAX_NAMES})
     batch.query(_WAITING, {"id": instance_id, "most": MAX_NAMES})
 
