@@ -158,7 +158,9 @@ def send_deferred(connection: Connection, *, commit: bool = False) -> None:
 
 
 def forget(connection: Connection) -> None:
-    """Drop what a transaction that is rolled back had deferred."""
+    """Drop what a transaction that is rolled back had deferred; a lost connection took it along."""
+    if connection.invalidated or connection.closed:
+        return
     connection.info.pop(_DEFERRED, None)
     connection.info.pop(BEGIN_PENDING, None)
 

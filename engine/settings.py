@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr = SecretStr("")
     pool_size: Positive = 10
     threads: Positive = 20
-    queue_limit: Positive = 200
+    queue_limit: int = Field(200, ge=0)  # 0 refuses everything: for maintenance
     session_hours: Positive = 12
     secure_cookie: bool = True
     attachment_max_mb: Positive = 50

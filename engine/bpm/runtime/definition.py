@@ -15,6 +15,10 @@ from engine.errors import Invalid
 
 _B = f"{{{BPMN}}}"
 
+# The parser recurses along the flows, some three frames an element; the linter allows 400. Set once, for all threads:
+# changing it while another thread compiles breaks that one (CPython 3.11).
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 3_000))
+
 
 class Definition:
     """The graph of a version with its extensions: what the runtime and the commands ask of a diagram."""
@@ -130,8 +134,6 @@ def load(files: Mapping[str, str | bytes]) -> Definition:
     """
     parser = Parser()
     main: tuple[Any, Any] | None = None
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 20_000))  # the parser recurses along the flows
     try:
         for path, content in files.items():
             if not path.endswith(".bpmn"):
@@ -152,5 +154,3 @@ def load(files: Mapping[str, str | bytes]) -> Definition:
         raise Invalid(f"{place}：流程图无法解析（{error.args[0]}）", code="bpmn_refused") from error
     except (RecursionError, KeyError, AttributeError, TypeError) as error:
         raise Invalid(f"流程图无法解析（{type(error).__name__}: {error}）", code="bpmn_refused") from error
-    finally:
-        sys.setrecursionlimit(limit)
