@@ -162,7 +162,8 @@ def save_draft(
     if len(body) > DRAFT_LIMIT:
         raise Invalid("草稿太大，请缩短内容", code="draft_too_large")
     if item_id is not None:
-        item = session.get(WorkItem, item_id)
+        # two saves of the same draft at once wait for one another here
+        item = session.get(WorkItem, item_id, with_for_update={"key_share": True})
         if item is None or item.assignee_id != actor.person_id:
             raise visibility.not_found()
         if item.state != ItemState.OPEN:
