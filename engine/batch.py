@@ -9,8 +9,7 @@ import re
 import sqlite3
 import uuid
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,11 +17,11 @@ from itertools import groupby
 from typing import Any
 
 import orjson
-import psycopg
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from engine.errors import Unavailable
+from engine.wire import Wire
 
 STORED = "%Y-%m-%d %H:%M:%S.%f"  # how SQLAlchemy keeps a moment on SQLite
 _MANY = 8  # rows; more go as one JSON parameter
@@ -39,6 +38,7 @@ sqlite3.register_adapter(datetime, lambda value: value.astimezone(UTC).strftime(
 
 _TRIPPED = "22012"  # division by zero: how a tripwire fails a statement whose commit is on the way
 _DEFERRED = "deferred batch"
+_WIRE = "wire"
 BEGIN_PENDING = "begin pending"  # on a connection of PostgreSQL whose transaction begins with its first statement
 
 Params = Mapping[str, Any]
@@ -57,17 +57,24 @@ class Statement:
         self.sqlite = re.sub(r"\s+FOR (NO KEY )?UPDATE( OF \w+)?", "", sql)
         self.postgresql = numbered(sql, {name: n for n, name in enumerate(self.names, 1)})
         self._types = types
-        self._row: Callable[..., Any] | None = None
+        self._make: Callable[[Iterable[Any]], Any] | None = None
 
-    def rows(self, cursor: Any, dialect: str) -> list[Any]:
-        """Read a query's rows as named tuples."""
-        found = cursor.fetchall()
-        if self._row is None:
-            self._row = namedtuple("Row", [column[0] for column in cursor.description])  # type: ignore[misc]
-        if dialect == "sqlite" and found:
-            given = [_GIVEN.get(self._types.get(column[0], object)) for column in cursor.description]
-            found = [tuple(c(v) if c and v is not None else v for c, v in zip(given, r, strict=True)) for r in found]
-        return [self._row(*row) for row in found]
+    def row(self, columns: Iterable[str]) -> Callable[[Iterable[Any]], Any]:
+        """Return what makes a named tuple of a row with these columns."""
+        if self._make is None:
+            row: Any = namedtuple("Row", list(columns))  # type: ignore[misc]
+            self._make = row._make
+        return self._make
+
+    def sqlite_rows(self, cursor: sqlite3.Cursor) -> list[Any]:
+        """Return a query's rows with the values that SQLite keeps as text as the types that the query names."""
+        columns = [column[0] for column in cursor.description]
+        make = self.row(columns)
+        given = [_GIVEN.get(self._types.get(column, object)) for column in columns]
+        return [
+            make(convert(v) if convert and v is not None else v for convert, v in zip(given, row, strict=True))
+            for row in cursor
+        ]
 
 
 def numbered(sql: str, numbers: Mapping[str, int]) -> str:
@@ -121,6 +128,12 @@ class Batch:
         send_deferred(connection)
         return self.send(connection)
 
+    def look(self, session: Session) -> list[list[Any]]:
+        """Send queries ahead of the transaction, where none has begun: they lock nothing."""
+        connection = _connected(session)
+        send_deferred(connection)
+        return self.send(connection, begin=False)
+
     def defer(self, session: Session) -> None:
         """Send the writes together with the commit; earlier, if anything else is said on the connection before it."""
         connection = _connected(session)
@@ -130,13 +143,18 @@ class Batch:
         else:
             connection.info[_DEFERRED] = self
 
-    def send(self, connection: Connection, *, commit: bool = False) -> list[list[Any]]:
-        """Send everything on a connection, and its COMMIT where `commit` says so; return the queries' rows."""
+    def send(self, connection: Connection, *, begin: bool = True, commit: bool = False) -> list[list[Any]]:
+        """Send everything on a connection, its BEGIN first where that is still to come, its COMMIT last for `commit`.
+
+        Returns the queries' rows.
+        """
         raw: Any = connection.connection.driver_connection
         try:
             if connection.dialect.name == "sqlite":
                 return _in_order(raw, self._work)
-            return _pipelined(raw, self._work, begin=connection.info.pop(BEGIN_PENDING, False), commit=commit)
+            wire = connection.info.get(_WIRE) or connection.info.setdefault(_WIRE, Wire(raw))
+            begin = begin and connection.info.pop(BEGIN_PENDING, False)
+            return _pipelined(wire, self._work, begin=begin, commit=commit)
         except connection.dialect.loaded_dbapi.Error as error:
             if getattr(raw, "closed", False):
                 connection.invalidate(error)
@@ -172,36 +190,32 @@ def _in_order(raw: sqlite3.Connection, work: list[_Work]) -> list[list[Any]]:
         for params in one.params:
             cursor.execute(one.statement.sqlite, params)
         if one.query:
-            found.append(one.statement.rows(cursor, "sqlite"))
+            found.append(one.statement.sqlite_rows(cursor))
         elif one.expect is not None:
             _check(one, cursor.rowcount)
     return found
 
 
-def _pipelined(raw: psycopg.Connection[Any], work: list[_Work], *, begin: bool, commit: bool) -> list[list[Any]]:
-    sent: list[tuple[Any, list[_Work]]] = []
+def _pipelined(wire: Wire, work: list[_Work], *, begin: bool, commit: bool) -> list[list[Any]]:
     steps = [list(step) for _, step in groupby(work, key=lambda w: id(w) if w.query else 0)]
-    with raw.pipeline() if begin or commit or len(steps) > 1 else nullcontext():
-        if begin:
-            raw.execute("BEGIN")
-        for step in steps:
-            cursor = psycopg.RawCursor(raw)
-            if step[0].query:
-                statement, params = step[0].statement, step[0].params[0]
-                cursor.execute(statement.postgresql, [params[name] for name in statement.names])
-            else:
-                cursor.execute(*_joined(step, strict=commit))
-            sent.append((cursor, step))
-        if commit:
-            raw.execute("COMMIT")
-    found = []
-    for cursor, step in sent:
+    sent: list[tuple[str, Sequence[Any]]] = []
+    for step in steps:
         if step[0].query:
-            found.append(step[0].statement.rows(cursor, "postgresql"))
-            continue
-        counts = () if commit else cursor.fetchone()
-        for one, changed in zip((w for w in step if w.expect is not None), counts, strict=False):
-            _check(one, changed)
+            statement, params = step[0].statement, step[0].params[0]
+            sent.append((statement.postgresql, [params[name] for name in statement.names]))
+        else:
+            sent.append(_joined(step, strict=commit))
+    # what begins and ends in one round trip is a transaction without saying so
+    first, last = begin and not commit, commit and not begin
+    results = wire.run([("BEGIN", ())] * first + sent + [("COMMIT", ())] * last)
+    found = []
+    for result, step in zip(results[first:], steps, strict=False):
+        if step[0].query:
+            found.append(wire.rows(result, step[0].statement.row))
+        elif not commit:
+            counts = wire.rows(result, lambda _: tuple)[0]
+            for one, changed in zip((w for w in step if w.expect is not None), counts, strict=False):
+                _check(one, changed)
     return found
 
 

@@ -15,6 +15,7 @@ from unittest.mock import patch
 from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
+import engine.registry  # noqa: F401  (registers tables, operations, handlers)
 from engine import outbox
 from engine.bpm import commands, definitions
 from engine.bpm.lint import folder

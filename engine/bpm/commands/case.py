@@ -30,6 +30,8 @@ outbox.declare("event", "thrown", "deliver")
 outbox.declare("notice", "items", "ended", "person")
 outbox.declare("settle", "round")
 
+_FEW = 20  # decisions that a completion reads along with its lock; most instances have no more
+
 LIVE = (ItemState.OPEN, ItemState.STANDBY, ItemState.QUEUED)
 
 
@@ -67,6 +69,7 @@ class Case:
         self.armed: list[tuple[int, datetime]] = []
         self.woken: list[uuid.UUID] = []  # rounds in which an item became open again
         self.batch = Batch()
+        self.recent: list[Any] | None = None  # what was decided before, where it was read: `decisions()`
         self._live_rounds: dict[int, Any] | None = None
         self.settled: set[int] = set()  # tasks whose round the command has closed itself
         self.returned = False  # this command is a return: nobody's earlier consent counts
@@ -85,8 +88,12 @@ class Case:
         batch = Batch()
         batch.query(sql.LOCK_BY_ITEM, {"item": item_id})
         batch.query(sql.ITEMS_OF_ROUND, {"item": item_id})
-        found, items = cls._locked(session, batch, actor, verb, key, item_id)
-        return found, items
+        if verb == "complete":
+            batch.query(sql.DECISIONS_BY_ITEM, {"item": item_id, "limit": _FEW})
+        case, answers = cls._locked(session, batch, actor, verb, key, item_id)
+        if verb == "complete" and len(decisions := answers.pop()) < _FEW:
+            case.recent = decisions
+        return case, answers.pop()
 
     @classmethod
     def by_id(
@@ -97,10 +104,18 @@ class Case:
         batch.query(sql.LOCK_INSTANCE, {"id": instance_id})
         return cls._locked(session, batch, actor, verb, key, instance_id)[0]
 
+    def decisions(self) -> list[Any]:
+        """Return what was completed and returned before this command, the newest first, the latest 500 at most."""
+        if self.recent is None:
+            batch = Batch()
+            batch.query(sql.DECISIONS, {"id": self.row.id, "limit": 500})
+            self.recent = batch.run(self.session)[0]
+        return self.recent
+
     @classmethod
     def _locked(
         cls, session: Session, batch: Batch, actor: Actor | None, verb: str, key: str | None, target: uuid.UUID
-    ) -> tuple["Case", list[Any]]:
+    ) -> tuple["Case", list[list[Any]]]:
         stored = idem(actor, key)
         if stored is not None:
             batch.query(sql.REPLAY, {"idem_key": stored})
@@ -113,7 +128,7 @@ class Case:
         case.key = stored
         if stored is not None and (before := answers.pop()):
             case.replayed = same_request(before[0], verb, target)
-        return case, answers[-1]
+        return case, answers
 
     @cached_property
     def directory(self) -> Directory:

@@ -1,12 +1,12 @@
 """Opening rounds: who handles a step, what is decided without anybody, and what happens where nobody is found."""
 
 import uuid
+from types import SimpleNamespace as Namespace
 from typing import Any
 
-from engine.batch import Batch
-from engine.bpm import assignment, runtime
+from engine.bpm import assignment, rounds, runtime
 from engine.bpm.assignment import AssignmentContext, Handler
-from engine.bpm.commands import statements as sql
+from engine.bpm.commands import merging
 from engine.bpm.commands.case import Case
 from engine.bpm.extensions import Assign, TaskExtension
 from engine.bpm.models import ItemState
@@ -43,25 +43,25 @@ def _open(case: Case, opened: runtime.Opened, sender: uuid.UUID | None) -> None:
         handlers, passed = _same_person(case, task, handlers, opened.scope, sender)
     if not handlers and passed is None:
         handlers, passed = _nobody(case, task, opened)
-    elif handlers and task.merge != "never" and task.kind == "decide":
-        passed = _merged(case, task, step, handlers, sender)
     row = new_round(case, opened.task_id, step, sender)
-    if passed is None:
-        case.opened += _items(case, task, row, handlers)
+    items = [] if passed else _items(case, task, row, handlers)
+    spared = merging.spared(case, task, step, items, sender)
+    outcome = task.outcomes[0].id
+    if spared and rounds.decide(task.round, [o.id for o in task.outcomes], [Namespace(**i) for i in items]) is not None:
+        passed, items = spared[-1][1], []  # the first outcome, for nobody was asked who could choose another
+    for item, why in spared if items else ():
+        _log(case, row, why, outcome, item_id=item["id"])
+    case.opened += items
     if passed is not None or (task.kind == "read" and task.round.policy == "none"):
-        outcome = task.outcomes[0].id
         row |= {"outcome": outcome, "closed_at": case.now}
         case.advance(runtime.Complete(opened.task_id, outcome, automatic=True))
         if passed is not None:
-            case.log(
-                AUTOMATIC,
-                keyed=False,
-                round_id=row["id"],
-                step=step,
-                step_name=row["step_name"],
-                outcome=outcome,
-                detail={"why": passed},
-            )
+            _log(case, row, passed, outcome)
+
+
+def _log(case: Case, row: dict[str, Any], why: str, outcome: str, **item: uuid.UUID) -> None:
+    where = {"round_id": row["id"], "step": row["step"], "step_name": row["step_name"]} | item
+    case.log(AUTOMATIC, keyed=False, outcome=outcome, detail={"why": why}, **where)
 
 
 def new_round(case: Case, task_id: int, step: str, sender: uuid.UUID | None) -> dict[str, Any]:
@@ -193,25 +193,3 @@ def _nobody(case: Case, task: TaskExtension, opened: runtime.Opened) -> tuple[li
         }
     )
     return found, None
-
-
-def _merged(
-    case: Case, task: TaskExtension, step: str, handlers: list[Handler], sender: uuid.UUID | None
-) -> str | None:
-    """The only handler has already approved (同一人合并): anywhere before, or in the step just before.
-
-    Off on the way after a return: whoever is asked again is asked on purpose.
-    """
-    if len(handlers) != 1 or case.returned:
-        return None
-    person = handlers[0].person_id
-    just_now = person == sender and case.approving
-    if task.merge == "previous" and not just_now:
-        return None
-    batch = Batch()
-    batch.query(sql.WALKED_AGAIN, {"id": case.row.id, "step": step})
-    batch.query(sql.APPROVED, {"id": case.row.id, "person": person, "outcome": task.outcomes[0].id})
-    again, approved = batch.run(case.session)
-    if again or not (just_now or approved):
-        return None
-    return f"{handlers[0].name}在{'上一步' if just_now else '前面的步骤'}已同意，自动通过"

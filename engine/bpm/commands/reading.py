@@ -30,7 +30,7 @@ def acknowledge(
     batch.query(sql.ITEM, {"item": item_id})
     if stored_key is not None:
         batch.query(sql.REPLAY, {"idem_key": stored_key})
-    found, *replayed = batch.run(session)
+    found, *replayed = batch.look(session)
     if not found:
         raise visibility.not_found()
     item = found[0]
@@ -77,31 +77,24 @@ def _write(
     values = {"id": item.id, "opinion": opinion.strip(), "at": now}
     batch.add(sql.ACKNOWLEDGE, values, expect=1, why="待阅事项")
     batch.add(audit.INSERT_ACTION, row)
-    if item.round_closed_at is None:
-        # the lock makes two last readers see one another; the count follows it in the same round trip
-        batch.query(sql.LOCK_ROUND, {"id": item.round_id})
-        batch.query(sql.ANY_UNREAD, {"id": item.round_id})
-    answers = batch.run(session)
-    if answers and answers[0] and _enough(session, item, not answers[1]):
-        outbox.enqueue(
-            session,
-            "settle",
-            str(item.instance_id),
-            "round",
-            {"instance": str(item.instance_id), "round": str(item.round_id)},
-        )
-
-
-def _enough(session: Session, item: Any, all_read: bool) -> bool:
-    if all_read:
-        return True
+    if item.round_closed_at is not None:  # the step didn't wait
+        batch.defer(session)
+        return
+    # the lock makes two last readers see one another; what follows it is asked behind it, in the same round trip
+    batch.query(sql.LOCK_ROUND, {"id": item.round_id})
     policy = definitions.version(session, item.version_id).definition.tasks[item.step].round
+    payload = {"instance": str(item.instance_id), "round": str(item.round_id)}
+    settle = outbox.row("settle", str(item.instance_id), "round", payload, now)
     if policy.policy == "all":
-        return False
-    batch = Batch()
+        batch.add(sql.SETTLE_IF_READ, settle | {"round": item.round_id})
+        batch.defer(session)
+        return
     batch.query(sql.READ_COUNTS, {"id": item.round_id})
-    counts = batch.run(session)[0][0]
-    return rounds.read_enough(policy, counts.done or 0, counts.total)
+    open_, counts = batch.run(session)
+    if open_ and rounds.read_enough(policy, counts[0].done or 0, counts[0].total):
+        batch = Batch()
+        outbox.put(session, batch, [settle])
+        batch.defer(session)
 
 
 def acknowledge_behind_lock(case: Case, item: Any, outcome: str, opinion: str) -> dict[str, Any]:

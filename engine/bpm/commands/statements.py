@@ -64,17 +64,14 @@ OPEN_ROUNDS = Statement(
     id=UUID,
 )
 
-# whether a person has agreed before, since the last return (同一人合并)
-APPROVED = Statement(
-    "SELECT 1 AS one FROM action_log l JOIN work_item i ON i.id = l.item_id WHERE l.instance_id = :id "
-    "AND l.verb = 'complete' AND l.actor_id = :person AND l.outcome = :outcome AND i.kind = 'decide' AND l.id > "
-    "COALESCE((SELECT max(id) FROM action_log WHERE instance_id = :id AND verb = 'return'), 0) LIMIT 1"
+# what was decided, by people or by the step itself, and returned, newest first (同一人合并)
+DECISIONS = Statement(
+    "SELECT l.verb, l.step, l.actor_id, l.outcome FROM action_log l WHERE l.instance_id = :id "
+    "AND l.verb IN ('complete', 'return', 'auto') ORDER BY l.id DESC LIMIT :limit",
+    actor_id=UUID,
 )
-
-# whether a step is walked again after a return: whoever is asked there again is asked on purpose
-WALKED_AGAIN = Statement(
-    "SELECT 1 AS one FROM work_round r WHERE r.instance_id = :id AND r.step = :step AND EXISTS "
-    "(SELECT 1 FROM action_log l WHERE l.instance_id = :id AND l.verb = 'return') LIMIT 1"
+DECISIONS_BY_ITEM = Statement(
+    DECISIONS.sql.replace(":id ", "(SELECT instance_id FROM work_item WHERE id = :item) "), actor_id=UUID
 )
 
 UPDATE_INSTANCE = Statement(
@@ -131,7 +128,12 @@ READ_COUNTS = Statement(
     "SELECT count(*) AS total, sum(CASE WHEN state = 'done' THEN 1 ELSE 0 END) AS done FROM work_item "
     "WHERE round_id = :id AND state IN ('open', 'done')"
 )
-ANY_UNREAD = Statement("SELECT 1 AS one FROM work_item WHERE round_id = :id AND state = 'open' LIMIT 1")
+SETTLE_IF_READ = Statement(
+    "INSERT INTO outbox (system, key, topic, payload, state, attempts, due_at, last_error, created_at) "
+    "SELECT :system, :key, :topic, :payload, 'pending', 0, :due_at, '', :created_at "
+    "FROM work_round r WHERE r.id = :round AND r.closed_at IS NULL "
+    "AND NOT EXISTS (SELECT 1 FROM work_item i WHERE i.round_id = r.id AND i.state = 'open')"
+)
 
 INSERT_TIMER = Statement(
     "INSERT INTO timer (instance_id, task_id, element, due_at) VALUES (:instance_id, :task_id, :element, :due_at) "

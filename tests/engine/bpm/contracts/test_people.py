@@ -137,7 +137,6 @@ def test_an_automatic_approval_is_on_the_trail(bpm: Bpm) -> None:
     assert any(step == "three" for _, step, _ in story.trail)
 
 
-@pytest.mark.xfail(strict=True, reason="merging looks at single handlers only: a countersign asks everybody again")
 def test_in_a_countersign_merging_spares_one_and_asks_the_others(bpm: Bpm) -> None:
     inner = '<piyue:round policy="all"/><piyue:merge when="anywhere"/>'
     files = line(("one", task("one", "doctor")), ("sign", task("sign", "doctor", "surgeon", inner=inner)), LAST)
