@@ -293,24 +293,25 @@ class Case:
         row = self.row
         if self.moved:
             ended = self.instance_state != InstanceState.RUNNING
-            shown = describing.describe(self.version, self.data, row)
+            same = self.data == self.original
+            shown = row._asdict() if same else describing.describe(self.version, self.data, row)
             self.batch.add(
                 sql.UPDATE_INSTANCE,
                 {
                     "id": row.id,
                     "version": row.version,
                     "engine_state": self.state,
-                    "data": orjson.dumps(self.data),
+                    "data": row.data if same else orjson.dumps(self.data),
                     "state": self.instance_state,
                     "ended_at": self.now if ended else None,
-                    **shown,
+                    **{name: shown[name] for name in ("title", "summary", "urgency")},
                 },
                 expect=1,
                 why="流程实例",
             )
-            before = describing.search_values(self.version, self.original, row.id)
-            changed = [v for v in describing.search_values(self.version, self.data, row.id) if v not in before]
-            if changed:
+            before = [] if same else describing.search_values(self.version, self.original, row.id)
+            after = [] if same else describing.search_values(self.version, self.data, row.id)
+            if changed := [v for v in after if v not in before]:
                 self.batch.add(sql.UPSERT_SEARCH, changed)
         else:
             self.batch.add(sql.TOUCH_INSTANCE, {"id": row.id, "version": row.version}, expect=1, why="流程实例")

@@ -154,13 +154,14 @@ def form_data(case: Case, step: str, submitted: Mapping[str, Any], task_id: int 
     `task_id` is the open task, whose local scope the form shows too.
     """
     form = case.version.form(step)
-    if form is None:
+    granted = case.definition.tasks[step].rights
+    rights = Rights(granted.default, dict(granted.fields))
+    if form is None or not rights.edit_something:
         return {}
-    rights = case.definition.tasks[step].rights
     return form.validate(
         submitted,
         current=case.data if task_id is None else runtime.scope(case.definition, case.state, case.data, task_id),
-        rights=Rights(rights.default, dict(rights.fields)),
+        rights=rights,
         evaluate=lambda text, names: to_plain(case.definition.expression(text).evaluate(names)),
     )
 

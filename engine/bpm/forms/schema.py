@@ -63,6 +63,11 @@ class Rights:
         """Return the access to one field."""
         return self.fields.get(key, self.default)
 
+    @property
+    def edit_something(self) -> bool:
+        """Whether any field may be edited; where none may, a submission has nothing to say."""
+        return self.default == "edit" or "edit" in self.fields.values()
+
 
 class File(NamedTuple):
     """What a form shows of an attachment (附件): name and size in bytes."""

@@ -1,10 +1,10 @@
 """Start and advance: load the flow, apply one event, run, and tell what changed by comparing before and after."""
 
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from SpiffWorkflow.bpmn.specs.event_definitions import MessageEventDefinition, SignalEventDefinition
 
 from engine.bpm.runtime import specs
@@ -36,9 +36,15 @@ from engine.bpm.runtime.types import (
 _NEVER = datetime.min.replace(tzinfo=UTC)  # for questions that set no timer
 
 
+def _copy(data: Mapping[str, Any]) -> Data:
+    """Return a deep copy of plain JSON values."""
+    copied: Data = orjson.loads(orjson.dumps(dict(data)))
+    return copied
+
+
 def start(definition: Definition, data: Mapping[str, Any], *, now: datetime) -> Change:
     """Start an instance with its data (plain JSON values; copied)."""
-    flow = Flow(definition, deepcopy(dict(data)), now)
+    flow = Flow(definition, _copy(data), now)
     flow.spread(flow.task_tree, flow.task_tree, flow.spec.start.outputs)
     flow.run()
     return _change(flow, {}, {}, None)
@@ -50,7 +56,7 @@ def advance(definition: Definition, state: bytes, data: Mapping[str, Any], event
     Raises Unreachable for a target that can't be returned to, RuntimeFault where the diagram has no way on,
     LookupError where the task isn't open (any more). Nothing is changed then: state and data are values.
     """
-    flow = decode(definition, state, deepcopy(dict(data)), now)
+    flow = decode(definition, state, _copy(data), now)
     before = flow.open_tokens()
     due = {i: t.internal_data.get("due") for i, t in before.items()}
     _apply(flow, event)
@@ -68,7 +74,7 @@ def keep(
     now: datetime,
 ) -> tuple[bytes, Data]:
     """Write form data at an open task, in its scope, without moving; returns state and data."""
-    flow = decode(definition, state, deepcopy(dict(data)), now)
+    flow = decode(definition, state, _copy(data), now)
     flow.write(_open(flow, task_id).workflow, values)
     return encode(flow), flow.local
 
@@ -82,7 +88,7 @@ def open_job(definition: Definition, state: bytes, data: Mapping[str, Any], task
 
 def catches(definition: Definition, state: bytes, data: Mapping[str, Any], task_id: int, code: str) -> bool:
     """Whether a boundary error event would take this error of a job."""
-    flow = decode(definition, state, deepcopy(dict(data)), _NEVER)
+    flow = decode(definition, state, _copy(data), _NEVER)
     return flow.fail_job(_open(flow, task_id), code)
 
 
