@@ -1,6 +1,8 @@
 """The command line of Piyue (批阅): serve, demo, worker, db, process, staff, audit."""
 
+import gc
 import logging.config
+import multiprocessing
 import signal
 import sqlite3
 import sys
@@ -92,7 +94,7 @@ def require_tables(database: Database) -> None:
 
 def application(settings: Settings, database: Database) -> FastAPI:
     """Return the whole service on an open database."""
-    import api.app  # only where it serves: the parent of several servers stays small
+    import api.app  # only where it serves: the other commands start sooner
     import web.app
 
     outbox.check()
@@ -131,10 +133,18 @@ def process_files(folder: Path) -> dict[str, str | bytes]:
 def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
     """Start the service (启动服务): `workers` server processes; the database must be migrated."""
     import uvicorn
+    import uvicorn._subprocess
 
     database = open_database(Settings())  # what is unusable is told here, once, not by every process
     require_tables(database)
     database.dispose()
+    # Server processes are forked from this one, which has everything imported: they share its memory (ADR 0010)
+    uvicorn._subprocess.spawn = multiprocessing.get_context("fork")  # type: ignore[assignment]  # noqa: SLF001
+    import api.app  # noqa: F401
+    import web.app  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
     uvicorn.run(
         "piyue:create",
         factory=True,
