@@ -361,22 +361,7 @@ _LAYOUT: Mapping[str, Callable[..., Cell | None]] = {
     "separator": _View.spacing,
     "spacer": _View.spacing,
 }
-_READ = Rights(default="read")
 _ID = {ord("["): "-", ord("]"): None, ord("."): "-"}
-
-
-def summary(form: Form, data: Mapping[str, object], lookups: Lookups) -> list[tuple[str, str]]:
-    """Return label and text of the fields marked `summary` (摘要字段) that are filled in, for lists and cards."""
-    state, settling = form.settle(data, _READ)
-    view = _View(form, state, settling, _READ, (), lookups, str)
-    found = []
-    for component in form.by_key.values():
-        if component.summary and component.id not in state.hidden:
-            choices = options(component, state.context, settling, component.key)
-            text = view.display(component, state.context.get(component.key), choices)
-            if text:
-                found.append((component.name, text))
-    return found
 
 
 def _all_numbers(values: list[Any]) -> bool:

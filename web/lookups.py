@@ -1,16 +1,18 @@
 """Names for the ids in a form, as its viewer may know them."""
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from sqlalchemy.orm import Session
 
+from engine import attachments
 from engine.attachments import Attachment
 from engine.bpm import visibility
 from engine.bpm.forms import File
 from engine.org import queries
 from engine.org.actor import Actor
+from engine.viewer import Viewer
 
 
 class Names:
@@ -31,19 +33,11 @@ class Names:
 
     def files(self, ids: Sequence[str]) -> Mapping[str, File]:
         """Return the attachments that the viewer may open: staged ones of their own, those of instances they see."""
-        return {str(file.id): File(file.name, file.size) for file in self.attachments(_uuids(ids))}
+        return {str(file.id): File(file.name, file.size) for file in self.attachments(list(_uuids(ids)))}
 
-    def attachments(self, ids: Iterable[uuid.UUID]) -> list[Attachment]:
+    def attachments(self, ids: Sequence[uuid.UUID]) -> list[Attachment]:
         """Return the rows of those."""
-        found = (self._session.get(Attachment, id_) for id_ in ids)
-        return [file for file in found if file is not None and self._sees(file)]
-
-    def _sees(self, file: Attachment) -> bool:
-        if file.state == "removed":
-            return False
-        if file.instance_id is None:
-            return file.uploader_id == self._viewer.person_id
-        return visibility.may_see(self._session, self._viewer, file.instance_id)
+        return attachments.describe(self._session, self._viewer, ids, may_see(self._viewer))
 
     def resolve(self, kind: Literal["person", "department"], text: str) -> str | None:
         """Return the id for what somebody typed, where exactly one fits: a staff number, a name, a department."""
@@ -53,6 +47,15 @@ class Names:
         else:
             exact = [d.id for d in queries.departments(self._session, self._viewer) if text in (d.name, d.code)]
         return str(exact[0]) if len(exact) == 1 else None
+
+
+def may_see(actor: Actor) -> attachments.MaySee:
+    """Return the question whether a person sees the instance that an attachment belongs to."""
+
+    def ask(session: Session, _viewer: Viewer, instance_id: uuid.UUID) -> bool:
+        return visibility.may_see(session, actor, instance_id)
+
+    return ask
 
 
 def _uuids(ids: Sequence[str]) -> Iterator[uuid.UUID]:

@@ -1,4 +1,19 @@
-"""Common phrases (常用语): one tap instead of typing."""
+"""Fixed texts: common phrases (常用语), one tap instead of typing, and what the kinds of incidents are called."""
+
+from collections.abc import Mapping
+
+INCIDENTS: Mapping[str, str] = {
+    "job": "系统步骤失败",
+    "event": "消息没有送达",
+    "settle": "传阅没有收尾",
+    "nobody": "找不到办理人",
+    "gateway": "网关没有出路",
+    "expression": "表达式没有结果",
+    "budget": "步数过多",
+    "timer": "定时算不出来",
+    "error": "错误没有人接",
+}
+"""The kinds of incidents (异常) as people read them."""
 
 _DECIDE = ("同意。", "已阅，同意。", "请按规定办理。", "请补充材料后再报。", "情况属实。")
 _FILL = ("已办理。", "正在办理，按期反馈。", "已与相关科室沟通。")

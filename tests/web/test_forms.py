@@ -13,7 +13,7 @@ from markupsafe import Markup
 from engine.bpm.forms import File, Form, Rights
 from engine.errors import Invalid
 from web import markdown
-from web.forms import render, summary
+from web.forms import render
 
 TEMPLATES = Path(__file__).parents[2] / "web" / "templates"
 EDIT, READ = Rights(), Rights(default="read")
@@ -247,10 +247,6 @@ def test_names_are_asked_for_once_of_each_kind(env: Environment) -> None:
     people = [field(f"p{index}", properties={"widget": "person"}) for index in range(5)]
     page(env, make(*people), {f"p{index}": "p1" for index in range(5)}, lookups=names)
     assert names.asked == 1
-
-
-def test_the_summary_of_a_form() -> None:
-    assert summary(make(*EVERYTHING), DATA, Names()) == [("标题topic", "进修"), ("标题money", "¥1,020.50")]
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,10 @@
 import uuid
 
 from fastapi import Response
-from sqlalchemy.orm import Session
 from starlette.responses import FileResponse
 
 from engine import attachments
-from engine.bpm import visibility
-from engine.viewer import Viewer
+from web.lookups import may_see
 from web.session import Posted, Router, Visitor
 
 router = Router()
@@ -17,11 +15,7 @@ router = Router()
 @router.get("/attachments/{attachment_id}")
 def open_attachment(call: Visitor, attachment_id: uuid.UUID) -> Response:
     """Send a file: PDF and pictures open in the browser, everything else is saved."""
-
-    def may_see(session: Session, _viewer: Viewer, instance_id: uuid.UUID) -> bool:
-        return visibility.may_see(session, call.actor, instance_id)
-
-    attachment, path = attachments.open_for(call.session, call.settings, call.actor, attachment_id, may_see)
+    attachment, path = attachments.open_for(call.session, call.settings, call.actor, attachment_id, may_see(call.actor))
     headers = attachments.download_headers(attachment)
     del headers["Content-Length"]  # FileResponse knows it, and that of a range
     headers["Content-Security-Policy"] = "default-src 'none'; img-src 'self'; object-src 'self'; frame-ancestors 'none'"

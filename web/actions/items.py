@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 from fastapi import Response
 
 from engine import attachments, clock
-from engine.bpm import commands, queries
+from engine.bpm import commands, definitions, queries
 from engine.bpm.forms import Form
 from engine.bpm.queries import FormView, ItemDetail
 from engine.errors import EngineError, Invalid
 from web.forms import render
 from web.lookups import Names
-from web.pages.detail import Typed, instance_page, item_page, version_of
+from web.pages.detail import Typed, instance_page, item_page
 from web.rendering import fragment
 from web.session import Post, Posted, Router, local_path
 
@@ -132,7 +132,7 @@ def form(call: Posted, item_id: uuid.UUID) -> Response:
     if not call.htmx:
         return item_page(call, item_id, Typed(data=data, opinion=call.text("_opinion")))
     detail = queries.work_item_detail(call.session, call.actor, item_id)
-    version = version_of(call, detail.head.id)
+    version = definitions.version(call.session, detail.head.version_id)
     view = detail.forms[0]
     return form_again(call, version.forms[view.form], view, data, f"/items/{item_id}/form")
 
@@ -157,7 +157,8 @@ def submitted_data(call: Post, item_id: uuid.UUID) -> dict[str, Any]:
     if not detail.forms or "complete" not in detail.actions.may:
         return {}
     view = detail.forms[0]
-    return data_of(call, version_of(call, detail.head.id).forms[view.form], view)
+    version = definitions.version(call.session, detail.head.version_id)
+    return data_of(call, version.forms[view.form], view)
 
 
 def data_of(call: Post, form: Form, view: FormView) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from fastapi import Response
 from engine import clock
 from engine.bpm import queries
 from engine.bpm.queries import Filters
+from engine.org.actor import ADMIN
 from web.pages.boxes import PERIODS
+from web.phrases import INCIDENTS
 from web.rendering import STATES, fragment, page
 from web.session import Router, Visitor
 
@@ -57,6 +59,8 @@ def incidents(call: Visitor, resolved: bool = False, cursor: str | None = None) 
         rows=found.rows,
         next_cursor=found.next_cursor,
         resolved=resolved,
+        kinds=INCIDENTS,
+        may_mend=call.actor.has(ADMIN),
         title="异常",
         section="admin",
     )

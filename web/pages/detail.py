@@ -9,8 +9,7 @@ from fastapi import Response
 from markupsafe import Markup
 
 from api.errors import status_of
-from engine.bpm import commands, definitions, queries, visibility
-from engine.bpm.definitions import Version
+from engine.bpm import commands, definitions, queries
 from engine.bpm.queries import InstanceDetail, ItemDetail
 from engine.bpm.queries.detail import ItemView
 from engine.errors import EngineError, Invalid
@@ -130,7 +129,7 @@ def _shared(
 
 def forms(call: Page, detail: InstanceDetail, typed: Typed, here: str) -> list[Markup]:
     """Return the forms that the viewer sees of an instance, as HTML."""
-    version = version_of(call, detail.head.id)
+    version = definitions.version(call.session, detail.head.version_id)
     drafted = _drafted(detail, "data") or {}
     names = Names(call.session, call.actor)
     return [
@@ -148,12 +147,6 @@ def forms(call: Page, detail: InstanceDetail, typed: Typed, here: str) -> list[M
     ]
 
 
-def version_of(call: Page, instance_id: uuid.UUID) -> Version:
-    """Return the version of the process that an instance runs on. Raises NotFound unless the viewer may see it."""
-    seen = visibility.require(call.session, call.actor, instance_id)
-    return definitions.version(call.session, seen.version_id)
-
-
 def _drafted(detail: InstanceDetail, name: str) -> Any:
     draft = detail.draft if isinstance(detail, ItemDetail) and "draft" in detail.actions.may else None
     return "" if draft is None else draft.content.get(name) or ""
@@ -163,7 +156,7 @@ def _jumps(call: Page, detail: InstanceDetail) -> list[tuple[str, str]]:
     """Return the steps that an admin may jump to."""
     if "jump" not in detail.actions.may:
         return []
-    definition = version_of(call, detail.head.id).definition
+    definition = definitions.version(call.session, detail.head.version_id).definition
     return [(step, definition.names.get(step, step)) for step in definition.tasks]
 
 

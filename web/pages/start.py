@@ -1,16 +1,11 @@
 """Starting (发起): the processes that one may start, and the form of the first step."""
 
 import uuid
-from collections.abc import Mapping
-from typing import Any
 
-import orjson
 from fastapi import Response
 
 from api.errors import status_of
 from engine.bpm import definitions, queries
-from engine.bpm.models import Draft
-from engine.errors import NotFound
 from web.forms import render
 from web.lookups import Names
 from web.pages.detail import Typed
@@ -30,17 +25,8 @@ def processes(call: Visitor) -> Response:
 @router.get("/start/{key}")
 def first_step(call: Visitor, key: str, draft: uuid.UUID | None = None) -> Response:
     """Show the form of a process's first step, empty or with a draft."""
-    content = {} if draft is None else draft_of(call, draft)
+    content = {} if draft is None else queries.draft(call.session, call.actor, draft).content
     return start_form(call, key, Typed(data=content.get("data") or {}), draft)
-
-
-def draft_of(call: Page, draft_id: uuid.UUID) -> Mapping[str, Any]:
-    """Return the content of the viewer's own draft. Raises NotFound."""
-    found = call.session.get(Draft, draft_id)
-    if found is None or found.person_id != call.actor.person_id or found.process_key is None:
-        raise NotFound("没有这份草稿，可能已经提交或删除", code="draft_not_found")
-    content: Mapping[str, Any] = orjson.loads(found.content)
-    return content
 
 
 def start_form(call: Page, key: str, typed: Typed, draft: uuid.UUID | None) -> Response:
