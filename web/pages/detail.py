@@ -11,13 +11,13 @@ from markupsafe import Markup
 from api.errors import status_of
 from engine.bpm import commands, definitions, queries
 from engine.bpm.queries import InstanceDetail, ItemDetail
-from engine.bpm.queries.detail import ItemView
+from engine.bpm.queries.trail import readers
 from engine.errors import EngineError, Invalid
 from web.forms import render
 from web.lookups import Names
 from web.pages.boxes import BOXES, PERIODS, Listing, listing_of
 from web.phrases import phrases
-from web.rendering import page
+from web.rendering import fragment, page
 from web.session import Page, Router, Visitor, local_path
 
 router = Router()
@@ -101,9 +101,19 @@ def instance_page(call: Page, instance_id: uuid.UUID, typed: Typed) -> Response:
         "instance.html",
         200 if typed.error is None else status_of(typed.error),
         selected=str(instance_id),
-        open_tasks=_open_tasks(call, detail),
         **_shared(call, detail, typed, f"/instances/{instance_id}", back, beside),
     )
+
+
+@router.get("/instances/{instance_id}/rounds/{round_id}/readers")
+def read_by(call: Visitor, instance_id: uuid.UUID, round_id: uuid.UUID, cursor: str | None = None) -> Response:
+    """Show who has read in a read step (已阅名单), the last one first."""
+    found = readers(call.session, call.actor, instance_id, round_id, cursor=cursor)
+    here = f"/instances/{instance_id}/rounds/{round_id}/readers"
+    values: dict[str, Any] = {"rows": found.rows, "next_cursor": found.next_cursor, "here": here}
+    if call.htmx:
+        return fragment(call, "part/readers.html", **values)
+    return page(call, "readers.html", back=f"/instances/{instance_id}", title="已阅名单", section="todo", **values)
 
 
 def _shared(
@@ -158,14 +168,6 @@ def _jumps(call: Page, detail: InstanceDetail) -> list[tuple[str, str]]:
         return []
     definition = definitions.version(call.session, detail.head.version_id).definition
     return [(step, definition.names.get(step, step)) for step in definition.tasks]
-
-
-def _open_tasks(call: Page, detail: InstanceDetail) -> list[ItemView]:
-    """Return one item of each open step, which says what an admin may move."""
-    if "jump" not in detail.actions.may:
-        return []
-    first = [step.waiting[0].item_id for step in detail.timeline.open if step.waiting]
-    return [queries.work_item_detail(call.session, call.actor, item_id).item for item_id in first]
 
 
 def _back(call: Page, box: str) -> str:

@@ -10,13 +10,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine.batch import Batch, Statement
 from engine.bpm import definitions, visibility
+from engine.bpm.models import ItemKind, ItemState, WorkItem
+from engine.bpm.queries.paging import Keyset, Page
 from engine.bpm.runtime import Definition
 from engine.org.actor import Actor
 from engine.org.directory import REVISION, Directory, directory
+from engine.org.models import Department, Person
 
 MAX_ENTRIES = 500
 """Entries of a timeline; of a longer trail the newest."""
@@ -64,10 +68,12 @@ class Waiting:
 class Step:
     """A round: an open step, or a read step (传阅), which keeps being read after the process has gone on.
 
-    Of a read step `total` and `done` count the readers; `waiting` holds at most 200 people of the `total - done`.
+    Of a read step `total` and `done` count the readers; `waiting` holds at most 200 people of the `total - done`, and
+    `readers` tells who the others are. `task_id` tells two open rounds of one step apart.
     """
 
     round_id: uuid.UUID
+    task_id: int
     step: str
     step_name: str
     kind: str
@@ -84,6 +90,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Reader:
+    """A person who has acknowledged a read item (已阅), and when."""
+
+    item_id: uuid.UUID
+    name: str
+    department: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """The trail, oldest first; `cut` when there are older entries than these. `steps`: open ones and read ones."""
 
@@ -97,6 +113,9 @@ class Timeline:
         return tuple(step for step in self.steps if step.closed_at is None)
 
 
+# in the order of the rows' fields
+_READER_COLUMNS: tuple[Any, ...] = (WorkItem.id, Person.name, Department.name, WorkItem.closed_at)
+_READERS = Keyset("readers", ((WorkItem.closed_at, datetime), (WorkItem.id, uuid.UUID)))
 _ENTRIES = Statement(
     """
     SELECT l.id, l.item_id, l.at, l.actor_id, l.verb, l.step, l.step_name, l.outcome, l.opinion, l.detail, i.opened_at
@@ -113,7 +132,7 @@ _ENTRIES = Statement(
 )
 _ROUNDS = Statement(
     """
-    SELECT r.id, r.step, r.step_name, r.kind, r.opened_at, r.closed_at,
+    SELECT r.id, r.task_id, r.step, r.step_name, r.kind, r.opened_at, r.closed_at,
       count(CASE WHEN i.state IN ('done', 'open', 'standby', 'queued') THEN 1 END) AS total,
       count(CASE WHEN i.state = 'done' THEN 1 END) AS done
     FROM work_round r LEFT JOIN work_item i ON i.round_id = r.id
@@ -181,9 +200,50 @@ def told_steps(people: Directory, answers: Sequence[list[Any]]) -> tuple[Step, .
         name = people.people[i.assignee_id].name
         waiting.setdefault(i.round_id, []).append(Waiting(i.assignee_id, i.id, name, i.state, i.opened_at, i.read_at))
     return tuple(
-        Step(r.id, r.step, r.step_name, r.kind, r.opened_at, r.closed_at, r.total, r.done, tuple(waiting.get(r.id, ())))
+        Step(
+            round_id=r.id,
+            task_id=r.task_id,
+            step=r.step,
+            step_name=r.step_name,
+            kind=r.kind,
+            opened_at=r.opened_at,
+            closed_at=r.closed_at,
+            total=r.total,
+            done=r.done,
+            waiting=tuple(waiting.get(r.id, ())),
+        )
         for r in reversed(rounds)
     )
+
+
+def readers(
+    session: Session,
+    viewer: Actor,
+    instance_id: uuid.UUID,
+    round_id: uuid.UUID,
+    *,
+    cursor: str | None = None,
+    limit: int = 100,
+) -> Page[Reader]:
+    """Return who has read in a read step (已阅名单), the last one first. Who sees the instance sees them all.
+
+    Raises NotFound unless the viewer may see the instance, Invalid for a limit out of range or another list's cursor.
+    """
+    visibility.require(session, viewer, instance_id)
+    statement = (
+        select(*_READER_COLUMNS)
+        .select_from(WorkItem)
+        .join(Person, Person.id == WorkItem.assignee_id)
+        .join(Department, Department.id == Person.department_id)
+        .where(
+            WorkItem.instance_id == instance_id,
+            WorkItem.round_id == round_id,
+            WorkItem.kind == ItemKind.READ,
+            WorkItem.state == ItemState.DONE,
+        )
+    )
+    rows = [Reader(*row) for row in session.execute(_READERS.narrowed(statement, cursor, limit))]
+    return _READERS.page(rows, [(row.at, row.item_id) for row in rows], limit)
 
 
 def _entry(definition: Definition, people: Directory, row: Any) -> Entry:
