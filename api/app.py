@@ -1,6 +1,7 @@
 """The service's HTTP application: middleware, answers to errors, every feature's routes, the OpenAPI document."""
 
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -44,6 +45,31 @@ _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
+class Uploads(MutableMapping[str, int]):
+    """Limits in bytes of the paths that take files; `{…}` in a path stands for any one part of it, as in routes."""
+
+    def __init__(self) -> None:
+        self._limits: dict[str, tuple[re.Pattern[str], int]] = {}
+
+    def __setitem__(self, path: str, limit: int) -> None:
+        self._limits[path] = re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), limit
+
+    def __getitem__(self, path: str) -> int:
+        for pattern, limit in self._limits.values():
+            if pattern.fullmatch(path):
+                return limit
+        raise KeyError(path)
+
+    def __delitem__(self, path: str) -> None:
+        del self._limits[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._limits)
+
+    def __len__(self) -> int:
+        return len(self._limits)
+
+
 class Service(FastAPI):
     """The application; its OpenAPI document names the refusals that every route has."""
 
@@ -80,12 +106,15 @@ def create_app(settings: Settings, db: Database, *, lifespan: Lifespan | None = 
         lifespan=running,
     )
     app.state.settings, app.state.db = settings, db
-    app.state.uploads = {
-        f"{PREFIX}/attachments": (settings.attachment_max_mb << 20) + _ENVELOPE,
-        f"{PREFIX}/definitions": MAX_BYTES + _ENVELOPE,
-        f"{PREFIX}/definitions/check": MAX_BYTES + _ENVELOPE,
-        f"{PREFIX}/admin/staff/import": MAX_FILE + _ENVELOPE,
-    }
+    app.state.uploads = Uploads()
+    app.state.uploads.update(
+        {
+            f"{PREFIX}/attachments": (settings.attachment_max_mb << 20) + _ENVELOPE,
+            f"{PREFIX}/definitions": MAX_BYTES + _ENVELOPE,
+            f"{PREFIX}/definitions/check": MAX_BYTES + _ENVELOPE,
+            f"{PREFIX}/admin/staff/import": MAX_FILE + _ENVELOPE,
+        }
+    )
     exempt = frozenset({"/healthz", "/readyz"})
     app.add_middleware(Limits, queue_limit=settings.queue_limit, uploads=app.state.uploads, exempt=exempt)
     app.add_middleware(errors.Unexpected)

@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -17,6 +17,9 @@ from engine.errors import Conflict, EngineError, Forbidden, Invalid, NotFound, U
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds
+
+DATABASE_AWAY = (OperationalError, NoConnection)
+"""The database can't be reached, or no connection is free in time."""
 
 log = logging.getLogger(__name__)
 
@@ -98,16 +101,21 @@ def http(_request: Request, error: Exception) -> Response:
 
 
 def database_away(_request: Request, error: Exception) -> Response:
-    """Answer when the database can't be reached, or no connection is free in time."""
+    """Log and answer DATABASE_AWAY."""
     log.error("database unavailable: %s", type(error).__name__, exc_info=error)
     return problem(503, "database_unavailable", "数据库暂时不可用，请稍后重试", errors=[])
+
+
+def unexpected(_request: Request, id_: str) -> Response:
+    """Answer what nobody expected, by the id under which it is logged."""
+    return problem(500, "unexpected", f"系统出错，您的操作没有完成。请把编号 {id_} 告诉信息科", id=id_, errors=[])
 
 
 class Unexpected:
     """ASGI middleware: what nobody expected is logged with an id, and answered with that id alone."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, answer: Callable[[Request, str], Response] = unexpected) -> None:
+        self._app, self._answer = app, answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -125,8 +133,7 @@ class Unexpected:
                 raise
             id_ = secrets.token_hex(6)
             log.exception("unexpected error %s: %s %s", id_, scope["method"], scope["path"])
-            detail = f"系统出错，您的操作没有完成。请把编号 {id_} 告诉信息科"
-            await problem(500, "unexpected", detail, id=id_, errors=[])(scope, receive, send)
+            await self._answer(Request(scope), id_)(scope, receive, send)
 
 
 def install(app: FastAPI) -> None:
@@ -134,8 +141,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(EngineError, refused)
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(OperationalError, database_away)
-    app.add_exception_handler(NoConnection, database_away)
+    for away in DATABASE_AWAY:
+        app.add_exception_handler(away, database_away)
 
 
 # pydantic's error types; {…} are the constraints that it names

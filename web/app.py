@@ -1,6 +1,5 @@
 """The pages as one application under the API's routes: headers, refusals as pages, built files."""
 
-import logging
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +7,6 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -16,8 +14,9 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import problem, status_of
-from engine.bpm import definitions as definition_files
+from api import errors
+from api.deps import PREFIX
+from api.errors import status_of
 from engine.errors import EngineError, Unauthenticated
 from web.actions import admin as admin_actions
 from web.actions import definitions as definition_actions
@@ -26,13 +25,15 @@ from web.pages import account, admin, boxes, definitions, detail, diagram, notic
 from web.rendering import STATIC, environment, plain
 from web.session import Page
 
-log = logging.getLogger(__name__)
-
 _POLICY = (
     "default-src 'none'; script-src 'nonce-{nonce}' 'strict-dynamic'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; font-src 'self'; "
     "manifest-src 'self'"
 )
+_WITH_FILES = (  # forms that bring their attachments along where no script sends them before
+    "/start/{key}", "/start/{key}/draft", "/start/{key}/form",
+    "/items/{id}/complete", "/items/{id}/draft", "/items/{id}/form",
+)  # fmt: skip
 _HEADINGS = {
     400: ("看不懂这个请求", "请返回上一页重试。"),
     403: ("您没有权限", "如果工作需要，请联系信息科或流程管理员开通。"),
@@ -59,12 +60,16 @@ def mount(service: FastAPI) -> None:
         pages.include_router(module.router)
     # pages themselves stay as they are: compressing a secret beside what somebody typed would tell on it
     pages.mount("/static", GZipMiddleware(_Built(directory=STATIC, check_dir=False)))
-    service.state.uploads["/definitions"] = definition_files.MAX_BYTES + (1 << 16)
+    uploads = service.state.uploads
+    uploads["/definitions"] = uploads[f"{PREFIX}/definitions"]
+    for path in _WITH_FILES:
+        uploads[path] = uploads[f"{PREFIX}/attachments"]
     pages.add_exception_handler(EngineError, _refused)
     pages.add_exception_handler(HTTPException, _http)
     pages.add_exception_handler(RequestValidationError, _odd)
-    pages.add_exception_handler(OperationalError, _away)
-    pages.add_middleware(_Unexpected)
+    for away in errors.DATABASE_AWAY:
+        pages.add_exception_handler(away, _away)
+    pages.add_middleware(errors.Unexpected, answer=_unexpected)
     pages.add_middleware(_Headers)
     service.mount("/", pages)
 
@@ -104,40 +109,13 @@ class _Headers:
         await self._app(scope, receive, guarded)
 
 
-class _Unexpected:
-    """ASGI middleware: what nobody expected is logged with an id, and the page says that id alone."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def noting(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        except Exception:
-            if scope["type"] != "http" or started:
-                raise
-            id_ = secrets.token_hex(6)
-            log.exception("unexpected error %s: %s %s", id_, scope["method"], scope["path"])
-            answer = _error_page(Request(scope), 500, f"请把编号 {id_} 告诉信息科")
-            await answer(scope, receive, send)
-
-
 def _error_page(request: Request, status: int, message: str) -> Response:
     heading, cure = _HEADINGS.get(status, ("没有完成", "请返回上一页重试。"))
-    if request.url.path.startswith("/api/"):
-        return problem(status, "route_not_found" if status == 404 else "refused", message or cure, errors=[])
     if request.headers.get("hx-request-type") == "partial":  # the script tells it, and the page stays as it is
         return PlainTextResponse(message or cure, status, headers={"HX-Reswap": "none"})
     answer = plain(request, "error.html", status, heading=heading, message=message, cure=cure, code=status)
     if status == 503:
-        answer.headers["Retry-After"] = "2"
+        answer.headers["Retry-After"] = str(errors.RETRY_AFTER)
     return answer
 
 
@@ -177,6 +155,8 @@ def _to_login(request: Request) -> Response:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if request.url.path.startswith(f"{PREFIX}/"):  # none of the API's routes, so it came here
+        return errors.http(request, error)
     answer = _error_page(request, error.status_code, "")
     answer.headers.update(error.headers or {})
     return answer
@@ -190,5 +170,9 @@ def _odd(request: Request, error: Exception) -> Response:
 
 
 def _away(request: Request, error: Exception) -> Response:
-    log.error("database unavailable: %s", type(error).__name__, exc_info=error)
+    errors.database_away(request, error)  # it is logged there
     return _error_page(request, 503, "")
+
+
+def _unexpected(request: Request, id_: str) -> Response:
+    return _error_page(request, 500, f"请把编号 {id_} 告诉信息科")

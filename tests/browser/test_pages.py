@@ -88,7 +88,7 @@ def test_pages_of_admins(busy: Bpm, people: Visit) -> None:
     admin.goto("/definitions").shot("65-definitions")
     faulty = bpmn('<startEvent id="start"/>' + task("check", "nurse") + flow("start", "check"))["process.bpmn"]
     broken: FilePayload = {"name": "process.bpmn", "mimeType": "text/xml", "buffer": faulty.encode()}
-    admin.page.get_by_label("process.bpmn").set_input_files([broken])
+    admin.page.get_by_label("流程文件").set_input_files([broken])
     admin.page.get_by_role("button", name="检查并部署").click()
     expect(admin.page.get_by_role("table", name="检查结果").locator("tbody tr").first).to_contain_text("process.bpmn")
     admin.shot("66-upload-refused")

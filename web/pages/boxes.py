@@ -68,12 +68,21 @@ def listing(call: Page, box: str, given: Mapping[str, str], *, cursor: str | Non
     """Read a page of a box; `given` are filters as they stand in an address. Raises Invalid for bad ones."""
     chosen = {name: given[name].strip()[:200] for name in _KEPT if given.get(name, "").strip()}
     found = queries.page(call.session, call.actor, box, filters=_filters(chosen), cursor=cursor, limit=show)
-    startable = queries.startable(call.session, call.actor)
-    processes = {process.key: process.name for _, group in startable for process in group}
-    processes |= {row.process_key: row.process_name for row in found.rows}
+    processes = _processes(call, box, found if not chosen and cursor is None else None)
     if "process" in chosen:
         processes.setdefault(chosen["process"], chosen["process"])
     return Listing(box, found.rows, found.next_cursor, chosen, processes)
+
+
+def _processes(call: Page, box: str, known: queries.Page[BoxRow] | None) -> dict[str, str]:
+    """Return the processes to filter a box by: those of its newest rows; of a longer one what one may start, too."""
+    if known is None or known.next_cursor is not None:
+        known = queries.page(call.session, call.actor, box, limit=MOST)
+    processes = {row.process_key: row.process_name for row in known.rows}
+    if known.next_cursor is not None:
+        startable = queries.startable(call.session, call.actor)
+        processes = {process.key: process.name for _, group in startable for process in group} | processes
+    return dict(sorted(processes.items(), key=lambda each: each[1]))
 
 
 def listing_of(call: Page, path: str) -> Listing | None:
