@@ -31,7 +31,7 @@ from engine.db import Database
 from engine.outbox import Outbox
 
 LIVE = (ItemState.OPEN, ItemState.STANDBY, ItemState.QUEUED)
-DECISIONS = ("complete", "return", "read")
+DECISIONS = ("start", "complete", "return", "read")
 
 
 def require(db: Database) -> int:
