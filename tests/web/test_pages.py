@@ -2,15 +2,20 @@
 
 import re
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import TimeoutError as NoConnection
 
+from engine import clock
+from engine.bpm import queries
 from engine.bpm.models import Draft, Instance, WorkItem
+from engine.bpm.queries.trail import readers
 from engine.org.demo import CAST
-from tests.dsl import Bpm
+from tests.dsl import Bpm, bpmn, chain, start_task, task
 from tests.web.conftest import Browser
 
 LEAVE = {"leave_type": "事假", "start_date": "2026-12-01", "end_date": "2026-12-03", "reason": "家中有事"}
@@ -189,3 +194,105 @@ def test_a_refused_part_of_a_page_is_told_and_changes_nothing(browser_of: Browse
 def test_the_api_keeps_its_own_answers(client: httpx.Client) -> None:
     assert client.get("/api/v1/nowhere").headers["content-type"] == "application/problem+json"
     assert client.get("/api/v1/me").headers["content-type"] == "application/problem+json"
+
+
+def test_uploads_may_be_as_large_as_through_the_api(browser_of: Browser) -> None:
+    nurse = browser_of.login("nurse")
+    form = nurse.form("/start/leave_request", "/start/leave_request") | LEAVE
+    pdf = b"%PDF-1.4\n" + b"%" * (3 << 20) + b"\ntrailer<<>>\n%%EOF\n"
+    kept = nurse.send("/start/leave_request/draft", form, files={"attachments": ("扫描件.pdf", pdf)})
+    link = re.search(r'href="(/start/leave_request\?draft=[^"]+)"', nurse.get(kept.headers["location"]))
+    assert link
+    assert "扫描件.pdf" in nurse.get(link[1])
+    large = {"files": ("process.bpmn", b"<!--" + b" " * (3 << 20) + b"-->")}
+    admin = browser_of.login("process_admin")
+    form = admin.form("/definitions", "/definitions")
+    assert "process.bpmn" in admin.send("/definitions", form, 422, files=large).text
+    too_large = {"files": ("process.bpmn", b" " * (6 << 20))}
+    admin.send("/definitions", form, 413, files=too_large)
+    admin.send("/account/care", {"care": "1" * (2 << 20)}, 413)  # no files there
+
+
+def test_a_box_is_filtered_by_the_processes_in_it(browser_of: Browser, bpm: Bpm) -> None:
+    bpm.deploy("document_incoming")
+    bpm.start("leave_request", by="nurse", **LEAVE)
+
+    def choices(page: str) -> list[str]:
+        inner = page[page.index('<select name="process">') :]
+        return re.findall(r'<option value="([^"]+)"', inner[: inner.index("</select>")])
+
+    head = browser_of.login("head_nurse")
+    assert choices(head.get("/box/todo")) == ["leave_request"]
+    assert choices(head.get("/box/done")) == []
+    # a filter that leaves nothing doesn't take away the others
+    assert choices(head.get("/box/todo?text=没有这样的")) == ["leave_request"]
+
+
+def test_a_box_tells_of_processes_one_may_not_start(browser_of: Browser, bpm: Bpm) -> None:
+    closed = bpmn(
+        '<startEvent id="s"/><endEvent id="e"/>'
+        + start_task()
+        + task("check", "head_nurse")
+        + chain("s", "apply", "check", "e"),
+        key="closed",
+        extension='<piyue:process starters="role:process_admin"/>',
+    )
+    bpm.deploy_files(closed).start("closed", by="process_admin")
+    head = browser_of.login("head_nurse")
+    assert "/start/closed" not in head.get("/start")
+    assert '<option value="closed">' in head.get("/box/todo")
+
+
+def test_readers_are_named_to_whoever_sees_the_instance(browser_of: Browser, bpm: Bpm) -> None:
+    people = [str(bpm.person(who)) for who in ("nurse", "head_nurse", "surgeon")]
+    deadline = (clock.today() + timedelta(days=3)).isoformat()
+    data = {"title": "培训", "notice_type": "会议通知", "content": "周五", "deadline": deadline, "people": people}
+    story = bpm.deploy("notice_circulation").start("notice_circulation", "doctor", **data)
+    doctor = browser_of.login("doctor")
+    assert "已阅名单" not in doctor.get(f"/instances/{story.id}")
+    story.read("nurse").read("head_nurse")
+    (link,) = re.findall(rf'href="(/instances/{story.id}/rounds/[^"]+/readers)"', doctor.get(f"/instances/{story.id}"))
+    page = doctor.get(link)
+    names = re.findall(r'<li class="chip chip_seen"><span>([^<]+)</span><small>([^<]+) · ', page)
+    assert names == [(CAST[who].name, "儿科") for who in ("head_nurse", "nurse")]
+    assert CAST["surgeon"].name not in page
+    assert "<html" not in doctor.get(link, headers={"HX-Request": "true"})
+    browser_of.login("hr_clerk").get(link, 404)
+    browser_of.login("doctor").get(f"{link}?cursor=x", 422)
+
+
+def test_a_long_list_of_readers_comes_in_pages(browser_of: Browser, bpm: Bpm) -> None:
+    people = [str(bpm.person(who)) for who in ("nurse", "head_nurse", "surgeon")]
+    deadline = (clock.today() + timedelta(days=3)).isoformat()
+    data = {"title": "培训", "notice_type": "会议通知", "content": "周五", "deadline": deadline, "people": people}
+    story = bpm.deploy("notice_circulation").start("notice_circulation", "doctor", **data)
+    for who in ("nurse", "head_nurse", "surgeon"):
+        story.read(who)
+    with bpm.db.reading() as session:
+        viewer = bpm.actor("doctor")
+        (step,) = (s for s in queries.timeline(session, viewer, story.id).steps if s.kind == "read")
+        first = readers(session, viewer, story.id, step.round_id, limit=2)
+        rest = readers(session, viewer, story.id, step.round_id, limit=2, cursor=first.next_cursor)
+    assert [reader.name for reader in (*first.rows, *rest.rows)] == [
+        CAST[who].name for who in ("surgeon", "head_nurse", "nurse")
+    ]
+    assert rest.next_cursor is None
+
+
+def test_what_nobody_expected_is_a_page_with_its_number(
+    browser_of: Browser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    nurse = browser_of.login("nurse")
+    monkeypatch.setattr("web.pages.notices.notices.list_notices", lambda *_: 1 / 0)
+    page = nurse.get("/notices", 500)
+    found = re.search(r"请把编号 ([0-9a-f]{12}) 告诉信息科", page)
+    assert found
+    assert f"unexpected error {found[1]}: GET /notices" in caplog.text
+    monkeypatch.setattr("web.pages.notices.notices.list_notices", _no_connection)
+    away = nurse.client.get("/notices")
+    assert (away.status_code, away.headers["retry-after"]) == (503, "2")
+    assert "系统繁忙" in away.text
+
+
+def _no_connection(*_: object) -> None:
+    raise NoConnection("QueuePool limit")

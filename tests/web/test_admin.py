@@ -1,0 +1,151 @@
+"""What those who oversee see and do: incidents, jumps, uploaded processes."""
+
+import io
+import re
+import uuid
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from engine import clock
+from engine.bpm import queries
+from engine.bpm.models import Incident, WorkItem
+from engine.settings import ROOT
+from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
+from tests.web.conftest import Browser
+
+LEAVE = {"leave_type": "事假", "start_date": "2026-12-01", "end_date": "2026-12-03", "reason": "家中有事"}
+FOLDER = ROOT / "processes" / "purchase_request"
+PURCHASE = {
+    path.relative_to(FOLDER).as_posix(): path.read_bytes()
+    for path in sorted(FOLDER.rglob("*"))
+    if path.suffix in (".bpmn", ".json")
+}
+# what the runtime and the outbox write, as engine.bpm.models.Incident lists them
+KINDS = ("job", "event", "settle", "nobody", "gateway", "expression", "budget", "timer", "error")
+# two branches meet without waiting for one another: the same step is open twice
+TWICE = bpmn(
+    '<startEvent id="s"/><parallelGateway id="fork"/><exclusiveGateway id="meet"/><endEvent id="e"/>'
+    + start_task()
+    + task("sign", "head_nurse")
+    + task("check", "hr_head")
+    + chain("s", "apply", "fork")
+    + '<exclusiveGateway id="other"/>'
+    + flow("fork", "meet")
+    + chain("fork", "other", "meet")
+    + chain("meet", "sign", "check", "e"),
+    key="twice",
+)
+
+
+def incident(bpm: Bpm, instance_id: uuid.UUID, kind: str) -> None:
+    with bpm.db.unit_of_work() as session:
+        session.add(Incident(instance_id=instance_id, task_id=1, kind=kind, message="说明文字", created_at=clock.now()))
+
+
+def test_auditors_see_incidents_and_may_not_mend_them(browser_of: Browser, bpm: Bpm) -> None:
+    story = bpm.start("leave_request", by="nurse", **LEAVE)
+    incident(bpm, story.id, "nobody")
+    auditor = browser_of.login("auditor").get("/admin/incidents")
+    assert "说明文字" in auditor
+    assert not re.search(r"/(dismiss|retry)|重试</button>|忽略</button>", auditor)
+    admin = browser_of.login("process_admin")
+    (action,) = re.findall(r'action="(/admin/incidents/[^"]+/dismiss)"', admin.get("/admin/incidents"))
+    admin.send(action, admin.form("/admin/incidents", action))
+    assert "没有异常，一切正常" in admin.get("/admin/incidents")
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "unheard_of"])
+def test_kinds_of_incidents_are_told_in_words(browser_of: Browser, bpm: Bpm, kind: str) -> None:
+    incident(bpm, bpm.start("leave_request", by="nurse", **LEAVE).id, kind)
+    page = browser_of.login("process_admin").get("/admin/incidents")
+    (told,) = re.findall(r'<p class="incident__top"><span[^>]*>([^<]+)</span>', page)
+    assert re.fullmatch(r"[\u4e00-\u9fff]{4,}", told)
+    assert (told == "其他异常") == (kind not in KINDS)
+
+
+def test_a_jump_moves_the_one_of_two_open_rounds_that_was_chosen(browser_of: Browser, bpm: Bpm) -> None:
+    story = bpm.deploy_files(TWICE).start("twice", by="nurse")
+    admin = browser_of.login("process_admin")
+    page = admin.get(f"/instances/{story.id}?do=jump")
+    select_ = page[page.index('<select class="field__input" id="jump-task"') :]
+    choices = re.findall(r'<option value="(\d+)"[^>]*>([^<]+)', select_[: select_.index("</select>")])
+    assert [name for _, name in choices] == ["sign（曾淑贞）", "sign（曾淑贞）"]
+    assert len({task_id for task_id, _ in choices}) == 2
+    with bpm.db.reading() as session:
+        steps = queries.timeline(session, bpm.actor("process_admin"), story.id).open
+        rounds = {i.id: i.round_id for i in session.scalars(select(WorkItem).where(WorkItem.state == "open"))}
+    assert [str(step.task_id) for step in steps] == [task_id for task_id, _ in choices]
+    chosen, other = steps[1], steps[0]
+    action = f"/instances/{story.id}/jump"
+    form = admin.form(f"/instances/{story.id}?do=jump", action)
+    gone = admin.send(action, form | {"task": str(chosen.task_id), "to": "check", "reason": "直接审核"})
+    assert "已跳转" in admin.get(gone.headers["location"])
+    assert sorted(story.open) == [("check", "hr_head"), ("sign", "head_nurse")]
+    assert rounds[story.item("head_nurse").id] == other.round_id
+    late = admin.send(action, form | {"task": str(chosen.task_id), "to": "check", "reason": "再来", "_key": "k"}, 409)
+    assert "这一步已不在办理中" in late.text
+
+
+def upload(browser: Browser, files: Mapping[str, bytes], status: int = 303) -> str:
+    """Send files as a browser does: without their folders."""
+    parts: list[Any] = [("files", (path.rpartition("/")[2], content)) for path, content in files.items()]
+    answer = browser.send("/definitions", browser.form("/definitions", "/definitions"), status, files=parts)
+    return answer.headers["location"] if status == 303 else answer.text
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return out.getvalue()
+
+
+def kept(bpm: Bpm) -> set[str]:
+    """Return the paths of the purchase's newest version."""
+    admin = bpm.actor("process_admin")
+    with bpm.db.reading() as session:
+        version = queries.definition_versions(session, admin, "purchase_request")[0]
+        return set(queries.version_files(session, admin, version.id))
+
+
+def test_the_files_of_a_process_one_by_one(browser_of: Browser, bpm: Bpm) -> None:
+    admin = browser_of.login("process_admin")
+    table = (ROOT / "processes" / "purchase_request" / "README.md").read_bytes()
+    assert upload(admin, PURCHASE | {"README.md": table}) == "/definitions/purchase_request?done=deploy"
+    assert kept(bpm) == PURCHASE.keys() | {"README.md"}
+    assert any(path.startswith("called/") for path in kept(bpm))
+
+
+def test_a_zip_of_the_folder_with_what_systems_leave_in_it(browser_of: Browser, bpm: Bpm) -> None:
+    files = {f"采购/{path}": content for path, content in PURCHASE.items()}
+    files |= {"__MACOSX/采购/._process.bpmn": b"\0", "采购/.DS_Store": b"\0"}
+    upload(browser_of.login("process_admin"), {"采购.zip": zipped(files)})
+    assert kept(bpm) == PURCHASE.keys()
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, "请选择流程文件"),
+        ({"process.bpmn": b"<x/>", "说明.docx": b"x", "图.png": b"x"}, "流程里没有地方放“说明.docx”、“图.png”"),
+        ({"a.bpmn": b"<x/>", "b.bpmn": b"<x/>"}, "看不出哪个是主流程：a.bpmn、b.bpmn"),
+        ({"a.zip": b"PK", "process.bpmn": b"<x/>"}, "ZIP 要单独上传"),
+        ({"a.zip": b"PK"}, "压缩包已损坏"),
+        ({"a.zip": zipped({"process.bpmn": b"<x/>", "bilder/a.json": b"{}"})}, "没有地方放“bilder/a.json”"),
+        ({"a.zip": zipped({"process.bpmn": b"<x/>", "a.json": b"{}", "forms/a.json": b"{}"})}, "“forms/a.json”有两份"),
+        ({"a.zip": zipped({"forms/a.json": b"{}"})}, "缺少 process.bpmn"),
+    ],
+)
+def test_what_has_no_place_in_a_process_is_said(browser_of: Browser, files: Mapping[str, bytes], told: str) -> None:
+    assert told in upload(browser_of.login("process_admin"), files, 422)
+
+
+def test_decision_tables_have_their_folder(browser_of: Browser) -> None:
+    """The engine's own check, not the upload, says what it thinks of the table."""
+    refused = upload(browser_of.login("process_admin"), PURCHASE | {"limit.dmn": b"\xff"}, 422)
+    assert "decisions/limit.dmn 不是 UTF-8 文本" in refused
