@@ -149,24 +149,32 @@ class _Sound:
         return self.instance.state == InstanceState.COMPLETED
 
     def _trail_of_items(self) -> Iterator[str]:
-        """Each done item has one trail row, less what was taken back; the initiator's first one has the start."""
+        """Each done item has one trail row, less what was taken back.
+
+        A round that is opened again after somebody's take-back carries the others' decisions, in copies of their items.
+        """
         actions = Counter((log.item_id, log.verb) for log in self.trail)
-        steps = {r.id: r.step for r in self.rounds}
+        rounds = {r.id: r for r in self.rounds}
         told = set()  # decisions that a trail row tells of
-        started = any(log.verb == "start" for log in self.trail)
         for item in self.items:
-            decided = sum(actions[item.id, verb] for verb in DECISIONS)
-            if decided:
-                told.add((steps[item.round_id], item.assignee_id, item.outcome, item.closed_at))
+            if any(actions[item.id, verb] for verb in DECISIONS):
+                told.add((rounds[item.round_id].step, item.assignee_id, item.outcome, item.closed_at))
         for item in self.items:
+            step = rounds[item.round_id].step
             decided = sum(actions[item.id, verb] for verb in DECISIONS)
-            standing = decided - actions[item.id, "take_back"]
-            kept = (steps[item.round_id], item.assignee_id, item.outcome, item.closed_at) in told
-            first = started and item.assignee_id == self.instance.initiator_id and item.read_at == item.closed_at
+            carried = item.opened_at < rounds[item.round_id].opened_at
+            standing = decided + carried - actions[item.id, "take_back"]
             if item.state == ItemState.DONE:
-                # 0: taken back with its round; or another round's decision that stands after somebody else's take-back
-                if not (standing == 1 or (standing == 0 and (decided or kept or first))):
-                    yield f"done item {item.id} of {steps[item.round_id]} has {decided} decisions in the trail"
+                # 0: taken back together with its round, whose successor holds the open item
+                if standing not in (0, 1) or not (decided or carried):
+                    yield f"done item {item.id} of {step} has {decided} decisions in the trail"
+                if (
+                    carried
+                    and not decided
+                    and standing
+                    and (step, item.assignee_id, item.outcome, item.closed_at) not in told
+                ):
+                    yield f"done item {item.id} of {step} carries a decision that nobody took"
             elif item.state in LIVE and decided > actions[item.id, "take_back"]:
                 yield f"item {item.id} is {item.state}, but decided in the trail"
         for item_id, group in groupby(sorted(str(log.item_id) for log in self.trail if log.verb == "reassign")):
