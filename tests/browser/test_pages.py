@@ -1,8 +1,11 @@
 """Every page, at both sizes, by day, by night and in senior mode: it opens, and the browser complains of nothing."""
 
+from datetime import timedelta
+
 import pytest
 from playwright.sync_api import FilePayload, expect
 
+from engine import clock
 from engine.org.demo import CAST
 from tests.browser.conftest import Visit
 from tests.dsl import Bpm, bpmn, flow, task
@@ -96,6 +99,30 @@ def test_pages_of_admins(busy: Bpm, people: Visit) -> None:
     if not admin.telephone:
         expect(admin.page.locator(".viewer .djs-element").first).to_be_visible()
     admin.shot("67-definition")
+
+
+def test_a_form_is_read_out_and_read(people: Visit) -> None:
+    nurse = people("nurse").goto("/start/purchase_request")
+    field = nurse.page.locator("input[data-upload]").first
+    expect(nurse.page.get_by_text("添加附件")).to_be_visible()
+    assert field.evaluate("field => [...field.labels].map((label) => label.textContent.trim())") == ["附件"]
+    colour = "(element, part) => getComputedStyle(element, part).color"
+    faint = nurse.page.get_by_label("采购事项").evaluate(colour, "::placeholder")
+    assert faint == nurse.page.locator(".lead").evaluate(colour)
+    nurse.attach("论证.pdf", b"%PDF-1.4\ntrailer<<>>\n%%EOF\n")
+
+
+def test_who_has_read_opens_beside_who_has_not(bpm: Bpm, people: Visit) -> None:
+    readers = [str(bpm.person(who)) for who in ("nurse", "head_nurse", "surgeon")]
+    deadline = (clock.today() + timedelta(days=3)).isoformat()
+    notice = {"title": "培训", "notice_type": "会议通知", "content": "周五", "deadline": deadline, "people": readers}
+    bpm.deploy("notice_circulation").start("notice_circulation", "doctor", **notice).read("nurse").read("head_nurse")
+    doctor = people("doctor").open("started", "培训")
+    expect(doctor.page.locator(".trail")).to_contain_text("未阅 1 人")
+    doctor.page.get_by_role("link", name="已阅名单（2 人）").click()
+    listed = doctor.page.get_by_role("list", name="已阅名单").get_by_role("listitem")
+    expect(listed).to_contain_text([CAST["head_nurse"].name, CAST["nurse"].name])
+    doctor.shot("68-readers")
 
 
 def test_the_list_keeps_its_place(bpm: Bpm, people: Visit) -> None:

@@ -112,8 +112,10 @@ def read_by(call: Visitor, instance_id: uuid.UUID, round_id: uuid.UUID, cursor: 
     here = f"/instances/{instance_id}/rounds/{round_id}/readers"
     values: dict[str, Any] = {"rows": found.rows, "next_cursor": found.next_cursor, "here": here}
     if call.htmx:
-        return fragment(call, "part/readers.html", **values)
-    return page(call, "readers.html", back=f"/instances/{instance_id}", title="已阅名单", section="todo", **values)
+        return fragment(call, "part/readers.html", label=cursor is None, **values)
+    return page(
+        call, "readers.html", label=False, back=f"/instances/{instance_id}", title="已阅名单", section="todo", **values
+    )
 
 
 def _shared(

@@ -112,7 +112,7 @@ function picker(box) {
 function uploads(field) {
   field.closest(".form-cell")?.setAttribute("data-live", "");
   const list = make("div", "upload-list");
-  const button = make("label", "pick");
+  const button = make("div", "pick"); // the field lies over all of it; a second label would take the first one's place
   field.before(button);
   button.append(icon("clip"), make("span", "", field.multiple ? "添加附件" : "选择附件"), field);
   button.before(list);
