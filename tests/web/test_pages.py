@@ -296,3 +296,27 @@ def test_what_nobody_expected_is_a_page_with_its_number(
 
 def _no_connection(*_: object) -> None:
     raise NoConnection("QueuePool limit")
+
+
+def test_what_takes_nothing_or_words_alone(browser_of: Browser, bpm: Bpm) -> None:
+    story = bpm.start("leave_request", by="nurse", **LEAVE)
+    head, item = browser_of.login("head_nurse"), todo(bpm, "head_nurse")
+    form = head.form(f"/items/{item}", f"/items/{item}/complete") | {"_outcome": "approve"}
+    head.send(f"/items/{item}/complete", form)
+    action = f"/items/{item}/take-back"
+    back = head.send(action, head.form(f"/items/{item}?from=/box/done", action))
+    assert "已撤回，可以重新办理" in head.get(back.headers["location"])
+    assert back.headers["location"].endswith("&from=%2Fbox%2Fdone")
+    again = head.send(action, form | {"_key": "later"}, 409)
+    assert re.search(r'role="alert"', again.text)
+    nurse = browser_of.login("nurse")
+    for verb, told in (("comment", "评论已发表"), ("urge", "已催办"), ("withdraw", "已撤销")):
+        action = f"/instances/{story.id}/{verb}"
+        form = nurse.form(f"/instances/{story.id}?do={verb}", action)
+        if verb != "urge":
+            refused = nurse.send(action, form | {"reason": " ", "_key": f"{verb}-empty"}, 422).text
+            assert re.search(rf'id="dialog-{verb}"[^>]* open ', refused)
+        assert told in nurse.get(nurse.send(action, form | {"reason": "家里来电"}).headers["location"])
+    story.expect_state("withdrawn")
+    for unknown in (f"/items/{item}/forget", f"/instances/{story.id}/forget"):
+        nurse.send(unknown, form, 404)

@@ -1,10 +1,9 @@
 """What one does with a work item (办理): the outcomes, return, claim, reassign, circulate, take back, draft."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
-from urllib.parse import urlencode
+from typing import Any, Literal
 
 from fastapi import Response
 
@@ -13,15 +12,22 @@ from engine.bpm import commands, definitions, queries
 from engine.bpm.forms import Form
 from engine.bpm.queries import FormView, ItemDetail
 from engine.errors import EngineError, Invalid
+from web.actions.staying import go_on, stay
 from web.forms import render
 from web.lookups import Names
 from web.pages.detail import Typed, instance_page, item_page
 from web.rendering import fragment
-from web.session import Post, Posted, Router, local_path
+from web.session import Post, Posted, Router
 
 router = Router()
 
 KEPT_FOR = timedelta(days=30)  # uploads that a draft names
+# what takes nothing more than the item: 签收、退签、撤回
+_ACTS: Mapping[str, Callable[..., object]] = {
+    "claim": commands.claim,
+    "unclaim": commands.unclaim,
+    "take-back": commands.take_back,
+}
 
 
 @router.post("/items/{item_id}/complete")
@@ -69,22 +75,6 @@ def send_back(call: Posted, item_id: uuid.UUID) -> Response:
     return _handled(call, item_id, "return")
 
 
-@router.post("/items/{item_id}/claim")
-def claim(call: Posted, item_id: uuid.UUID) -> Response:
-    """Take a step that several could handle (签收)."""
-    _stay(call, item_id, "")
-    commands.claim(call.session, call.actor, item_id, key=call.key)
-    return _handled(call, item_id, "claim")
-
-
-@router.post("/items/{item_id}/unclaim")
-def unclaim(call: Posted, item_id: uuid.UUID) -> Response:
-    """Give a claimed step back (退签)."""
-    _stay(call, item_id, "")
-    commands.unclaim(call.session, call.actor, item_id, key=call.key)
-    return _handled(call, item_id, "unclaim")
-
-
 @router.post("/items/{item_id}/reassign")
 def reassign(call: Posted, item_id: uuid.UUID) -> Response:
     """Hand an item to somebody else for good (转办)."""
@@ -92,7 +82,7 @@ def reassign(call: Posted, item_id: uuid.UUID) -> Response:
     to = person(call, "to")
     commands.reassign(call.session, call.actor, item_id, to=to, reason=call.text("reason"), key=call.key)
     if call.text("_instance"):  # an admin, from the page of the instance
-        return call.go(f"/instances/{call.id('_instance', '事项')}?done=reassign")
+        return go_on(call, f"/instances/{call.id('_instance', '事项')}", "reassign")
     return _handled(call, item_id, "reassign")
 
 
@@ -103,14 +93,6 @@ def circulate(call: Posted, item_id: uuid.UUID) -> Response:
     to = people(call, "to")
     commands.circulate(call.session, call.actor, item_id, to=to, reason=call.text("reason"), key=call.key)
     return _handled(call, item_id, "circulate")
-
-
-@router.post("/items/{item_id}/take-back")
-def take_back(call: Posted, item_id: uuid.UUID) -> Response:
-    """Take one's own decision back (撤回)."""
-    _stay(call, item_id, "")
-    commands.take_back(call.session, call.actor, item_id, key=call.key)
-    return _handled(call, item_id, "take_back")
 
 
 @router.post("/items/{item_id}/draft")
@@ -135,6 +117,14 @@ def form(call: Posted, item_id: uuid.UUID) -> Response:
     version = definitions.version(call.session, detail.head.version_id)
     view = detail.forms[0]
     return form_again(call, version.forms[view.form], view, data, f"/items/{item_id}/form")
+
+
+@router.post("/items/{item_id}/{verb}")
+def act(call: Posted, item_id: uuid.UUID, verb: Literal["claim", "unclaim", "take-back"]) -> Response:
+    """Do what takes nothing more than the item."""
+    stay(call, item_page, item_id)
+    _ACTS[verb](call.session, call.actor, item_id, key=call.key)
+    return _handled(call, item_id, verb)
 
 
 def form_again(call: Post, named: Form, view: FormView, data: Mapping[str, Any], url: str) -> Response:
@@ -225,23 +215,13 @@ def _is_id(text: str) -> bool:
 
 
 def _stay(call: Post, item_id: uuid.UUID, dialog: str) -> None:
-    """On a refusal show the item again, with the dialog open and what was typed in it."""
-    fields = {name: value for name, value in call.fields.items() if isinstance(value, str)}
+    """On a refusal show the page from which the dialog came: the item's, or for an admin the instance's."""
     if call.text("_instance"):
-        instance_id = call.id("_instance", "事项")
-        typed = Typed(dialog=f"{dialog}-{item_id}", fields=fields)
-        call.or_else(lambda page, error: instance_page(page, instance_id, _with(typed, error)))
-        return
-    typed = Typed(dialog=dialog, fields=fields, opinion=call.text("_opinion"))
-    call.or_else(lambda page, error: item_page(page, item_id, _with(typed, error)))
-
-
-def _with(typed: Typed, error: EngineError) -> Typed:
-    typed.error = error
-    return typed
+        stay(call, instance_page, call.id("_instance", "事项"), f"{dialog}-{item_id}")
+    else:
+        stay(call, item_page, item_id, dialog)
 
 
 def _handled(call: Post, item_id: uuid.UUID, verb: str) -> Response:
     """Show the item again with what has become of it, and what comes next."""
-    back = local_path(call.text("_from"), "", below="/box/")
-    return call.go(f"/items/{item_id}?{urlencode({'done': verb} | ({'from': back} if back else {}))}")
+    return go_on(call, f"/items/{item_id}", verb)
