@@ -17,6 +17,7 @@ Maker = Callable[[Iterable[str]], Callable[[Iterable[Any]], Any]]
 Key = tuple[str, tuple[int, ...]]  # the SQL and the types of its parameters
 
 _KEPT = 500  # prepared statements a connection keeps; others are parsed each time
+_CHANGED = b"0A000"  # a migration has changed the types of a prepared query's columns
 _LOOK = 5_000  # ms between two looks at a silent server
 
 
@@ -41,17 +42,17 @@ class Wire:
         pg = self._pg
         pg.enter_pipeline_mode()
         try:
-            new: list[Key | None] = []
+            sent: list[tuple[Key, bool]] = []  # with whether it was the preparation
             for key, params, formats in dumped:
                 name = self._names.get(key)
                 if name is None:
                     name = self._prepare(key)
-                    new.append(key)
+                    sent.append((key, True))
                 pg.send_query_prepared(name, params, formats)
-                new.append(None)
+                sent.append((key, False))
             pg.pipeline_sync()
             self._flush()
-            results, failed = self._heard(new)
+            results, failed = self._heard(sent)
             pg.exit_pipeline_mode()
         except BaseException:
             pg.finish()  # what is still on its way must not be taken for the answer to something else
@@ -86,18 +87,22 @@ class Wire:
             self._poll.modify(self._pg.socket, select.POLLIN)
             self._pg.consume_input()
 
-    def _heard(self, sent: list[Key | None]) -> tuple[list[Any], Any]:
+    def _heard(self, sent: list[tuple[Key, bool]]) -> tuple[list[Any], Any]:
         results, failed = [], None
-        for prepared in sent:
+        for key, is_preparation in sent:
             result = self._result()
             if result.status == pq.ExecStatus.FATAL_ERROR and failed is None:
                 failed = result
-            if prepared is None:
+                if result.error_field(pq.DiagnosticField.SQLSTATE) == _CHANGED:
+                    self._names.pop(key, None)
+            if not is_preparation:
                 results.append(result)
             elif result.status != pq.ExecStatus.COMMAND_OK:
-                self._names.pop(prepared, None)
+                self._names.pop(key, None)
             self._next()  # the null that ends a statement's results
-        self._result()  # the sync
+        while (end := self._result()).status != pq.ExecStatus.PIPELINE_SYNC:
+            failed = failed or end  # the commit at the sync was refused, e.g. by a deferred constraint
+            self._next()
         return results, failed
 
     def _result(self) -> Any:

@@ -104,6 +104,26 @@ def test_more_statements_than_are_kept(raw: "psycopg.Connection[Any]", monkeypat
     assert prepared == (5,)
 
 
+def test_a_commit_refused_at_the_end_is_told(raw: "psycopg.Connection[Any]") -> None:
+    line = Wire(raw)
+    line.run([("CREATE TEMP TABLE late (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)", ())])
+    insert = ("INSERT INTO late VALUES ($1)", (1,))
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        line.run([insert, insert])
+    assert one(line, "SELECT count(*) FROM late") == 0
+
+
+def test_a_query_whose_columns_have_changed_is_prepared_anew(raw: "psycopg.Connection[Any]") -> None:
+    line = Wire(raw)
+    line.run([("CREATE TEMP TABLE wide (n int)", ())])
+    line.run([("INSERT INTO wide VALUES (7)", ())])
+    assert one(line, "SELECT n FROM wide") == 7
+    raw.execute("ALTER TABLE wide ALTER n TYPE text")
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        one(line, "SELECT n FROM wide")
+    assert one(line, "SELECT n FROM wide") == "7"
+
+
 def test_psycopg_and_the_wire_share_a_transaction(raw: "psycopg.Connection[Any]") -> None:
     line = Wire(raw)
     line.run([PAIR])

@@ -288,8 +288,11 @@ class Case:
         self.path = []
         self.batch.add(audit.INSERT_ACTION, row)
 
-    def save(self) -> None:
-        """Write everything in one batch, which goes out with the commit of the caller's unit of work."""
+    def save(self, *, touch: bool = True) -> None:
+        """Write everything in one batch, which goes out with the commit of the caller's unit of work.
+
+        Without `touch` what doesn't move the instance leaves its version: nobody who decides is told to look again.
+        """
         row = self.row
         if self.moved:
             ended = self.instance_state != InstanceState.RUNNING
@@ -313,7 +316,7 @@ class Case:
             after = [] if same else describing.search_values(self.version, self.data, row.id)
             if changed := [v for v in after if v not in before]:
                 self.batch.add(sql.UPSERT_SEARCH, changed)
-        else:
+        elif touch:
             self.batch.add(sql.TOUCH_INSTANCE, {"id": row.id, "version": row.version}, expect=1, why="流程实例")
         self.write_opened()
         outbox.put(self.session, self.batch, self.outbox_rows())
@@ -384,5 +387,10 @@ def replay(session: Session, key: bytes | None, verb: str) -> Any | None:
 def same_request(row: Any, verb: str, target: uuid.UUID | None) -> Any:
     """Return the row; raises Conflict where the key was used for something else."""
     if row.verb != verb or (target is not None and target not in (row.item_id, row.instance_id)):
-        raise Conflict("这个请求编号（Idempotency-Key）已用于另一个操作，请换一个编号", code="idempotency_key_reused")
+        raise key_reused()
     return row
+
+
+def key_reused() -> Conflict:
+    """Return the refusal of a key that stands for another request."""
+    return Conflict("这个请求编号（Idempotency-Key）已用于另一个操作，请换一个编号", code="idempotency_key_reused")

@@ -59,7 +59,7 @@ def complete(
     case.update_item(item, **finished)
     after = [i if i.id != item.id else i._replace(**finished) for i in items]
     decision = rounds.decide(task.round, [o.id for o in task.outcomes], after)
-    case.approving = outcome == task.outcomes[0].id
+    case.approving = task.kind == "decide" and outcome == task.outcomes[0].id
     if decision is not None:
         case.close_round(item.round_id, decision.outcome, rest=ItemState.CLOSED, of=after, decided=item.id)
         case.advance(runtime.Complete(item.task_id, decision.outcome, values))

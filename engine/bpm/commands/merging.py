@@ -1,6 +1,7 @@
 """Merging the same person (同一人合并): whoever has agreed before is not asked again."""
 
 import uuid
+from collections import Counter
 from typing import Any
 
 from engine.bpm.commands.case import Case
@@ -14,8 +15,9 @@ def spared(
     """Mark as done the items of a new round whose handlers have agreed before; return each with the reason.
 
     Agreed means: the first outcome of this step, given to a step that decides, anywhere before or (`previous`) just
-    before, by this very command of the `sender`. A step that is walked again after a return asks everybody: whoever
-    is asked there again is asked on purpose.
+    before, by this very command of the `sender`; what was taken back doesn't count, nor what was agreed before a
+    return or an admin's jump. A step that is walked again after one asks everybody: whoever is asked there again is
+    asked on purpose.
     """
     if task.merge == "never" or task.kind != "decide" or case.returned or not items:
         return []
@@ -23,11 +25,18 @@ def spared(
     if task.merge == "previous" and all(i["assignee_id"] != just_now for i in items):
         return []
     agreed = set[uuid.UUID]()
+    taken_back = Counter[tuple[str | None, uuid.UUID]]()
     returned = False
     for action in case.decisions():
-        returned = returned or action.verb == "return"
+        returned = returned or action.verb in ("return", "jump")
         if returned and action.step == step:
             return []
+        act = (action.step, action.actor_id)
+        if action.verb == "take_back":
+            taken_back[act] += 1
+        elif action.verb == "complete" and taken_back[act]:
+            taken_back[act] -= 1
+            continue
         consent = action.verb == "complete" and action.outcome == task.outcomes[0].id
         if consent and not returned and _decides(case, action.step):
             agreed.add(action.actor_id)

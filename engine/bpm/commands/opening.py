@@ -91,6 +91,8 @@ def resume_round(case: Case, opened: runtime.Opened, old_items: list[Any], mine:
         if item.state not in (ItemState.DONE, ItemState.CLOSED):
             continue
         kept: dict[str, Any] = {"position": item.position, "origin": item.origin}
+        if item.state == ItemState.DONE:  # it stands in the new round, or not at all
+            case.update_item(item, state=ItemState.CANCELLED)
         if item.id != mine.id and item.state == ItemState.DONE:
             kept |= {"state": ItemState.DONE, "outcome": item.outcome, "opinion": item.opinion}
             kept |= {"opened_at": item.opened_at, "read_at": item.read_at, "closed_at": item.closed_at}
@@ -115,6 +117,7 @@ def handlers_of(
         previous_id=sender,
         data=scope,
         evaluate=lambda text: to_plain(case.definition.expression(text).evaluate(scope)),
+        field_labels=assignment.labels(case.version.forms.values()),
     )
     return assignment.resolve(case.directory, task.assign if rules is None else rules, context)
 

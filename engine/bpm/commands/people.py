@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from engine.bpm.commands import checks, opening
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
-from engine.bpm.models import ItemKind, ItemState
+from engine.bpm.models import InstanceState, ItemKind, ItemState
 from engine.errors import Conflict, Forbidden, Invalid
 from engine.org.actor import ADMIN, Actor
 
@@ -107,6 +107,8 @@ def circulate(
     item = checks.item_of(case, items, item_id, actor)
     if item.assignee_id != actor.person_id or item.kind != ItemKind.READ:
         raise Forbidden("只有传阅的阅读人可以续传", code="not_reader")
+    if case.instance_state != InstanceState.COMPLETED:  # what was read may be passed on when the matter is closed
+        case.require_running()
     if item.round_closed_at is not None and case.definition.tasks[item.step].round.policy != "none":
         raise Conflict("这次传阅已经结束，不能再续传", code="round_closed")
     checks.check_opinion(reason, required=False, what="续传")

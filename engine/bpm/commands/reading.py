@@ -86,7 +86,7 @@ def _write(
     payload = {"instance": str(item.instance_id), "round": str(item.round_id)}
     settle = outbox.row("settle", str(item.instance_id), "round", payload, now)
     if policy.policy == "all":
-        batch.add(sql.SETTLE_IF_READ, settle | {"round": item.round_id})
+        outbox.put_by(session, batch, sql.SETTLE_IF_READ, settle | {"round": item.round_id})
         batch.defer(session)
         return
     batch.query(sql.READ_COUNTS, {"id": item.round_id})

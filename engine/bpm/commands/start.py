@@ -13,8 +13,8 @@ from engine import clock, outbox
 from engine.bpm import definitions, runtime
 from engine.bpm.commands import attaching, checks, describing, opening
 from engine.bpm.commands import statements as sql
-from engine.bpm.commands.case import Case, ProcessFault, idem, replay
-from engine.bpm.models import Draft, InstanceState, ItemState, Process
+from engine.bpm.commands.case import Case, ProcessFault, idem, key_reused, replay
+from engine.bpm.models import Draft, Instance, InstanceState, ItemState, Process
 from engine.db import new_id
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
 from engine.org.actor import Actor
@@ -80,6 +80,8 @@ def start(
     """
     stored_key = idem(actor, key)
     if (done := replay(session, stored_key, "start")) is not None:
+        if session.scalar(select(Instance.process_key).where(Instance.id == done.instance_id)) != process_key:
+            raise key_reused()
         return Started(done.instance_id, orjson.loads(done.detail)["title"])
     process = session.get(Process, process_key)
     if process is None:
@@ -109,7 +111,6 @@ def start(
             f"流程图有错误，没有发起：{fault.message}", code="process_fault", element=fault.element
         ) from fault
     row.urgency = row.urgency or describing.describe(version, case.data, row)["urgency"]
-    case.approving = True
     try:
         submitted = _submit(case, actor, step, values)
         opening.open_pending(case, actor.person_id)

@@ -64,10 +64,10 @@ OPEN_ROUNDS = Statement(
     id=UUID,
 )
 
-# what was decided, by people or by the step itself, and returned, newest first (同一人合并)
+# what was decided, by people or by the step itself, and undone, newest first (同一人合并)
 DECISIONS = Statement(
     "SELECT l.verb, l.step, l.actor_id, l.outcome FROM action_log l WHERE l.instance_id = :id "
-    "AND l.verb IN ('complete', 'return', 'auto') ORDER BY l.id DESC LIMIT :limit",
+    "AND l.verb IN ('complete', 'take_back', 'return', 'jump', 'auto') ORDER BY l.id DESC LIMIT :limit",
     actor_id=UUID,
 )
 DECISIONS_BY_ITEM = Statement(

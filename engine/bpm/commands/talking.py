@@ -35,7 +35,7 @@ def comment(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str
             raise Invalid("请填写评论", code="comment_empty", errors=[{"place": "text", "message": "请填写评论"}])
         checks.check_opinion(text, required=False, what="评论")
         case.log("comment", opinion=text.strip())
-        case.save()
+        case.save(touch=False)
     return Done(instance_id, None, "comment", replayed=case.replayed is not None)
 
 
@@ -72,7 +72,7 @@ def urge(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str = 
     }
     outbox.put(session, case.batch, [outbox.row("notice", str(instance_id), "person", payload, case.now)])
     case.log("urge", opinion=text.strip(), detail={"to": [h.name for h in holders][:20], "count": len(holders)})
-    case.save()
+    case.save(touch=False)
     return Done(instance_id, None, "urge")
 
 
@@ -120,7 +120,7 @@ def copy(
     }
     outbox.put(session, case.batch, [outbox.row("notice", str(instance_id), "person", payload, case.now)])
     case.log("copy", opinion=reason.strip(), detail={"to": [p.name for p in people]})
-    case.save()
+    case.save(touch=False)
     return Done(instance_id, None, "copy")
 
 

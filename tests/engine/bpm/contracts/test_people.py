@@ -249,6 +249,20 @@ def test_what_one_passes_on_is_needed_too_and_nobody_reads_twice(bpm: Bpm) -> No
     assert len([i for i in story.items("done") if i.step == "read"]) == 4
 
 
+def test_what_was_withdrawn_is_not_passed_on_to_further_readers(bpm: Bpm) -> None:
+    files = line(
+        ("read", task("read", "doctor", kind="read", inner='<piyue:round policy="none"/>')),
+        LAST,
+    )
+    story = bpm.deploy_files(files).start("p", by="nurse").read(by="doctor")
+    read = story.item("doctor", "read", "done").id
+    story.act("circulate", "doctor", read, to=[bpm.person("surgeon")])
+    story.act("withdraw", "nurse", story.id, reason="填错了")
+    with pytest.raises(Conflict):
+        story.act("circulate", "doctor", read, to=[bpm.person("hr_clerk")])
+    assert story.items() == []
+
+
 def test_reading_once_more_changes_nothing_and_late_reading_is_told(bpm: Bpm) -> None:
     files = line(
         ("read", task("read", "doctor", "surgeon", kind="read", inner='<piyue:round policy="share" value="50"/>')), LAST
