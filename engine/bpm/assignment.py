@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.bpm.extensions import Assign
+from engine.bpm.forms import Form
 from engine.org.directory import DepartmentEntry, Directory
 
 _WHY_LENGTH = 200  # of the column work_item.why
@@ -28,7 +29,7 @@ class Handler:
 class AssignmentContext:
     """What rules refer to: people of the instance, its data, and a FEEL evaluator for expressions without the "=".
 
-    `field_labels` are the names under which the form shows its fields.
+    `field_labels` name the fields of rules in the reasons, see `labels`; who discards the reasons leaves them out.
     """
 
     initiator_id: uuid.UUID
@@ -37,6 +38,15 @@ class AssignmentContext:
     data: Mapping[str, object]
     evaluate: Callable[[str], object]
     field_labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def labels(forms: Iterable[Form]) -> dict[str, str]:
+    """Return the names under which forms show their fields, by key; the first form that has a field names it."""
+    found: dict[str, str] = {}
+    for form in forms:
+        for key, component in form.by_key.items():
+            found.setdefault(key, component.name)
+    return found
 
 
 _Candidate = tuple[uuid.UUID | None, str]  # None: the place is vacant; the text follows 因
