@@ -5,17 +5,8 @@ No clock, no database, no Python from a diagram: conditions are FEEL, jobs name 
 """
 
 from engine.bpm.runtime.definition import Definition, load
-from engine.bpm.runtime.engine import (
-    advance,
-    back_targets,
-    catches,
-    element_of,
-    has_timer,
-    keep,
-    open_job,
-    scope,
-    start,
-)
+from engine.bpm.runtime.engine import advance, keep, start
+from engine.bpm.runtime.questions import back_targets, catches, element_of, has_timer, open_job, scope
 from engine.bpm.runtime.types import (
     Change,
     Closed,

@@ -21,16 +21,14 @@ from SpiffWorkflow.bpmn.util.subworkflow import BpmnSubWorkflow
 from SpiffWorkflow.bpmn.workflow import BpmnWorkflow
 
 from engine.bpm.extensions import EventExtension
-from engine.bpm.runtime import specs, timing
+from engine.bpm.runtime import specs, timing, visits
 from engine.bpm.runtime.tree import (
     COMPLETED,
     READY,
     WAITING,
     Token,
-    ancestors,
     common_ancestor,
     move,
-    splice,
     subtree,
     tidy,
 )
@@ -51,7 +49,7 @@ class SubFlow(BpmnSubWorkflow):  # type: ignore[misc]
         self.flow = flow
         self.local = local
         self.last_data: Data | None = None
-        self.passed: list[Any] | None = None  # [spec, visit] of user tasks on the way to its ends: targets of a return
+        self.passed: list[Any] | None = None  # user tasks on the way to its ends: targets of a return
         self.tasks: dict[int, Token] = {}
         self.task_tree = _root(self)
 
@@ -89,6 +87,13 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
             if token_id and (token := workflow.tasks.get(token_id)) is not None:
                 return token  # type: ignore[no-any-return]
         return None
+
+    def open(self, token_id: int) -> Token:
+        """Return an unfinished token; raises LookupError."""
+        token = self.find(token_id)
+        if token is None or not token.is_open:
+            raise LookupError(f"task {token_id} is not open")
+        return token
 
     def open_tokens(self) -> dict[int, Token]:
         """Return every unfinished token by id."""
@@ -140,10 +145,10 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
         back = token.internal_data.get("jump")
         if back is not None:
             outputs = [workflow.spec.task_specs[back[0]]]
-        if _target(token):
-            self._forget_older_visit(token)
+        if visits.is_target(token):
+            visits.take_over(token)
         self.spread(token, token, outputs, back[1] if back is not None else None)
-        tidy(token, _keeps)
+        tidy(token, visits.keeps)
 
     def _close_rivals(self, token: Token) -> None:
         """Close what this completion rules out: boundary events of an activity, the other events of a gateway."""
@@ -163,12 +168,6 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
                 if rival is not token:
                     self.drop(rival, tidying=False)
 
-    def _forget_older_visit(self, token: Token) -> None:
-        for node in ancestors(token):
-            if node.task_spec is token.task_spec and len(node._children) == 1:
-                splice(node)
-                return
-
     def merge(self, arrived: list[Token], carrier: Token) -> None:
         """Join: one of the arrived tokens goes on, from the lowest common ancestor of all; the others are used up."""
         top = common_ancestor(arrived)
@@ -178,8 +177,8 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
             if token is not carrier:
                 self.drop(token)
         if left is not top:
-            tidy(left, _keeps)
-        tidy(top, _keeps)
+            tidy(left, visits.keeps)
+        tidy(top, visits.keeps)
         carrier._set_state(READY)
         self.agenda.append(carrier)
 
@@ -191,7 +190,7 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
             del node.workflow.tasks[node.id]
         parent._children.remove(token.id)
         if tidying:
-            tidy(parent, _keeps)
+            tidy(parent, visits.keeps)
 
     def _drop_inside(self, node: Token) -> None:
         inside = self.subprocesses.pop(node.id, None)
@@ -210,8 +209,8 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
         workflow = token.workflow
         workflow.last_data = token.data
         if workflow is not self:
-            visits = [[n.task_spec.name, n.id] for n in ancestors(token) if isinstance(n.task_spec, specs.UserTask)]
-            workflow.passed = visits if workflow.passed is None else [v for v in workflow.passed if v in visits]
+            passed = visits.passed_inside(token)
+            workflow.passed = passed if workflow.passed is None else [v for v in workflow.passed if v in passed]
 
     def enter(self, token: Token, name: str, local: Data | None) -> None:
         """Start a sub-process below a token, or let it go on at the spec that a return or jump leads to."""
@@ -433,16 +432,3 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
 
 def _root(workflow: Any) -> Token:
     return Token(workflow, workflow.spec.start, None, COMPLETED, 0)
-
-
-def _target(node: Token) -> bool:
-    """Whether a visit, or something inside it, may be returned to."""
-    return isinstance(node.task_spec, specs.UserTask) or "passed" in node.internal_data
-
-
-def _keeps(node: Token) -> bool:
-    """Whether a finished visit with a single child must stay: targets of a return, and the hold of an open activity."""
-    return _target(node) or (
-        isinstance(node.task_spec, specs.BoundarySplit)
-        and any(c.is_open and c.task_spec.name == node.task_spec.main for c in node.children)
-    )

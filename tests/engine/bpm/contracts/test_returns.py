@@ -273,9 +273,6 @@ def test_returning_with_a_boundary_timer_on_the_steps(bpm: Bpm) -> None:
     assert commands.fire_due(bpm.db) == 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="only the latest visit of a step is kept: the first round of a loop is out of reach"
-)
 def test_in_a_second_round_of_a_loop_one_returns_twice_to_the_first_and_back(bpm: Bpm) -> None:
     story = bpm.deploy_files(LOOP).start("p", by="nurse").approve(by="doctor").reject(by="head_nurse")
     story.approve(by="doctor").send_back(by="head_nurse", to="draft").send_back(by="doctor", to="check")
