@@ -16,7 +16,10 @@ _TIMERS_AT_ONCE = 100  # few enough that stopping doesn't wait for them
 
 
 def standard(settings: Settings) -> list[Tick]:
-    """Return due timers, which every worker fires (rows are claimed with SKIP LOCKED), and the leader's purges."""
+    """Return due timers, which every worker fires, and the leader's purges.
+
+    Workers that find the same timers don't wait for one another: each claims an instance with SKIP LOCKED.
+    """
 
     def timers(db: Database) -> bool:
         return fire_due(db, _TIMERS_AT_ONCE) == _TIMERS_AT_ONCE

@@ -11,19 +11,21 @@ from engine import clock
 from engine.bpm import runtime
 from engine.bpm.commands import opening
 from engine.bpm.commands.case import Case, ProcessFault
-from engine.bpm.models import InstanceState, Timer
+from engine.bpm.models import Instance, InstanceState, Timer
 from engine.db import Database
-from engine.errors import EngineError
+from engine.errors import Unavailable
+from engine.outbox.handling import place
 
 log = logging.getLogger(__name__)
-PUT_OFF = timedelta(seconds=30)
+BUSY, DEFECT = timedelta(seconds=30), timedelta(minutes=5)  # until a timer that could not be fired is due again
 
 
 def fire_due(db: Database, limit: int = 100) -> int:
-    """Fire what is due, oldest first; returns how many fired. What another worker was faster with is passed over.
+    """Fire what is due, oldest first; returns how many fired. An instance that is being worked on is passed over.
 
-    A timer whose diagram has no way on is disarmed, its incident lets an admin retry it; one that is put off (the
-    instance is locked) is due again in half a minute, so that it never stands in the way of the others.
+    No timer stands in the way of the others: one whose diagram has no way on is disarmed, its incident lets an admin
+    retry it; one that fails is due again in half a minute where the database was busy, else in five. Raises what the
+    database raises where not even that can be written.
     """
     with db.reading() as session:
         due = session.execute(
@@ -36,17 +38,39 @@ def fire_due(db: Database, limit: int = 100) -> int:
     for instance_id, task_id in due:
         try:
             with db.unit_of_work() as session:
-                fired += fire(session, instance_id, task_id)
-        except ProcessFault as fault:
-            log.warning("timer of instance %s is stuck: %s", instance_id, fault.code)
-            with db.unit_of_work() as session:
-                _disarm(session, instance_id, task_id)
-        except (EngineError, LookupError) as error:
-            log.warning("timer of instance %s is put off: %s", instance_id, getattr(error, "code", error))
-            with db.unit_of_work() as session:
-                late = update(Timer).where(Timer.instance_id == instance_id, Timer.task_id == task_id)
-                session.execute(late.values(due_at=clock.now() + PUT_OFF))
+                done = _claim(session, instance_id, task_id) and fire(session, instance_id, task_id)
+        except Exception as error:  # a defect too: the list is ordered, one bad timer must not starve the younger
+            _set_aside(db, instance_id, task_id, error)
+        else:
+            fired += done
     return fired
+
+
+def _claim(session: Session, instance_id: uuid.UUID, task_id: int) -> bool:
+    """Lock the instance of a timer that is still due; False where somebody else has it, a worker or a person.
+
+    It is the instance that is claimed, not the timer's row: a command locks its instance first and then deletes the
+    row, so the other order would be a deadlock.
+    """
+    statement = select(Instance.id).join(Timer, Timer.instance_id == Instance.id)
+    statement = statement.where(
+        Timer.instance_id == instance_id, Timer.task_id == task_id, Timer.due_at <= clock.now()
+    ).with_for_update(of=Instance, key_share=True, skip_locked=True)
+    return session.scalar(statement) is not None
+
+
+def _set_aside(db: Database, instance_id: uuid.UUID, task_id: int, error: Exception) -> None:
+    """Disarm or put off a timer that could not be fired."""
+    level = logging.WARNING if isinstance(error, ProcessFault | Unavailable) else logging.ERROR
+    log.log(level, "timer failed: instance=%s task=%d error=%s", instance_id, task_id, place(error))
+    try:
+        with db.unit_of_work() as session:
+            if isinstance(error, ProcessFault):
+                _disarm(session, instance_id, task_id)
+            else:
+                _put_off(session, instance_id, task_id, BUSY if isinstance(error, Unavailable) else DEFECT)
+    except Unavailable as busy:  # the row is locked: whoever holds it fires it or takes it away
+        log.warning("timer stays due: instance=%s task=%d error=%s", instance_id, task_id, place(busy))
 
 
 def fire(session: Session, instance_id: uuid.UUID, task_id: int) -> bool:
@@ -75,5 +99,15 @@ def _fired(case: Case, task_id: int) -> bool:
     return any(t == task_id and due > before for t, due in case.armed)
 
 
+# Both leave a timer alone that somebody else has armed again meanwhile.
+
+
 def _disarm(session: Session, instance_id: uuid.UUID, task_id: int) -> None:
-    session.execute(delete(Timer).where(Timer.instance_id == instance_id, Timer.task_id == task_id))
+    mine = delete(Timer).where(Timer.instance_id == instance_id, Timer.task_id == task_id)
+    session.execute(mine.where(Timer.due_at <= clock.now()))
+
+
+def _put_off(session: Session, instance_id: uuid.UUID, task_id: int, delay: timedelta) -> None:
+    now = clock.now()
+    mine = update(Timer).where(Timer.instance_id == instance_id, Timer.task_id == task_id)
+    session.execute(mine.where(Timer.due_at <= now).values(due_at=now + delay))
