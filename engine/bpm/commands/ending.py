@@ -4,6 +4,7 @@ import uuid
 
 from sqlalchemy.orm import Session
 
+from engine.batch import Statement
 from engine.bpm import visibility
 from engine.bpm.commands import checks
 from engine.bpm.commands import statements as sql
@@ -12,6 +13,10 @@ from engine.bpm.commands.complete import Done
 from engine.bpm.models import InstanceState
 from engine.errors import Forbidden
 from engine.org.actor import Actor
+
+RESOLVE_INCIDENTS = Statement(
+    "UPDATE incident SET resolved_at = :closed_at, resolved_by = :by WHERE instance_id = :id AND resolved_at IS NULL"
+)
 
 
 def withdraw(session: Session, actor: Actor, instance_id: uuid.UUID, *, reason: str, key: str | None = None) -> Done:
@@ -26,7 +31,7 @@ def withdraw(session: Session, actor: Actor, instance_id: uuid.UUID, *, reason: 
         if not visibility.may_see(session, actor, instance_id):
             raise visibility.not_found()
         raise Forbidden("只有发起人可以撤销", code="not_initiator")
-    return _end(case, "withdraw", InstanceState.WITHDRAWN, reason)
+    return _end(case, actor, "withdraw", InstanceState.WITHDRAWN, reason)
 
 
 def terminate(session: Session, actor: Actor, instance_id: uuid.UUID, *, reason: str, key: str | None = None) -> Done:
@@ -35,10 +40,10 @@ def terminate(session: Session, actor: Actor, instance_id: uuid.UUID, *, reason:
     if case.replayed is not None:
         return Done(instance_id, None, "terminate", replayed=True)
     checks.require_admin(case, actor)
-    return _end(case, "terminate", InstanceState.TERMINATED, reason)
+    return _end(case, actor, "terminate", InstanceState.TERMINATED, reason)
 
 
-def _end(case: Case, verb: str, state: InstanceState, reason: str) -> Done:
+def _end(case: Case, actor: Actor, verb: str, state: InstanceState, reason: str) -> Done:
     case.require_running()
     checks.check_opinion(reason, required=True, what="撤销" if verb == "withdraw" else "终止")
     where = {"id": case.row.id, "closed_at": case.now}
@@ -46,6 +51,7 @@ def _end(case: Case, verb: str, state: InstanceState, reason: str) -> Done:
     case.batch.add(sql.CLOSE_INSTANCE_ROUNDS, where)
     case.batch.add(sql.DELETE_TIMERS, {"id": case.row.id})
     case.batch.add(sql.DELETE_SUBSCRIPTIONS, {"id": case.row.id})
+    case.batch.add(RESOLVE_INCIDENTS, where | {"by": actor.person_id})  # nothing is left to retry
     case.instance_state, case.moved = state, True
     case.log(verb, opinion=reason.strip())
     case.save()
