@@ -15,7 +15,8 @@ from tests.dsl import bpmn, chain, start_task, task
 XML = bpmn(
     '<startEvent id="s"/><endEvent id="e"/>'
     + start_task()
-    + '<intermediateCatchEvent id="wait"><messageEventDefinition messageRef="m"/></intermediateCatchEvent>'
+    + '<intermediateCatchEvent id="wait"><extensionElements><piyue:input name="boxes"/></extensionElements>'
+    '<messageEventDefinition messageRef="m"/></intermediateCatchEvent>'
     + task("check", "finance_head")
     + chain("s", "apply", "wait", "check", "e"),
     key="waiting",

@@ -40,6 +40,7 @@ class Definition:
         self.tasks: dict[str, TaskExtension] = {}
         self.names: dict[str, str] = {}
         self.operations: dict[str, Any] = {}
+        self._thrown: dict[tuple[type, str], frozenset[str]] = {}
         self._entries: dict[str, tuple[str, str]] = {}
         for workflow in (self.spec, *self.subprocess_specs.values()):
             for spec in workflow.task_specs.values():
@@ -54,6 +55,9 @@ class Definition:
             self.tasks[step] = spec.extensions
         if isinstance(spec, specs.Job):
             self.operations[step] = spec.extensions
+        if isinstance(spec, specs.Throw | specs.EndEvent):
+            carried = frozenset(name for name, _ in spec.extensions.outputs)
+            self._thrown[_event(spec)] = self._thrown.get(_event(spec), frozenset()) | carried
         split = spec.name + specs.SPLIT
         self._entries[step] = (workflow.name, split if split in workflow.task_specs else spec.name)
 
@@ -77,6 +81,10 @@ class Definition:
             found = self._expressions[text] = feel.compile(text)
         return found
 
+    def expected(self, spec: Any) -> frozenset[str]:
+        """Return what a catching event may bring: its `piyue:input`, and what this version throws by its name."""
+        return self._thrown.get(_event(spec), frozenset()) | frozenset(spec.extensions.expected)
+
     @property
     def start_step(self) -> str | None:
         """The initiator's step (发起人节点), completed by starting the process."""
@@ -99,6 +107,11 @@ class Definition:
     def fields(self) -> frozenset[str]:
         """Names of the searchable fields."""
         return frozenset(name for name, _ in self.process.searchable)
+
+
+def _event(spec: Any) -> tuple[type, str]:
+    """Return kind and name of a message or signal."""
+    return type(spec.event_definition), spec.event_definition.name
 
 
 def _main(spec: Any) -> str:

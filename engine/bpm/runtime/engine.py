@@ -114,9 +114,5 @@ def _expect(token: Token, kind: Any, state: int) -> None:
 
 
 def _outputs(flow: Flow, token: Token, result: Mapping[str, Any]) -> Data:
-    operation = token.task_spec.extensions
-    extra = {"result": dict(result)}
-    return {
-        name: flow.evaluate(token, value[1:], extra) if value.startswith("=") else value
-        for name, value in operation.outputs
-    }
+    inside = {"result": dict(result)}
+    return {name: flow.value(token, text, inside) for name, text in token.task_spec.extensions.outputs}

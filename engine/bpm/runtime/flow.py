@@ -20,7 +20,7 @@ from SpiffWorkflow.bpmn.specs.event_definitions import (
 from SpiffWorkflow.bpmn.util.subworkflow import BpmnSubWorkflow
 from SpiffWorkflow.bpmn.workflow import BpmnWorkflow
 
-from engine.bpm.extensions import EventExtension
+from engine.bpm.extensions import EventExtension, is_reserved
 from engine.bpm.runtime import specs, timing, visits
 from engine.bpm.runtime.tree import (
     COMPLETED,
@@ -35,7 +35,6 @@ from engine.bpm.runtime.tree import (
 from engine.bpm.runtime.types import Data, RuntimeFault, Thrown
 from engine.feel import FeelError, to_plain
 
-RESERVED = frozenset({"initiator", "steps", "outcome", "loopCounter"})  # an event never writes these
 STEP_BUDGET = 1000  # automatic steps in one go; a real process takes some tens
 
 
@@ -135,10 +134,8 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
         spec, workflow, parent = token.task_spec, token.workflow, token.parent
         self.walked(token)
         if isinstance(parent.task_spec, specs.Repeated) and spec.name == parent.task_spec.task_spec:
-            sub_local = token.internal_data.get("local") or {}
-            index = token.internal_data["i"]
             self.drop(token, tidying=False)
-            parent.task_spec.child_left(self, parent, index, sub_local)
+            parent.task_spec.run_left(self, parent, token)
             return
         self._close_rivals(token)
         token._set_state(COMPLETED)
@@ -272,6 +269,7 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
             if not any(t.is_open for t in workflow.tasks.values()):
                 token = self.find(token_id)
                 assert token is not None
+                token.data = workflow.last_data or token.data
                 if workflow.local is not None:
                     token.internal_data["local"] = workflow.local
                 token.task_spec.left(self, token, self.subprocesses.pop(token_id))
@@ -292,9 +290,13 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
             token.internal_data |= {"left": left, "every": every}
 
     def happen(self, token: Token, payload: Mapping[str, Any]) -> None:
-        """A waiting event happens: its token goes on; a repeating boundary event stays armed."""
+        """A waiting event happens: its token goes on; a repeating boundary event stays armed.
+
+        Of what it brings, the names that the diagram declares join the data.
+        """
         if payload:
-            self.write(token.workflow, {k: v for k, v in payload.items() if not (k in RESERVED or k.startswith("_"))})
+            expected = self.definition.expected(token.task_spec)
+            self.write(token.workflow, {k: v for k, v in payload.items() if k in expected})
         spec = token.task_spec
         inner = token.internal_data
         stays = isinstance(spec, specs.BoundaryEvent) and not spec.cancel_activity
@@ -375,54 +377,41 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
                 return found
             workflow = holder.workflow
 
-    def scope(self, token: Token) -> Data:
-        """Return everything an expression at this token may read."""
-        return self._names(token.workflow, token)
-
-    def _names(self, workflow: Any, token: Token) -> Data:
+    def scope(self, token: Token, inside: Mapping[str, Any] | None = None) -> Data:
+        """Return everything an expression at this token may read; `inside`: names over those of its scope."""
         names: Data = {}
         steps: Data = {}
-        for layer in reversed(self._scopes(workflow)):
-            names.update(layer)
+        own = token.internal_data.get("local") or {}
+        for layer in (*reversed(self._scopes(token.workflow)), own, inside or {}):
+            names |= layer
             steps |= layer.get("steps", {})
-        names["steps"] = steps
-        names.update(token.internal_data.get("local") or {})
-        names.update(token.data)
-        return names
+        return names | {"steps": steps} | token.data
 
     def write(self, workflow: Any, values: Mapping[str, Any]) -> None:
-        """Write to the innermost scope of a (sub-)process."""
-        self._scopes(workflow)[0].update(values)
+        """Write to the innermost scope of a (sub-)process; the engine's own names are never overwritten."""
+        self._scopes(workflow)[0].update((name, value) for name, value in values.items() if not is_reserved(name))
 
     def decided(self, workflow: Any, step: str, outcome: str) -> None:
         """Note in the innermost scope how a step ended; `steps` shows those of the outer scopes too."""
         scope = self._scopes(workflow)[0]
         scope["steps"] = {**scope.get("steps", {}), step: outcome}
 
-    def evaluate(self, token: Token, text: str, extra: Mapping[str, Any] | None = None) -> Any:
-        """Evaluate FEEL at a token; a mistake is a fault of that element."""
-        return self._evaluated({**self.scope(token), **(extra or {})}, token, text)
-
-    def _evaluated(self, names: Data, token: Token, text: str) -> Any:
+    def evaluate(self, token: Token, text: str, inside: Mapping[str, Any] | None = None) -> Any:
+        """Evaluate FEEL at a token; a mistake is a fault of that element. `inside`: names beside its scope."""
         try:
-            return to_plain(self.definition.expression(text).evaluate(names))
+            return to_plain(self.definition.expression(text).evaluate(self.scope(token, inside)))
         except FeelError as error:
             raise RuntimeFault(
                 "expression", self.element(token.task_spec), f"表达式“{text}”：{error.message}"
             ) from error
 
-    def condition(self, token: Token, text: str, extra: Mapping[str, Any] | None = None) -> bool:
+    def condition(self, token: Token, text: str, inside: Mapping[str, Any] | None = None) -> bool:
         """Evaluate a condition; null counts as not fulfilled (DMN 1.5, 10.3.2.8)."""
-        return self.evaluate(token, text, extra) is True
+        return self.evaluate(token, text, inside) is True
 
-    def value(self, token: Token, text: str) -> Any:
+    def value(self, token: Token, text: str, inside: Mapping[str, Any] | None = None) -> Any:
         """Evaluate `=FEEL`, or take the text as it is."""
-        return self.evaluate(token, text[1:]) if text.startswith("=") else text
-
-    def value_in(self, workflow: Any, token: Token, text: str) -> Any:
-        """The same inside a sub-process that is just being left."""
-        names = {**self._names(token.workflow, token), **(workflow.local or {})}
-        return self._evaluated(names, token, text[1:]) if text.startswith("=") else text
+        return self.evaluate(token, text[1:], inside) if text.startswith("=") else text
 
     def text(self, token: Token, text: str) -> str:
         """The same as text."""

@@ -5,6 +5,7 @@ done. `_update` is SpiffWorkflow's name for "a token has arrived"; `run_token` i
 its turn on the agenda comes. `flow` is the running instance (`flow.Flow`).
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from SpiffWorkflow.bpmn.specs import defaults
@@ -243,7 +244,6 @@ class SubProcess(Node, defaults.SubWorkflowTask):  # type: ignore[misc]
 
     def left(self, flow: Any, token: Token, workflow: Any) -> None:
         """Go on after the last token inside has ended."""
-        token.data = workflow.last_data or token.data
         if workflow.passed and workflow.local is None:
             token.internal_data["passed"] = workflow.passed
         flow.finish(token, self.outputs)
@@ -268,32 +268,30 @@ class CallActivity(SubProcess, defaults.CallActivity):  # type: ignore[misc]
     def left(self, flow: Any, token: Token, workflow: Any) -> None:
         """Write the outputs to the caller's data."""
         if self.extensions.outputs:
-            results = {n: flow.value_in(workflow, token, v) for n, v in self.extensions.outputs}
-            own = token.internal_data.get("local") if "i" in token.internal_data else None
-            if own is None:
-                flow.write(token.workflow, results)
+            results = {n: flow.value(token, v, workflow.local) for n, v in self.extensions.outputs}
+            if isinstance(token.parent.task_spec, MultiInstance):
+                token.internal_data["local"].update(results)  # one of several: its output item is collected
             else:
-                own.update(results)  # one of several: the multi-instance collects its output item
+                flow.write(token.workflow, results)
         super().left(flow, token, workflow)
 
 
-class Repeated(Node):
+class Repeated(Node, ABC):
     """An activity that runs several times (multi-instance, loop): a wrapper around its child spec."""
 
     task_spec: str
 
-    def child(self, flow: Any, token: Token, index: int, item: Any) -> None:
-        """Start one run, with the item in a scope of its own."""
+    def start_run(self, flow: Any, token: Token, index: int, local: dict[str, Any] | None = None) -> None:
+        """Start one run: in a scope of its own, or on the shared data."""
         spec = token.workflow.spec.task_specs[self.task_spec]
         run = flow.token(token.workflow, spec, token)
         run.data = token.data
-        name = getattr(self, "input_item", None)
-        run.internal_data = {"i": index, "local": {"loopCounter": index + 1, **({name: item} if name else {})}}
+        run.internal_data = {"i": index} if local is None else {"i": index, "local": local}
         spec._update(run)
 
-    def child_left(self, flow: Any, token: Token, index: int, local: dict[str, Any]) -> None:
-        """React to the end of one run."""
-        raise NotImplementedError
+    @abstractmethod
+    def run_left(self, flow: Any, token: Token, run: Token) -> None:
+        """React to the end of one run, whose token has just left the tree."""
 
 
 class MultiInstance(Repeated, defaults.ParallelMultiInstanceTask):  # type: ignore[misc]
@@ -317,17 +315,21 @@ class MultiInstance(Repeated, defaults.ParallelMultiInstanceTask):  # type: igno
         if not items:
             flow.finish(token, self.outputs)
         for index, item in enumerate(items[:1] if self.sequential else items):
-            self.child(flow, token, index, item)
+            self._start_item(flow, token, index, item)
 
-    def child_left(self, flow: Any, token: Token, index: int, local: dict[str, Any]) -> None:
-        """Collect the output, then end or go on."""
+    def _start_item(self, flow: Any, token: Token, index: int, item: Any) -> None:
+        named = {self.input_item: item} if self.input_item else {}
+        self.start_run(flow, token, index, {"loopCounter": index + 1, **named})
+
+    def run_left(self, flow: Any, token: Token, run: Token) -> None:
+        """Collect the output, then end or go on; the condition reads what the run has left, its `outcome` too."""
         inner = token.internal_data
         inner["done"] += 1
         if self.output_item is not None:
-            inner["out"][index] = local.get(self.output_item)
+            inner["out"][run.internal_data["i"]] = run.internal_data["local"].get(self.output_item)
         total, done = len(inner["items"]), inner["done"]
-        extra = {"numberOfInstances": total, "numberOfCompletedInstances": done, **local}
-        enough = self.condition is not None and flow.condition(token, self.condition, extra)
+        counted = {"numberOfInstances": total, "numberOfCompletedInstances": done}
+        enough = self.condition is not None and flow.condition(run, self.condition, counted)
         if done == total or enough:
             for child in token.children:
                 flow.drop(child)
@@ -335,7 +337,7 @@ class MultiInstance(Repeated, defaults.ParallelMultiInstanceTask):  # type: igno
                 flow.write(token.workflow, {self.data_output: [o for o in inner["out"] if o is not None]})
             flow.finish(token, self.outputs)
         elif self.sequential:
-            self.child(flow, token, done, inner["items"][done])
+            self._start_item(flow, token, done, inner["items"][done])
 
 
 class SequentialMultiInstance(MultiInstance):
@@ -359,20 +361,13 @@ class StandardLoop(Repeated, defaults.StandardLoopTask):  # type: ignore[misc]
         if self.test_before and not self._again(flow, token, 0):
             flow.finish(token, self.outputs)
         else:
-            self.loop(flow, token, 0)
+            self.start_run(flow, token, 0)
 
-    def loop(self, flow: Any, token: Token, index: int) -> None:
-        """Start one run; it works on the shared data."""
-        spec = token.workflow.spec.task_specs[self.task_spec]
-        run = flow.token(token.workflow, spec, token)
-        run.data = token.data
-        run.internal_data = {"i": index}
-        spec._update(run)
-
-    def child_left(self, flow: Any, token: Token, index: int, local: dict[str, Any]) -> None:
-        """Count, then end or go on."""
+    def run_left(self, flow: Any, token: Token, run: Token) -> None:
+        """Count, then end or go on; what was decided in the run is the `outcome` from here on."""
+        token.data = run.data
         token.internal_data["done"] = done = token.internal_data["done"] + 1
         if self._again(flow, token, done):
-            self.loop(flow, token, done)
+            self.start_run(flow, token, done)
         else:
             flow.finish(token, self.outputs)

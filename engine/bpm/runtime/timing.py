@@ -42,7 +42,7 @@ def due(
             return later(now, value), 0, value
         if not cycle:
             return _moment(value), 0, ""
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise RuntimeFault("timer", element, f"定时“{plain}”算不出时间：{value}") from error
     raise RuntimeFault("timer", element, f"循环定时“{plain}”要写成 R3/P1D 的样子")
 

@@ -30,10 +30,11 @@ def _people(session: Session, context: Context, inputs: Mapping[str, Any]) -> Ma
     return {"people": list(ITEMS)}
 
 
-def message(name: str, tag: str, correlation: str = "=nr") -> str:
+def message(name: str, tag: str, correlation: str = "=nr", *, takes: tuple[str, ...] = ()) -> str:
+    taken = "".join(f'<piyue:input name="{field}"/>' for field in takes)
     return (
         f'<{tag} id="{name}" name="{name}"><extensionElements><piyue:message correlation="{correlation}"/>'
-        f'</extensionElements><messageEventDefinition messageRef="m"/></{tag}>'
+        f'{taken}</extensionElements><messageEventDefinition messageRef="m"/></{tag}>'
     )
 
 
@@ -75,7 +76,7 @@ def test_tasks_that_receive_and_send(bpm: Bpm, tag: str) -> None:
 
 
 def test_a_message_from_outside_once_per_key_with_its_payload(bpm: Bpm) -> None:
-    bpm.deploy_files(numbered(("wait", message("wait", "intermediateCatchEvent")), LAST))
+    bpm.deploy_files(numbered(("wait", message("wait", "intermediateCatchEvent", takes=("answer",))), LAST))
     story = bpm.start("p", by="nurse", nr="1")
     for _ in range(2):
         with bpm.db.unit_of_work() as session:
@@ -91,7 +92,7 @@ def test_a_message_from_outside_once_per_key_with_its_payload(bpm: Bpm) -> None:
 
 
 def test_a_payload_does_not_overwrite_what_is_reserved(bpm: Bpm) -> None:
-    bpm.deploy_files(numbered(("wait", message("wait", "intermediateCatchEvent")), LAST))
+    bpm.deploy_files(numbered(("wait", message("wait", "intermediateCatchEvent", takes=("ok",))), LAST))
     story = bpm.start("p", by="nurse", nr="1")
     with bpm.db.unit_of_work() as session:
         payload: dict[str, object] = {"initiator": {"id": "x"}, "steps": {}, "outcome": "forged", "_x": 1, "ok": 1}
