@@ -2,14 +2,15 @@
 
 import gc
 import logging.config
-import multiprocessing
 import signal
 import sqlite3
 import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from multiprocessing.context import ForkProcess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import psycopg
@@ -129,6 +130,33 @@ def process_files(folder: Path) -> dict[str, str | bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in found}
 
 
+class _Server(ForkProcess):
+    """A server process (服务进程) under uvicorn's supervisor, without what forking, unlike spawning, hands down."""
+
+    _STOP = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._pipe = options["kwargs"]["target"].__self__.child_conn
+
+    def start(self) -> None:
+        """Fork; the end of the pipe for health checks stays with the child alone, so that it closes when that dies.
+
+        Otherwise the supervisor waits for the answer of a dead process, and hears no signal meanwhile.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._STOP)
+        super().start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._STOP)
+        self._pipe.close()
+
+    def run(self) -> None:
+        """Serve; until uvicorn has set its handlers a signal ends the process, and isn't lost in the supervisor's."""
+        for number in self._STOP:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._STOP)
+        super().run()
+
+
 @app.command()
 def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
     """Start the service (启动服务): `workers` server processes; the database must be migrated."""
@@ -139,7 +167,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
     require_tables(database)
     database.dispose()
     # Server processes are forked from this one, which has everything imported: they share its memory (ADR 0010)
-    uvicorn._subprocess.spawn = multiprocessing.get_context("fork")  # type: ignore[assignment]  # noqa: SLF001
+    uvicorn._subprocess.spawn = SimpleNamespace(Process=_Server)  # type: ignore[assignment]  # noqa: SLF001
     import api.app  # noqa: F401
     import web.app  # noqa: F401
 
