@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
+from python_multipart.multipart import parse_options_header
 from sqlalchemy.orm import Session
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import RedirectResponse
@@ -150,9 +151,19 @@ Anybody = Annotated[Visit, Depends(_anybody)]
 
 
 async def submitted(request: Request) -> AsyncIterator[FormData]:
-    """Read a posted form; its uploads are closed afterwards."""
+    """Read a posted form; its uploads are closed afterwards.
+
+    Browsers send the encoding of the page, UTF-8; another one is a program's, and so is NUL, which can't be stored.
+    """
+    charset = (
+        parse_options_header(request.headers.get("content-type", ""))[1].get(b"charset", b"utf-8").decode("latin-1")
+    )
+    if charset.lower() not in ("utf-8", "utf8"):
+        raise Invalid("表单的编码只能是 UTF-8", code="charset")
     fields = await request.form(max_files=_MAX_FILES, max_fields=_MAX_FIELDS)
     try:
+        if any("\x00" in part for pair in fields.multi_items() for part in pair if isinstance(part, str)):
+            raise Invalid("表单里有不能保存的字符，请删去后重试", code="characters")
         yield fields
     finally:
         await fields.close()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from fastapi import Response, UploadFile
 
+from api.schemas import Key
 from api.uploads import process_files
 from engine.bpm import definitions
 from engine.errors import Invalid
@@ -26,7 +27,7 @@ def upload(call: Posted) -> Response:
 
 
 @router.post("/definitions/{key}/suspend")
-def suspend(call: Posted, key: str) -> Response:
+def suspend(call: Posted, key: Key) -> Response:
     """Let nobody start a process for now (停用), or again (启用); what runs goes on."""
     call.or_else(definitions_page)
     suspended = call.text("suspended") == "1"

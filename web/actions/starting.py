@@ -4,6 +4,7 @@ import uuid
 
 from fastapi import Response
 
+from api.schemas import Key
 from engine import clock
 from engine.bpm import commands, definitions, queries
 from web.actions.items import data_of, form_again, keep_uploads
@@ -16,7 +17,7 @@ router = Router()
 
 
 @router.post("/start/{key}")
-def start(call: Posted, key: str) -> Response:
+def start(call: Posted, key: Key) -> Response:
     """Start an instance with what was filled in."""
     data, draft = _data(call, key), _draft(call)
     call.or_else(lambda page, error: start_form(page, key, Typed(data=data, error=error), draft))
@@ -25,7 +26,7 @@ def start(call: Posted, key: str) -> Response:
 
 
 @router.post("/start/{key}/draft")
-def draft(call: Posted, key: str) -> Response:
+def draft(call: Posted, key: Key) -> Response:
     """Keep what was filled in (暂存): by the button, or by itself a moment after typing."""
     data = _data(call, key)
     id_ = commands.save_draft(call.session, call.actor, process_key=key, content={"data": data}, draft_id=_draft(call))
@@ -36,7 +37,7 @@ def draft(call: Posted, key: str) -> Response:
 
 
 @router.post("/start/{key}/form")
-def form(call: Posted, key: str) -> Response:
+def form(call: Posted, key: Key) -> Response:
     """Show the form anew with what was typed."""
     data = _data(call, key)
     if not call.htmx:

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import Response
 
 from api.errors import status_of
+from api.schemas import Key
 from engine.bpm import queries
 from engine.bpm.queries import VersionRow
 from engine.errors import EngineError, NotFound
@@ -41,7 +42,7 @@ def definitions_page(call: Page, error: EngineError | None) -> Response:
 
 
 @router.get("/definitions/{key}")
-def versions(call: Visitor, key: str) -> Response:
+def versions(call: Visitor, key: Key) -> Response:
     """Show the versions of a process and the diagram of the current one."""
     found = queries.definition_versions(call.session, call.actor, key)
     row = next(r for r in queries.processes(call.session, call.actor) if r.key == key)
@@ -66,7 +67,7 @@ def _picture(call: Page, versions: Sequence[VersionRow]) -> topdown.Picture | No
 
 
 @router.get("/definitions/{key}/versions/{version_id}/diagram")
-def diagram(call: Visitor, key: str, version_id: uuid.UUID) -> Response:
+def diagram(call: Visitor, key: Key, version_id: uuid.UUID) -> Response:
     """Send the diagram of a version, for the viewer at the desk."""
     if version_id not in [row.id for row in queries.definition_versions(call.session, call.actor, key)]:
         raise NotFound("没有这个流程版本", code="version_not_found")

@@ -5,6 +5,7 @@ import uuid
 from fastapi import Response
 
 from api.errors import status_of
+from api.schemas import Key
 from engine.bpm import definitions, queries
 from web.forms import render
 from web.lookups import Names
@@ -23,7 +24,7 @@ def processes(call: Visitor) -> Response:
 
 
 @router.get("/start/{key}")
-def first_step(call: Visitor, key: str, draft: uuid.UUID | None = None) -> Response:
+def first_step(call: Visitor, key: Key, draft: uuid.UUID | None = None) -> Response:
     """Show the form of a process's first step, empty or with a draft."""
     content = {} if draft is None else queries.draft(call.session, call.actor, draft).content
     return start_form(call, key, Typed(data=content.get("data") or {}), draft)

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -54,9 +54,9 @@ def search_values(version: Version, data: Mapping[str, Any], instance_id: uuid.U
             with suppress(InvalidOperation):
                 typed["number"] = float(Decimal(str(value)))
         elif kind == "date":
-            with suppress(ValueError):
+            with suppress(ValueError, OverflowError):
                 moment = datetime.fromisoformat(str(value))
-                typed["moment"] = moment if moment.tzinfo else moment.replace(tzinfo=LOCAL)
+                typed["moment"] = (moment if moment.tzinfo else moment.replace(tzinfo=LOCAL)).astimezone(UTC)
         else:
             typed["text"] = str(value)[:200]
         rows.append({"instance_id": instance_id, "field": field, "process_key": version.key, **typed})

@@ -93,6 +93,7 @@ def copy(
         raise Forbidden("只有发起人、办理过的人和流程管理员可以抄送", code="not_involved")
     if not 1 <= len(to) <= COPY_LIMIT:
         raise Invalid(f"请选择 1 到 {COPY_LIMIT} 位抄送人", code="copy_people")
+    checks.check_opinion(reason, required=False, what="抄送")
     if len(reason) > 200:
         raise Invalid(
             "抄送说明最多 200 个字", code="reason_too_long", errors=[{"place": "reason", "message": "请缩短说明"}]

@@ -21,6 +21,7 @@ UNRESOLVED = "?"
 """Begins the text that stands for a person or department that nobody could be found for."""
 
 _NUMBER = regex.compile(r"[+-]?(?:\d{1,16}(?:\.\d{0,15})?|\.\d{1,15})")
+_YEARS = (1900, 2199)
 _DATE = regex.compile(r"\d{4}-\d\d-\d\d")
 _TIME = regex.compile(r"(\d\d:\d\d)(:\d\d)?(?:\.\d{1,6})?")
 _DATETIME = regex.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(?:\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?")
@@ -129,7 +130,7 @@ def _moment(component: Component, raw: object) -> object:
 def _parse_date(text: str) -> str:
     if not _DATE.fullmatch(text):
         raise ValueError(text)
-    return date.fromisoformat(text).isoformat()
+    return _near(date.fromisoformat(text)).isoformat()
 
 
 def _parse_time(text: str) -> str:
@@ -148,7 +149,15 @@ def _parse_datetime(text: str) -> str:
         local = moment.astimezone(clock.LOCAL).replace(tzinfo=None) if moment.tzinfo else moment
     except OverflowError:
         raise ValueError(text) from None
+    _near(local.date())
     return local.replace(microsecond=0).isoformat()
+
+
+def _near(day: date) -> date:
+    """Refuse years that nobody means: at the ends of the calendar moments in another zone don't exist."""
+    if not _YEARS[0] <= day.year <= _YEARS[1]:
+        raise ValueError(day)
+    return day
 
 
 def _checkbox(component: Component, raw: object) -> object:

@@ -144,6 +144,15 @@ def test_in_a_countersign_merging_spares_one_and_asks_the_others(bpm: Bpm) -> No
     story.approve(by="surgeon").expect_open("last")
 
 
+def test_a_step_that_is_not_the_initiators_is_not_passed_on_to_them(bpm: Bpm) -> None:
+    files = line(("mine", task("mine", "doctor", inner='<piyue:same handler="head"/>')), LAST)
+    story = bpm.deploy_files(files).start("p", by="nurse")
+    with pytest.raises(Invalid) as refused:
+        story.act("reassign", "doctor", story.item("doctor").id, to=bpm.person("nurse"), reason="请自己看")
+    assert refused.value.code == "initiator_own"
+    story.expect_open(("mine", "doctor"))
+
+
 ANY = line(("any", task("any", "doctor", "surgeon", "hr_clerk")), LAST)
 
 

@@ -146,6 +146,12 @@ def test_passed_dates_by_the_clock_of_the_hospital(make: Any) -> None:
         clock.freeze(None)
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "1899-12-31", "2200-01-01"])
+def test_days_at_the_ends_of_the_calendar_are_refused(make: Any, day: str) -> None:
+    assert "x" in messages(make(field("datetime", subtype="date")), {"x": day})
+    assert "x" in messages(make(field("datetime", subtype="datetime")), {"x": f"{day}T00:00"})
+
+
 def test_unknown_read_only_and_forbidden_fields_are_dropped(make: Any) -> None:
     form = make(field(), field(key="y", readonly=True), field(key="z", disabled=True), field(key="w"), field(key="v"))
     rights = Rights(fields={"w": "read", "v": "hidden"})
