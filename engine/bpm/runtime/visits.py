@@ -1,12 +1,13 @@
 """Which finished visits stay in the tree, and what a return leaves of them.
 
-A step's visits on one serial way are kept as one: the latest, which knows the first. A return to a visit forgets what
-was passed for the first time after it; of what was passed before already, the first visit comes back. So a step that
-was passed stays in reach however often a loop was gone round, and the tree holds no more visits than the way has
-steps.
+A step's visits on one serial way are kept as one: the latest, which knows the first one and the one before it. A return
+to a visit forgets what was passed for the first time after it; of what was passed before already, the older visits come
+back, as one again. So a step that was passed stays in reach however often a loop was gone round, and the tree holds no
+more visits than the way has steps.
 
-Ids count up, so they tell what was visited before what. A visit that came back was repeated up to an unknown moment:
-its `last` is the latest possible one. So what may be returned to is never less than was passed before the target.
+Ids count up, so they tell what was visited before what. Of visits that came back only the first is known for certain;
+`last` is the latest that the others can have been, and exact for those of two rounds. So what may be returned to is
+never less than what was passed before the target.
 """
 
 from typing import Any, NamedTuple
@@ -56,13 +57,14 @@ def take_over(token: Token) -> None:
         if not is_target(node):
             continue
         newer = latest.setdefault(node.task_spec.name, node)
-        if newer is not node:
-            known = {name: begin for name, _, begin in node.internal_data.get("passed", ())}
-            inside = [
-                [name, visit, known.get(name, begin)] for name, visit, begin in newer.internal_data.get("passed", ())
-            ]
-            newer.internal_data = {**newer.internal_data, "first": first(node)} | ({"passed": inside} if inside else {})
-            splice(node)
+        if newer is node:
+            continue
+        known, inner = {name: begin for name, _, begin in node.internal_data.get("passed", ())}, newer.internal_data
+        older: Data = {"first": first(node), "prior": inner.get("prior", inner.get("last", last(node)))}
+        if "passed" in inner:
+            older["passed"] = [[name, visit, known.get(name, begin)] for name, visit, begin in inner["passed"]]
+        newer.internal_data = {**inner, **older}
+        splice(node)
 
 
 class Earlier(NamedTuple):
@@ -82,7 +84,8 @@ def earlier(unit: Token, moment: int) -> list[Earlier]:
     found = []
     for node in subtree(unit):
         if node._state == COMPLETED and is_target(node) and first(node) < moment:
-            inner: Data = {"acted": 1, "last": min(last(node), moment - 1)}  # acted: never taken back
+            until = min(node.internal_data.get("prior", last(node)), moment - 1)
+            inner: Data = {"acted": 1, "last": until}  # acted: never taken back
             if inside := [entry for entry in node.internal_data.get("passed", ()) if entry[2] < moment]:
                 inner["passed"] = inside
             found.append(Earlier(node.task_spec, first(node), node.data, inner))
