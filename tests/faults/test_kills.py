@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -19,16 +20,22 @@ from sqlalchemy.exc import OperationalError
 
 from engine.bpm import commands
 from engine.bpm.models import ActionLog, ItemState, WorkItem
+from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import EngineError
+from engine.org import auth
+from engine.org.demo import CAST
 from tests import services
 from tests.conftest import AUDIT_KEY, migrate
 from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
 from tests.faults import invariants, victim
 from tests.faults.crowd import act, held, start
+from tests.serving import eventually, piyue
 
 INSTANCES = 4
 BREAKDOWNS = 2
+SECRET = "a secret of the tests, long enough"
+HOLDERS = ("head_nurse", "pediatrics_head")
 
 pytestmark = [pytest.mark.faults]
 
@@ -50,7 +57,7 @@ ROUND = bpmn(
 def test_what_a_killed_service_acknowledged_is_stored(bpm: Bpm, kills: int) -> None:
     bpm.deploy_files(ROUND)
     instances = start(bpm.db, bpm.actor("nurse"), "round", INSTANCES)
-    actors = {bpm.person(who): bpm.actor(who) for who in ("head_nurse", "pediatrics_head")}
+    actors = {bpm.person(who): bpm.actor(who) for who in HOLDERS}
     url = bpm.db.url.render_as_string(hide_password=False)
     fork = multiprocessing.get_context("forkserver")
     fork.set_forkserver_preload(["tests.faults.victim"])
@@ -108,6 +115,53 @@ def _decided(db: Database) -> int:
         return counted or 0
 
 
+@pytest.mark.backend("postgresql")
+@pytest.mark.parametrize("kills", [20, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)])])
+def test_what_killed_server_processes_acknowledged_is_stored_once(
+    hospital_db: Database, tmp_path: Path, kills: int
+) -> None:
+    url = hospital_db.url.render_as_string(hide_password=False)
+    db = Database(url, audit_key=Keys(SECRET.encode()).key("audit"))
+    bpm = Bpm(db)
+    bpm.deploy_files(ROUND)
+    instances = start(db, bpm.actor("nurse"), "round", INSTANCES)
+    with db.unit_of_work() as session:
+        logins = {bpm.person(who): auth.login_as(session, CAST[who].staff_number, demo=True) for who in HOLDERS}
+    with piyue(tmp_path, "serve", "--workers", "2", database_url=url, secret_key=SECRET) as service:
+        clients = [victim.Client(service, db, instance, logins) for instance in instances]
+        with ThreadPoolExecutor(INSTANCES) as threads:
+            stop, chance = Event(), random.Random(kills)
+            work = [threads.submit(client.complete_until, stop) for client in clients]
+            try:
+                for _ in range(kills):
+                    _await_more(clients)
+                    time.sleep(chance.uniform(0, 0.1))
+                    eventually(lambda: bool(service.servers()))  # sooner or later both are dead at once
+                    os.kill(chance.choice(service.servers()), signal.SIGKILL)
+            finally:
+                stop.set()
+        for one in work:
+            one.result()
+        for client in clients:
+            for item, answer in client.acknowledged.items():
+                again = client.send(item)  # it doesn't say any more whether it was this request that closed the round
+                assert again == answer | {"replayed": True, "decided": again["decided"]}
+        assert service.stop(signal.SIGTERM) == 0
+        assert "Traceback" not in service.said
+    acknowledged = [item for client in clients for item in client.acknowledged]
+    assert sum(client.unanswered for client in clients) > 0, "nobody was interrupted"
+    _require_stored(db, acknowledged)
+    assert _decided(db) == len(acknowledged)  # everybody asked until there was an answer
+    assert invariants.require(db) == INSTANCES
+    db.dispose()
+
+
+def _await_more(clients: list[victim.Client]) -> None:
+    """Wait until one more request was answered."""
+    before = sum(len(client.acknowledged) for client in clients)
+    eventually(lambda: sum(len(client.acknowledged) for client in clients) > before)
+
+
 def test_what_was_acknowledged_survives_breakdowns_of_the_database() -> None:
     """The server of the database breaks down under four busy threads, and recovers from its log.
 
@@ -120,7 +174,7 @@ def test_what_was_acknowledged_survives_breakdowns_of_the_database() -> None:
         bpm = Bpm(db)
         bpm.deploy_files(ROUND)
         instances = start(db, bpm.actor("nurse"), "round", INSTANCES)
-        actors = {bpm.person(who): bpm.actor(who) for who in ("head_nurse", "pediatrics_head")}
+        actors = {bpm.person(who): bpm.actor(who) for who in HOLDERS}
         stop = Event()
 
         def complete(instance: uuid.UUID) -> list[uuid.UUID]:
