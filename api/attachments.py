@@ -10,10 +10,11 @@ from fastapi.responses import FileResponse
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from api.deps import Call, Router, allowed
+from api.deps import Call, Router, Visit, allowed
 from api.schemas import Answer
 from engine import attachments
-from engine.bpm import visibility
+from engine.bpm import queries, visibility
+from engine.org.actor import Actor
 from engine.viewer import Viewer
 
 router = Router("附件")
@@ -46,7 +47,7 @@ def upload(call: Sends, file: Annotated[UploadFile, File(description="文件")])
 @router.get("/attachments/{attachment_id}", summary="附件的名称、大小、类型")
 def describe(call: Reads, attachment_id: uuid.UUID) -> AttachmentOut:
     """Say what an attachment is."""
-    found, _ = opened(call, attachment_id)
+    found, _ = opened(call, call.actor, attachment_id)
     return AttachmentOut.model_validate(found)
 
 
@@ -63,7 +64,7 @@ def describe(call: Reads, attachment_id: uuid.UUID) -> AttachmentOut:
 )
 def download(call: Reads, attachment_id: uuid.UUID) -> FileResponse:
     """Send the file; ranges are served."""
-    found, path = opened(call, attachment_id)
+    found, path = opened(call, call.actor, attachment_id)
     headers = attachments.download_headers(found)
     del headers["Content-Length"]  # FileResponse knows it, and that of a range
     return FileResponse(path, media_type=headers.pop("Content-Type"), headers=headers)
@@ -75,9 +76,13 @@ def remove(call: Sends, attachment_id: uuid.UUID) -> None:
     attachments.remove(call.session, call.actor, attachment_id)
 
 
-def opened(call: Call, attachment_id: uuid.UUID) -> tuple[attachments.Attachment, Path]:
-    """Return an attachment that the caller may read, and where its file lies."""
-    return attachments.open_for(call.session, call.settings, call.actor, attachment_id, may_see(call))
+def opened(call: Visit, actor: Actor, attachment_id: uuid.UUID) -> tuple[attachments.Attachment, Path]:
+    """Return an attachment that a field shows to the actor, and where its file lies."""
+
+    def ask(session: Session, _viewer: Viewer, found: attachments.Attachment) -> bool:
+        return found.instance_id is not None and queries.may_open(session, actor, found.instance_id, found.id)
+
+    return attachments.open_for(call.session, call.settings, actor, attachment_id, ask)
 
 
 def may_see(call: Call, shown: uuid.UUID | None = None) -> attachments.MaySee:

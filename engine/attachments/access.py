@@ -17,7 +17,8 @@ from engine.errors import NotFound, Unavailable
 from engine.settings import Settings
 from engine.viewer import Viewer
 
-MaySee = Callable[[Session, Viewer, uuid.UUID], bool]
+MaySee = Callable[[Session, Viewer, uuid.UUID], bool]  # an instance
+MayOpen = Callable[[Session, Viewer, Attachment], bool]  # a bound file
 
 log = logging.getLogger(__name__)
 
@@ -88,12 +89,12 @@ def open_for(
     settings: Settings,
     viewer: Viewer,
     id: uuid.UUID,  # noqa: A002
-    may_see: MaySee,
+    may_open: MayOpen,
 ) -> tuple[Attachment, Path]:
     """Return an attachment that the viewer may read, and where its file lies.
 
-    A staged one is its uploader's alone; a bound one is for everybody who may see the instance. Raises NotFound
-    otherwise, and Unavailable if the file is gone from the disk.
+    A staged one is its uploader's alone; of a bound one `may_open` is asked. Raises NotFound otherwise,
+    and Unavailable if the file is gone from the disk.
     """
     attachment = session.get(Attachment, id)
     if attachment is None or attachment.state == "removed":
@@ -101,7 +102,7 @@ def open_for(
     if attachment.instance_id is None:
         allowed = attachment.uploader_id == viewer.person_id
     else:
-        allowed = may_see(session, viewer, attachment.instance_id)
+        allowed = may_open(session, viewer, attachment)
     if not allowed:
         raise _missing()
     path = path_of(settings, id)

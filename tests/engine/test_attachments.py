@@ -95,11 +95,11 @@ def receive(session: Session, settings: Settings, who: Somebody, name: str = "a.
     return attachments.receive(session, settings, who, name, io.BytesIO(data))
 
 
-def everybody(_session: Session, _viewer: object, _instance: uuid.UUID) -> bool:
+def everybody(_session: Session, _viewer: object, _what: object) -> bool:
     return True
 
 
-def nobody(_session: Session, _viewer: object, _instance: uuid.UUID) -> bool:
+def nobody(_session: Session, _viewer: object, _what: object) -> bool:
     return False
 
 
@@ -273,12 +273,12 @@ def test_bound_files_are_for_those_who_may_see_the_instance(session: Session, se
     attachments.bind(session, ward.nurse, [got.id], ward.instance, None, "f")
     asked: list[tuple[object, uuid.UUID]] = []
 
-    def may_see(_session: Session, viewer: object, instance_id: uuid.UUID) -> bool:
-        asked.append((viewer, instance_id))
+    def may_open(_session: Session, viewer: object, attachment: Attachment) -> bool:
+        asked.append((viewer, attachment.id))
         return True
 
-    assert attachments.open_for(session, settings, ward.head, got.id, may_see)[0] is got
-    assert asked == [(ward.head, ward.instance)]
+    assert attachments.open_for(session, settings, ward.head, got.id, may_open)[0] is got
+    assert asked == [(ward.head, got.id)]
     with pytest.raises(NotFound):  # having sent it doesn't suffice
         attachments.open_for(session, settings, ward.nurse, got.id, nobody)
     with pytest.raises(NotFound):

@@ -5,8 +5,8 @@ import uuid
 from fastapi import Response
 from starlette.responses import FileResponse
 
+from api.attachments import opened
 from engine import attachments
-from web.lookups import may_see
 from web.session import Posted, Router, Visitor
 
 router = Router()
@@ -15,7 +15,7 @@ router = Router()
 @router.get("/attachments/{attachment_id}")
 def open_attachment(call: Visitor, attachment_id: uuid.UUID) -> Response:
     """Send a file: PDF and pictures open in the browser, everything else is saved."""
-    attachment, path = attachments.open_for(call.session, call.settings, call.actor, attachment_id, may_see(call.actor))
+    attachment, path = opened(call, call.actor, attachment_id)
     headers = attachments.download_headers(attachment)
     del headers["Content-Length"]  # FileResponse knows it, and that of a range
     headers["Content-Security-Policy"] = "default-src 'none'; img-src 'self'; object-src 'self'; frame-ancestors 'none'"

@@ -12,7 +12,7 @@ from engine.bpm.queries.catalogue import (
     version_diff,
     version_files,
 )
-from engine.bpm.queries.detail import InstanceDetail, ItemDetail, instance_detail, work_item_detail
+from engine.bpm.queries.detail import InstanceDetail, ItemDetail, instance_detail, may_open, work_item_detail
 from engine.bpm.queries.diagrams import Diagram, diagram
 from engine.bpm.queries.drafts import DraftView, draft
 from engine.bpm.queries.paging import Filters, Page
@@ -47,6 +47,7 @@ __all__ = [
     "incidents",
     "instance_detail",
     "instances",
+    "may_open",
     "page",
     "processes",
     "start_page",

@@ -21,6 +21,7 @@ from engine.bpm.queries.actions import Actions, Deciding
 from engine.bpm.queries.drafts import DraftView
 from engine.bpm.queries.trail import Timeline
 from engine.bpm.queries.views import FormView
+from engine.errors import NotFound
 from engine.org.actor import Actor
 from engine.org.directory import REVISION, directory
 
@@ -136,15 +137,20 @@ _INSTANCE = Statement(
     ended_at=datetime,
     takes_part=bool,
 )
-# the steps that were the viewer's; all that were ever opened, for who sees everything
-_HANDLED = Statement(
+# the steps that were the viewer's, and those of who copied the instance to them, for a copy shows what its sender saw;
+# all that were ever opened, for who sees everything
+_SHOWN = Statement(
     """
-    SELECT r.step FROM work_round r
-    WHERE r.instance_id = :id AND (:all OR EXISTS (
-      SELECT 1 FROM work_item i WHERE i.round_id = r.id AND i.assignee_id = :viewer AND i.state <> 'queued'
-    ))
+    SELECT r.step, max(CASE WHEN i.assignee_id = :viewer THEN 1 ELSE 0 END) AS own FROM work_round r
+    LEFT JOIN work_item i ON i.round_id = r.id AND i.state <> 'queued' AND (i.assignee_id = :viewer OR i.assignee_id IN
+      (SELECT c.sender_id FROM copy c WHERE c.instance_id = :id AND c.person_id = :viewer))
+    WHERE r.instance_id = :id AND (:all OR i.id IS NOT NULL)
     GROUP BY r.step ORDER BY min(r.opened_at), r.step
     """
+)
+_OWN_TASKS = Statement(
+    "SELECT r.step, r.task_id FROM work_item i JOIN work_round r ON r.id = i.round_id "
+    "WHERE i.instance_id = :id AND i.assignee_id = :viewer AND i.state = 'open'"
 )
 _OPINIONS = Statement(
     """
@@ -212,6 +218,23 @@ def instance_detail(session: Session, viewer: Actor, instance_id: uuid.UUID) -> 
     )
 
 
+def may_open(session: Session, viewer: Actor, instance_id: uuid.UUID, attachment_id: uuid.UUID) -> bool:
+    """Whether a file stands in a field that the viewer may see, on the instance or on an open item of their own."""
+    try:
+        reading = _Reading(session, viewer, instance_id)
+    except NotFound:
+        return False
+    if viewer.sees_all or any(attachment_id in form.attachments for form in reading.forms()):
+        return True
+    batch = Batch()
+    batch.query(_OWN_TASKS, {"id": instance_id, "viewer": viewer.person_id})
+    forms = (
+        FormView.of_step(reading.version, own.step, reading.scope(own.task_id), editable=False)
+        for own in batch.run(session)[0]
+    )
+    return any(attachment_id in form.attachments for form in forms if form is not None)
+
+
 class _Reading:
     """An instance on its way to one viewer."""
 
@@ -223,13 +246,14 @@ class _Reading:
         self._boxes = {step: t.opinion_box for step, t in self.version.definition.tasks.items() if t.opinion_box}
         batch = Batch()
         mine = {"id": instance_id, "viewer": viewer.person_id, "all": viewer.sees_all}
-        batch.query(_HANDLED, mine)
+        batch.query(_SHOWN, mine)
         batch.query(_OPINIONS, {"id": instance_id, "steps": f"|{'|'.join(self._boxes)}|", "most": MAX_OPINIONS})
         trail.ask(batch, viewer, instance_id)
         batch.query(REVISION, {})  # after what names people: the directory holds them all
-        handled, self._given, *answers, revision = batch.run(session)
+        shown, self._given, *answers, revision = batch.run(session)
         self._directory = directory(session, revision[0].revision)
-        self._steps = [row.step for row in handled]
+        self._steps = [row.step for row in shown]
+        self._handled = any(row.own for row in shown)
         self.trail: Timeline = trail.told(self.version.definition, self._directory, answers)
 
     def scope(self, task_id: int) -> dict[str, Any]:
@@ -243,7 +267,7 @@ class _Reading:
 
     def deciding(self) -> Deciding:
         """Return what derives the actions."""
-        handled = bool(self._steps) and not self._viewer.sees_all
+        handled = self._handled and not self._viewer.sees_all
         return Deciding(self._session, self._viewer, self.instance, self.version, self.trail, handled=handled)
 
     def head(self) -> Head:
