@@ -9,11 +9,11 @@ from tests.dsl import Bpm, bpmn, chain, start_task, task
 MERGE = '<piyue:merge when="{when}"/>'
 
 
-def steps(*tasks: tuple[str, str]) -> str:
+def steps(*tasks: tuple[str, str]) -> dict[str, str | bytes]:
     """Return a process of these steps in a row, each (name, XML)."""
     names = [name for name, _ in tasks]
     body = '<startEvent id="s"/><endEvent id="e"/>' + start_task() + "".join(text for _, text in tasks)
-    return bpmn(body + chain("s", "apply", *names, "e"))
+    return {**bpmn(body + chain("s", "apply", *names, "e"))}
 
 
 def again(who: str, when: str) -> tuple[str, str]:
