@@ -20,6 +20,8 @@ T ?=
 ARGS ?=
 N ?= $(if $(T),0,auto)
 LONG ?=
+# For `make run`: where the demo answers.
+PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -35,7 +37,7 @@ setup: $(PROJECT) $(ASSETS)  ## Install everything and build the front end (quic
 	@:
 
 run: setup  ## Start the demo hospital on this machine; Ctrl-C stops it
-	@exec $(BIN)/piyue demo
+	@exec $(BIN)/piyue demo --port $(PORT)
 
 test: setup  ## Run every test, on SQLite and PostgreSQL, in the browser too
 	$(BIN)/python -m pytest -n $(N) --maxprocesses 8 $(if $(LONG),--long) $(ARGS) $(T)

@@ -1,8 +1,10 @@
 """The command line of Piyue (批阅): serve, demo, worker, db, process, staff, audit."""
 
+import errno
 import gc
 import logging.config
 import signal
+import socket
 import sqlite3
 import sys
 import threading
@@ -122,6 +124,23 @@ def create() -> FastAPI:
     return application(settings, Database(settings.database_url, pool_size=settings.pool_size, audit_key=key))
 
 
+def require_port(host: str, port: int) -> None:
+    """Tell at once where somebody else has the port, before anything is set up."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = (
+                "已被占用，请先停掉那个程序，或换一个端口"
+                if error.errno == errno.EADDRINUSE
+                else f"不能使用：{error.strerror}"
+            )
+            raise Invalid(
+                f"端口 {host}:{port} {why}（make run PORT=8001，piyue serve --port 8001）", code="port"
+            ) from error
+
+
 def process_files(folder: Path) -> dict[str, str | bytes]:
     """Read the files of a process folder that are deployed."""
     if not (folder / "process.bpmn").is_file():
@@ -163,6 +182,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
     import uvicorn
     import uvicorn._subprocess
 
+    require_port(host, port)
     database = open_database(Settings())  # what is unusable is told here, once, not by every process
     require_tables(database)
     database.dispose()
@@ -189,6 +209,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
 @app.command()
 def demo(host: str = "127.0.0.1", port: int = 8000) -> None:
     """Start the demo hospital (演示): tables, 1,600 staff, six processes, and the service with its worker inside."""
+    require_port(host, port)
     settings = Settings(mode="demo", embedded_worker=True, secure_cookie=False)
     settings.var.mkdir(parents=True, exist_ok=True)
     upgrade(settings.database_url)
@@ -199,7 +220,15 @@ def demo(host: str = "127.0.0.1", port: int = 8000) -> None:
         with database.unit_of_work() as session:
             definitions.deploy(session, None, process_files(folder), note="演示")
     typer.echo(f"\n  批阅演示医院已启动：http://{host}:{port}\n  打开后从名单里选人登录，例如：")
-    for key in ("nurse", "pediatrics_head", "office_clerk", "office_director", "hospital_director", "process_admin"):
+    for key in (
+        "nurse",
+        "head_nurse",
+        "office_clerk",
+        "office_director",
+        "hospital_director",
+        "archivist",
+        "process_admin",
+    ):
         if (member := hospital.CAST.get(key)) is not None:
             typer.echo(f"    {member.name}（{member.label}）")
     typer.echo("  按 Ctrl-C 停止。\n")

@@ -113,7 +113,7 @@ def span(length: timedelta) -> str:
     """Return a duration in words, to two units at most."""
     seconds = int(length.total_seconds())
     if seconds < 60:
-        return "1 分钟内"
+        return "不到 1 分钟"
     minutes, hours, days = seconds // 60 % 60, seconds // 3600 % 24, seconds // 86400
     if days:
         return f"{days} 天 {hours} 小时" if hours else f"{days} 天"
