@@ -32,8 +32,8 @@ class Service:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, {"Connection": "close", **(headers or {})})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            with connection.getresponse() as answer:
+                return answer.status, answer.read()
         finally:
             connection.close()
 
