@@ -47,7 +47,9 @@ def complete(
     """
     case, items = Case.by_item(session, actor, item_id, "complete", key)
     if case.replayed is not None:
-        return Done(case.row.id, item_id, "complete", case.replayed.outcome, replayed=True)
+        first = next((i for i in items if i.id == item_id), None)  # it decided if the round closed with it
+        decided = first is not None and first.closed_at is not None and first.closed_at == first.round_closed_at
+        return Done(case.row.id, item_id, "complete", case.replayed.outcome, decided=decided, replayed=True)
     item = checks.own_open_item(case, items, item_id, actor)
     checks.require_version(case, version)
     if item.kind == ItemKind.READ:

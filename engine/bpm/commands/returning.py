@@ -33,7 +33,7 @@ def send_back(
     """
     case, items = Case.by_item(session, actor, item_id, "return", key)
     if case.replayed is not None:
-        return Done(case.row.id, item_id, "return", replayed=True)
+        return Done(case.row.id, item_id, "return", "return", decided=True, replayed=True)
     item = checks.own_open_item(case, items, item_id, actor)
     if item.kind == ItemKind.READ:
         raise Conflict("传阅的步骤不能退回，可以发表意见", code="read_item")
