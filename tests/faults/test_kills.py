@@ -144,7 +144,7 @@ def test_what_killed_server_processes_acknowledged_is_stored_once(
             one.result()
         for client in clients:
             for item, answer in client.acknowledged.items():
-                again = client.send(item)  # it doesn't say any more whether it was this request that closed the round
+                again = client.send(item)
                 assert again == answer | {"replayed": True}
         assert service.stop(signal.SIGTERM) == 0
         assert "Traceback" not in service.said
