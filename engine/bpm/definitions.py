@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import zstandard
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import clock, xml
@@ -184,9 +184,3 @@ def unpack(content: bytes) -> dict[str, str]:
     """Return the files of a version."""
     found: dict[str, str] = orjson.loads(zstandard.decompress(content, max_output_size=16 * MAX_BYTES))
     return found
-
-
-def version_numbers(session: Session) -> dict[str, int]:
-    """Return the number of versions of each process."""
-    rows = session.execute(select(ProcessVersion.key, func.max(ProcessVersion.number)).group_by(ProcessVersion.key))
-    return dict(rows.tuples().all())

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.batch import Batch, Statement
-from engine.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from engine.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from engine.org.actor import SYSTEM_ADMIN, Actor
 from engine.org.directory import directory
 from engine.org.identity import actor_of
@@ -167,17 +167,23 @@ def set_password(
 ) -> None:
     """Set a password: one's own with the old one, anybody's as a system admin, or on the command line (actor None).
 
-    A lock ends with it, and so do all sessions of the person but the one of `token`. Raises Invalid for a wrong old or
-    a weak new password, Forbidden where it is somebody else's, NotFound.
+    A lock ends with it, and so do all sessions of the person but the one of `token`. Raises Invalid for a wrong old
+    (which counts like a wrong login) or a weak new password, Conflict while locked, Forbidden where it is somebody
+    else's, NotFound.
     """
     if actor is not None and actor.person_id != person_id and not actor.has(SYSTEM_ADMIN):
         raise Forbidden("只有系统管理员可以设置别人的密码", code="not_system_admin")
     person = session.get(Person, person_id)
     if person is None:
         raise NotFound("没有这位职工", code="person_not_found")
-    if actor is not None and actor.person_id == person_id and not password_fits(person.password_hash, old or ""):
-        message = "原密码不正确"
-        raise Invalid(message, code="wrong_password", errors=[{"place": "old_password", "message": message}])
+    if actor is not None and actor.person_id == person_id:
+        if person.locked_until is not None and person.locked_until > clock.now():
+            raise Conflict("密码连续输错，已暂时锁定，请稍后再改或联系信息科", code="password_locked")
+        if not password_fits(person.password_hash, old or ""):
+            message = "原密码不正确"
+            refused = Invalid(message, code="wrong_password", errors=[{"place": "old_password", "message": message}])
+            refused.afterwards = lambda after: _count_failure(after, person_id)
+            raise refused
     check_password_rule(new, forbidden=(person.staff_number, person.mobile, person.name, person.pinyin.split(" ")[0]))
     person.password_hash, person.failed_logins, person.locked_until = hash_password(new), 0, None
     session.flush()

@@ -55,9 +55,6 @@ ITEMS_OF_ROUND = Statement(
     **_ITEM_TYPES,
 )
 ITEM = Statement(_ITEM + "WHERE i.id = :item", **_ITEM_TYPES)
-LIVE_ITEMS = Statement(
-    _ITEM + "WHERE i.instance_id = :id AND i.state IN ('open', 'standby', 'queued') ORDER BY i.id", **_ITEM_TYPES
-)
 OPEN_ROUNDS = Statement(
     "SELECT id, task_id, step, step_name, kind FROM work_round "
     "WHERE instance_id = :id AND closed_at IS NULL ORDER BY id",

@@ -137,11 +137,6 @@ class Settling:
                 self._compute(child, inner, context, f"{component.key}[{index}].{child.key}")
         return inner
 
-    def raise_errors(self) -> None:
-        """Raise what went wrong with expressions: the form's fault, told to the person all the same."""
-        if self.errors:
-            raise invalid(self.errors)
-
 
 def row_context(context: Data, row: Data, index: int) -> dict[str, object]:
     """Return what the expressions of a row see."""

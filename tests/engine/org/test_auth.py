@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.db import Database
-from engine.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from engine.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from engine.org import auth
 from engine.org.actor import SYSTEM_ADMIN
 from engine.org.models import LoginSession, Person
@@ -174,6 +174,19 @@ def test_own_password_with_the_old_one_ends_other_sessions(session: Session, nur
         auth.authenticate(session, there.token)
     refusal(session, "10027", PASSWORD)
     assert auth.login(session, "10027", "another one 77")
+
+
+def test_guessing_the_old_password_locks_like_guessing_at_the_login(session: Session, nurse: Person) -> None:
+    actor = actor_for(session, nurse.id)
+    for _ in range(5):
+        with pytest.raises(Invalid) as wrong:
+            auth.set_password(session, actor, nurse.id, "another one 77", old="guess")
+        assert wrong.value.afterwards is not None
+        wrong.value.afterwards(session)
+    with pytest.raises(Conflict) as locked:
+        auth.set_password(session, actor, nurse.id, "another one 77", old=PASSWORD)
+    assert locked.value.code == "password_locked"
+    refusal(session, "10027", PASSWORD)
 
 
 def test_an_admin_sets_any_password_and_unlocks(session: Session, nurse: Person) -> None:
