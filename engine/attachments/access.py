@@ -68,7 +68,8 @@ def remove(session: Session, actor: Viewer, id: uuid.UUID) -> None:  # noqa: A00
 def describe(session: Session, viewer: Viewer, ids: Sequence[uuid.UUID], may_see: MaySee) -> list[Attachment]:
     """Return those of the attachments that the viewer may read, in the order of `ids`; the others are passed over.
 
-    Who may read is as in `open_for`; `may_see` is asked once for each instance, and the disk not at all.
+    `ids` come from fields that the viewer sees or fills. `may_see` is asked once for each instance, not for each file,
+    and the disk not at all; whether a file may be opened is `open_for`'s question.
     """
     if not ids:
         return []
