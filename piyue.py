@@ -29,7 +29,7 @@ from engine.bpm.lint.finding import Finding
 from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import EngineError, Invalid
-from engine.org import auth, roles, staff_import, staff_template
+from engine.org import auth, roles, staff_import, staff_template, system_accounts
 from engine.org import demo as hospital
 from engine.org.models import Role
 from engine.settings import ROOT, Settings
@@ -368,6 +368,18 @@ def staff_password(
     with database.unit_of_work() as session:
         auth.set_password(session, None, person.id, new)
     typer.echo(f"{person.name}（{number}）的密码已设置")
+
+
+@staff_app.command("system")
+def staff_system(
+    number: Annotated[str, typer.Argument(help="编号，例如 SYS-HIS", metavar="编号")],
+    name: Annotated[str, typer.Argument(help="名称，例如 挂号系统", metavar="名称")],
+    department: Annotated[str, typer.Option("--department", help="管这个系统的部门：部门编码")],
+) -> None:
+    """Create a system account (新建系统账号), as which another system's service tokens act."""
+    with open_database(Settings()).unit_of_work() as session:
+        account = system_accounts.create_system_account(session, None, number, name, department)
+    typer.echo(f"系统账号 {account.name}（{number}）已建立：{account.id}")
 
 
 @audit_app.command("verify")

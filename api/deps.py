@@ -21,6 +21,8 @@ from engine.db import Database
 from engine.errors import Forbidden, Unauthenticated, Unavailable
 from engine.org import auth, service_tokens
 from engine.org.actor import Actor
+from engine.org.auth import Login
+from engine.org.guesses import KNOWN_FOR
 from engine.org.models import LoginSession
 from engine.settings import Settings
 
@@ -54,6 +56,17 @@ class Visit:
         self.db: Database = request.app.state.db
         self.cookie = request.cookies.get(cookie_name(self.settings))
         self._reading = reading
+
+    def browser(self) -> dict[str, Any]:
+        """Return what a login notes of the browser: the arguments of `auth.login`."""
+        client = self.request.client
+        return {
+            "address": client.host if client else "",
+            "agent": self.request.headers.get("user-agent", ""),
+            "hours": self.settings.session_hours,
+            "replaces": self.cookie,
+            "device": self.request.cookies.get(device_cookie_name(self.settings), ""),
+        }
 
     def run(self, route: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """Run a route in a transaction; what was too busy to begin is tried again, twice."""
@@ -165,10 +178,23 @@ def cookie_name(settings: Settings) -> str:
     return "__Host-piyue" if settings.secure_cookie else "piyue"
 
 
-def set_cookie(answer: Response, settings: Settings, token: str, *, max_age: int) -> None:
-    """Keep a session's token in the browser for `max_age` seconds; 0 removes it."""
+def device_cookie_name(settings: Settings) -> str:
+    """Return the name of the cookie by which a browser is known (已知设备)."""
+    return f"{cookie_name(settings)}-device"
+
+
+def keep_login(answer: Response, settings: Settings, opened: Login) -> None:
+    """Keep a new session in the browser, and the browser as a known one."""
+    set_cookie(answer, settings, opened.token, max_age=settings.session_hours * 3600)
+    if opened.device:
+        name = device_cookie_name(settings)
+        set_cookie(answer, settings, opened.device, max_age=int(KNOWN_FOR.total_seconds()), name=name)
+
+
+def set_cookie(answer: Response, settings: Settings, token: str, *, max_age: int, name: str = "") -> None:
+    """Keep a token in the browser for `max_age` seconds, by default the session's; 0 removes it."""
     answer.set_cookie(
-        cookie_name(settings),
+        name or cookie_name(settings),
         token,
         max_age=max_age,
         path="/",

@@ -1,11 +1,11 @@
 """Logging in and out (登录): by password; in the demo by picking a person."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Response
 from pydantic import Field
 
-from api.deps import Anybody, Call, Router, Visit, allowed, render, set_cookie
+from api.deps import Anybody, Call, Router, Visit, allowed, keep_login, render, set_cookie
 from api.schemas import Answer, Body, Text
 from engine.org import auth, demo
 from engine.org.auth import Login
@@ -57,14 +57,14 @@ class DemoPeople(Answer):
 @router.post("/session", summary="用工号和密码登录", response_model=LoggedIn)
 def login(call: Anybody, body: LoginBody) -> Response:
     """Open a session; wrong passwords in a row lock the person for a while."""
-    opened = auth.login(call.session, body.staff_number, body.password, **_browser(call))
+    opened = auth.login(call.session, body.staff_number, body.password, **call.browser())
     return _kept(call, opened)
 
 
 @router.post("/session/demo", summary="演示环境：选一个人登录", response_model=LoggedIn)
 def demo_login(call: Anybody, body: DemoLoginBody) -> Response:
     """Open a session without a password; only in demo mode."""
-    opened = auth.login_as(call.session, body.staff_number, demo=call.settings.demo, **_browser(call))
+    opened = auth.login_as(call.session, body.staff_number, demo=call.settings.demo, **call.browser())
     return _kept(call, opened)
 
 
@@ -78,7 +78,7 @@ def demo_people(call: Anybody) -> DemoPeople:
 @router.delete("/session", summary="退出登录", status_code=204)
 def logout(call: Annotated[Call, Depends(allowed(None))]) -> Response:
     """End the session and remove its cookie."""
-    auth.logout(call.session, call.cookie or "")
+    auth.logout(call.session, call.actor, call.cookie or "")
     answer = Response(status_code=204)
     set_cookie(answer, call.settings, "", max_age=0)
     return answer
@@ -91,17 +91,7 @@ def change_password(call: Annotated[Call, Depends(allowed(None))], body: Passwor
     auth.set_password(call.session, call.actor, person, body.new_password, old=body.old_password, token=call.cookie)
 
 
-def _browser(call: Visit) -> dict[str, Any]:
-    client = call.request.client
-    return {
-        "address": client.host if client else "",
-        "agent": call.request.headers.get("user-agent", ""),
-        "hours": call.settings.session_hours,
-        "replaces": call.cookie,
-    }
-
-
 def _kept(call: Visit, opened: Login) -> Response:
     answer = render(LoggedIn.model_validate(opened.session))
-    set_cookie(answer, call.settings, opened.token, max_age=call.settings.session_hours * 3600)
+    keep_login(answer, call.settings, opened)
     return answer

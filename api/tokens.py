@@ -1,4 +1,4 @@
-"""Service tokens (服务令牌): other systems' keys to this API."""
+"""Service tokens (服务令牌): other systems' keys to this API, and the system accounts (系统账号) that they act as."""
 
 import uuid
 from datetime import datetime
@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from api.deps import Call, Router, allowed
 from api.schemas import Answer, Body, Moment, Text
-from engine.org import service_tokens
+from engine.org import service_tokens, system_accounts
 
 router = Router("服务令牌")
 
@@ -40,11 +40,34 @@ class TokenList(Answer):
     tokens: list[TokenOut]
 
 
+class AccountOut(Answer):
+    """A system account: another system as a row among the people."""
+
+    id: uuid.UUID
+    number: str = Field(validation_alias="staff_number", examples=["SYS-HIS"])
+    name: str = Field(examples=["挂号系统"])
+    department_id: uuid.UUID
+
+
+class AccountList(Answer):
+    """All system accounts by number."""
+
+    accounts: list[AccountOut]
+
+
+class NewAccountBody(Body):
+    """The other system, and the department that answers for it."""
+
+    number: Text = Field(max_length=20, examples=["SYS-HIS"])
+    name: Text = Field(max_length=40, examples=["挂号系统"])
+    department: Text = Field(max_length=40, description="部门编码", examples=["XX"])
+
+
 class NewTokenBody(Body):
-    """As whom the other system acts, and what it may do."""
+    """As which system account the other system acts, and what it may do."""
 
     name: Text = Field(max_length=80, examples=["挂号系统"])
-    person_id: uuid.UUID
+    person_id: uuid.UUID = Field(description="系统账号的编号（id），不能是职工")
     scopes: list[Text] = Field(min_length=1, max_length=20, examples=[["instances:start", "instances:read"]])
     expires_at: Moment | None = None
 
@@ -65,7 +88,7 @@ def list_tokens(call: Admin) -> TokenList:
 
 @router.post("/service-tokens", summary="新建服务令牌", status_code=201)
 def create(call: Admin, body: NewTokenBody) -> NewTokenOut:
-    """Create a token that acts as a person, narrowed to scopes."""
+    """Create a token that acts as a system account, narrowed to scopes."""
     row, secret = service_tokens.create_service_token(
         call.session, call.actor, body.name, body.person_id, body.scopes, body.expires_at
     )
@@ -76,3 +99,17 @@ def create(call: Admin, body: NewTokenBody) -> NewTokenOut:
 def revoke(call: Admin, token_id: uuid.UUID) -> None:
     """Revoke a token for good."""
     service_tokens.revoke_service_token(call.session, call.actor, token_id)
+
+
+@router.get("/system-accounts", summary="所有系统账号")
+def list_accounts(call: Admin) -> AccountList:
+    """List the system accounts."""
+    found = system_accounts.system_accounts(call.session, call.actor)
+    return AccountList(accounts=[AccountOut.model_validate(row) for row in found])
+
+
+@router.post("/system-accounts", summary="新建系统账号", status_code=201)
+def create_account(call: Admin, body: NewAccountBody) -> AccountOut:
+    """Create a system account, for service tokens to act as."""
+    row = system_accounts.create_system_account(call.session, call.actor, body.number, body.name, body.department)
+    return AccountOut.model_validate(row)

@@ -112,9 +112,9 @@ class Load:
         self._copy("department", "id code name kind sort", departments)
         self._copy(
             "person",
-            "id staff_number name pinyin department_id post rank mobile email password_hash failed_logins",
+            "id staff_number name pinyin department_id post rank mobile email password_hash",
             (
-                (id_, str(n), f"职工{n}", f"zhigong{n}", self._departments[n % _DEPARTMENTS], "", 100, "", "", "", 0)
+                (id_, str(n), f"职工{n}", f"zhigong{n}", self._departments[n % _DEPARTMENTS], "", 100, "", "", "")
                 for n, id_ in enumerate(self.people.all)
             ),
         )

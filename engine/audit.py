@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from engine.batch import Batch, Statement
 from engine.crypto import mac, same
+from engine.viewer import Viewer
 
 # Everything but the number that the database gives and the code itself. The order is part of what is signed.
 FIELDS = (
@@ -51,10 +52,11 @@ _ROWS = Statement(
 def log_row(
     key: bytes,
     *,
-    instance_id: uuid.UUID,
+    instance_id: uuid.UUID | None,
     verb: str,
     at: datetime,
     actor_id: uuid.UUID | None = None,
+    token_id: uuid.UUID | None = None,
     round_id: uuid.UUID | None = None,
     item_id: uuid.UUID | None = None,
     step: str | None = None,
@@ -68,8 +70,10 @@ def log_row(
     """Return the parameters of INSERT_ACTION for one action.
 
     `key` is the installation's key for "audit"; without `actor_id` the engine itself acted; `path` names the elements
-    and flows that the engine walked, in order; `detail` holds plain JSON values, by verb.
+    and flows that the engine walked, in order; `detail` holds plain JSON values, by verb. The service token by which
+    the actor did it stands in the detail as `token`.
     """
+    by_token = {} if token_id is None else {"token": str(token_id)}
     fields: dict[str, Any] = {
         "instance_id": instance_id,
         "round_id": round_id,
@@ -82,11 +86,32 @@ def log_row(
         "opinion": opinion,
         "at": at.astimezone(UTC),
         "path": orjson.dumps(list(path)).decode(),
-        "detail": orjson.dumps(detail or {}).decode(),
+        "detail": orjson.dumps({**(detail or {}), **by_token}).decode(),
         "idem_key": idem_key,
     }
     fields["mac"] = row_mac(key, fields)
     return fields
+
+
+def record(
+    session: Session,
+    actor: Viewer | None,
+    verb: str,
+    detail: Mapping[str, Any],
+    *,
+    at: datetime,
+    about: uuid.UUID | None = None,
+) -> None:
+    """Write an activity that belongs to no instance (操作记录) with the caller's transaction: kept or lost with it.
+
+    Without `actor` it was done at the command line, or by nobody known. `about` is what it was done to: a person, a
+    token; it takes the place of the item. `detail` holds plain JSON values that tell the rest by themselves.
+    """
+    who = {} if actor is None else {"actor_id": actor.person_id, "token_id": actor.token_id}
+    key = session.info["audit_key"]
+    batch = Batch()
+    batch.add(INSERT_ACTION, log_row(key, instance_id=None, verb=verb, at=at, item_id=about, detail=detail, **who))
+    batch.defer(session)
 
 
 def row_mac(key: bytes, fields: Mapping[str, Any]) -> bytes:

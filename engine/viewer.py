@@ -11,5 +11,9 @@ class Viewer(Protocol):
     def person_id(self) -> uuid.UUID:
         """The person's id."""
 
+    @property
+    def token_id(self) -> uuid.UUID | None:
+        """The service token by which another system acts; None for a person in a browser."""
+
     def has(self, *roles: str) -> bool:
         """Whether the person holds one of the roles."""

@@ -255,7 +255,9 @@ def _shared_db(backend: Backend) -> Iterator[Database]:
 def session(_shared_db: Database) -> Iterator[Session]:
     """A session whose work is rolled back after the test; commits inside it release a savepoint only."""
     with _shared_db.engine.connect() as connection, connection.begin() as transaction:
-        with Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint") as session:
+        info = {"audit_key": AUDIT_KEY}
+        savepoints = {"join_transaction_mode": "create_savepoint", "expire_on_commit": False}
+        with Session(connection, info=info, **savepoints) as session:
             yield session
         transaction.rollback()
 

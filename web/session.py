@@ -184,14 +184,3 @@ def local_path(text: str, default: str, *, below: str = "/") -> str:
     if text.startswith(below) and not text.startswith("//") and text.isprintable() and "\\" not in text:
         return text[:1000]
     return default
-
-
-def browser_of(call: Visit) -> dict[str, Any]:
-    """Return what a login notes of the browser."""
-    client = call.request.client
-    return {
-        "address": client.host if client else "",
-        "agent": call.request.headers.get("user-agent", ""),
-        "hours": call.settings.session_hours,
-        "replaces": call.cookie,
-    }

@@ -40,6 +40,12 @@ class Attachment(Base):
             postgresql_where=text("state <> 'bound'"),
             sqlite_where=text("state <> 'bound'"),
         ),
+        Index(
+            "ix_attachment_unbound",
+            "uploader_id",
+            postgresql_where=text("state <> 'bound'"),
+            sqlite_where=text("state <> 'bound'"),
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import clock, xml
+from engine.audit import record
 from engine.bpm import lint, runtime
 from engine.bpm.extensions import BPMN
 from engine.bpm.forms import Form
@@ -120,6 +121,8 @@ def deploy(
     session.flush()
     process.name, process.category = definition.name, definition.process.category
     process.current_version_id = row.id
+    detail = {"key": key, "name": process.name, "number": row.number, "note": row.note}
+    record(session, actor, "deploy", detail, at=row.deployed_at)
     return row
 
 
@@ -141,7 +144,10 @@ def suspend(session: Session, actor: Actor, key: str, *, suspended: bool) -> Pro
         raise NotFound(f"没有流程“{key}”", code="process_not_found")
     if (process.suspended_at is not None) == suspended:
         raise Conflict(f"流程“{process.name}”已经是{'停用' if suspended else '启用'}状态", code="already")
-    process.suspended_at = clock.now() if suspended else None
+    now = clock.now()
+    process.suspended_at = now if suspended else None
+    detail = {"key": key, "name": process.name}
+    record(session, actor, "suspend" if suspended else "resume", detail, at=now)
     return process
 
 

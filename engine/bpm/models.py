@@ -227,12 +227,15 @@ class Draft(Base):
 
 
 class ActionLog(Base):
-    """The trail (办理记录): one row per action, never updated, each with an HMAC over its content."""
+    """The trail (办理记录): one row per action, never updated, each with an HMAC over its content.
+
+    What is done to no instance (操作记录: logins, roles, deployments) has none; `item_id` is then what it was done to.
+    """
 
     __tablename__ = "action_log"
 
     id: Mapped[int] = mapped_column(_BIGID, Identity(), primary_key=True)
-    instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instance.id"))
+    instance_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("instance.id"))
     round_id: Mapped[uuid.UUID | None]
     item_id: Mapped[uuid.UUID | None]
     step: Mapped[str | None] = mapped_column(String(80))
@@ -247,7 +250,20 @@ class ActionLog(Base):
     idem_key: Mapped[bytes | None] = mapped_column(unique=True)
     mac: Mapped[bytes]
 
-    __table_args__ = (Index("ix_action_log_instance", "instance_id", "id"),)
+    __table_args__ = (
+        Index("ix_action_log_instance", "instance_id", "id"),
+        *(
+            Index(
+                f"ix_action_log_activity_{name}",
+                *columns,
+                "at",
+                "id",
+                postgresql_where=text("instance_id IS NULL"),
+                sqlite_where=text("instance_id IS NULL"),
+            )
+            for name, columns in (("at", ()), ("verb", ("verb",)), ("actor", ("actor_id",)), ("about", ("item_id",)))
+        ),
+    )
 
 
 class Timer(Base):

@@ -20,6 +20,7 @@ class Actor:
     roles: frozenset[str] = frozenset()
     departments: frozenset[uuid.UUID] = field(default_factory=frozenset)  # main and part-time, with their parents
     scopes: frozenset[str] | None = None  # of a service token; None for a person
+    token_id: uuid.UUID | None = None  # the service token, which the trail names; None for a person
 
     def has(self, *roles: str) -> bool:
         """Whether the actor holds one of the roles."""

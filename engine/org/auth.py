@@ -1,38 +1,45 @@
-"""Logging in (登录): passwords with lockout, browser sessions, and the demo's login without a password.
+"""Logging in (登录): passwords, browser sessions, and the demo's login without a password.
 
-A session's token is random (256 bits) and only its SHA-256 is stored: who reads the table can't use it.
+A session's token is random (256 bits) and only its SHA-256 is stored: who reads the table can't use it. What wrong
+passwords cost, and whom, says engine.org.guesses.
 """
 
 import hashlib
 import secrets
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, select
 from sqlalchemy.orm import Session
 
 from engine import clock
+from engine.audit import record
 from engine.batch import Batch, Statement
 from engine.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from engine.org import guesses
 from engine.org.actor import SYSTEM_ADMIN, Actor
 from engine.org.directory import directory
-from engine.org.identity import actor_of
+from engine.org.guesses import LOCKED_FOR, MAX_FAILURES
+from engine.org.identity import actor_for, actor_of
 from engine.org.models import LoginSession, Person
 from engine.org.passwords import check_password_rule, hash_password, needs_rehash, password_fits
 
-MAX_FAILURES = 5
-LOCKED_FOR = timedelta(minutes=15)
 SESSION_HOURS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A new session: the token for the browser's cookie, never stored, and the row."""
+    """A new session: the token for the browser's cookie, never stored, and the row.
+
+    `device` is the token of the browser as a known one (已知设备), for a cookie that stays; empty without a password.
+    """
 
     token: str
     session: LoginSession
+    device: str = ""
 
 
 def login(
@@ -44,30 +51,33 @@ def login(
     agent: str = "",
     hours: int = SESSION_HOURS,
     replaces: str | None = None,
+    device: str = "",
 ) -> Login:
     """Check a password and open a browser session; `replaces` is the token that the browser held before: it ends.
 
-    After 5 failures in a row the person is locked for 15 minutes. Raises Unauthenticated: the same for unknown,
-    disabled and locked people and for a wrong password, also in the time it takes. A failure is counted after the
-    rollback (EngineError.afterwards).
+    `address` and `device` (the token of a known browser) are what wrong passwords are counted for. Raises
+    Unauthenticated: the same for unknown, disabled and locked people and for a wrong password, also in the time it
+    takes; Unavailable where too many log in at once. A failure is counted after the rollback (EngineError.afterwards);
+    the trail has each login with the failures before it, and each lock, not each guess: nobody floods it.
     """
     person = session.scalar(select(Person).where(Person.staff_number == _clean(staff_number, 20)))
-    now = clock.now()
+    address = _clean(address, 64)
+    of = () if person is None else guesses.sources(session, person.id, address, device)
     fits = password_fits(person.password_hash if person else "", password)
-    if (
-        person is None
-        or person.disabled_at is not None
-        or (person.locked_until is not None and person.locked_until > now)
-    ):
+    if person is None or person.disabled_at is not None or person.system:
+        raise _refused()
+    if guesses.locked(session, person.id, of):
         raise _refused()
     if not fits:
-        refused, person_id = _refused(), person.id
-        refused.afterwards = lambda after: _count_failure(after, person_id)
+        refused, found = _refused(), person
+        refused.afterwards = lambda after: _count_failure(after, found, of, address)
         raise refused
-    person.failed_logins, person.locked_until = 0, None
     if needs_rehash(person.password_hash):
         person.password_hash = hash_password(password)
-    return _open(session, person.id, address, agent, hours, replaces)
+    failures = guesses.forgive(session, person.id, of[0])
+    token, row = _open(session, person.id, address, agent, hours, replaces)
+    _record_login(session, row, {"failures": failures} if failures else {})
+    return Login(token, row, guesses.remember(session, person.id, device))
 
 
 def _refused() -> Unauthenticated:
@@ -77,16 +87,22 @@ def _refused() -> Unauthenticated:
     )
 
 
-def _count_failure(session: Session, person_id: uuid.UUID) -> None:
-    person = session.get(Person, person_id, with_for_update={"key_share": True}, populate_existing=True)
-    if person is None:
-        return
+def _count_failure(session: Session, person: Person, of: Sequence[str], address: str) -> None:
     now = clock.now()
-    if person.locked_until is not None and person.locked_until <= now:
-        person.locked_until, person.failed_logins = None, 0
-    person.failed_logins += 1
-    if person.failed_logins >= MAX_FAILURES:
-        person.locked_until = person.locked_until or now + LOCKED_FOR
+    for source in guesses.count(session, person.id, of, now):
+        detail = {
+            "number": person.staff_number,
+            "name": person.name,
+            "address": address,
+            "source": source.partition(" ")[0],
+            "failures": guesses.most(source),
+        }
+        record(session, None, "login_locked", detail, at=now, about=person.id)
+
+
+def _record_login(session: Session, row: LoginSession, more: dict[str, Any]) -> None:
+    detail = {"address": row.address, **more}
+    record(session, actor_for(session, row.person_id), "login", detail, at=row.created_at)
 
 
 def login_as(
@@ -98,6 +114,7 @@ def login_as(
     agent: str = "",
     hours: int = SESSION_HOURS,
     replaces: str | None = None,
+    device: str = "",
 ) -> Login:
     """Open a session for a person picked from a list (演示登录). `demo` is settings.demo: Forbidden without it.
 
@@ -106,11 +123,15 @@ def login_as(
     if not demo:
         raise Forbidden("只有演示环境可以不用密码登录", code="not_demo")
     person_id = session.scalar(
-        select(Person.id).where(Person.staff_number == _clean(staff_number, 20), Person.disabled_at.is_(None))
+        select(Person.id).where(
+            Person.staff_number == _clean(staff_number, 20), Person.disabled_at.is_(None), Person.system.is_(False)
+        )
     )
     if person_id is None:
         raise NotFound(f"没有工号为“{staff_number[:20]}”的在职职工", code="person_not_found")
-    return _open(session, person_id, address, agent, hours, replaces)
+    token, row = _open(session, person_id, address, agent, hours, replaces)
+    _record_login(session, row, {"demo": True})
+    return Login(token, row)
 
 
 _LOGIN = ("token_hash", "person_id", "csrf", "created_at", "expires_at", "address", "agent")
@@ -139,9 +160,15 @@ def authenticate(session: Session, token: str) -> tuple[Actor, LoginSession]:
     raise Unauthenticated("登录已过期，请重新登录", code="session_expired")
 
 
-def logout(session: Session, token: str) -> None:
-    """End a session; one that has ended already is fine."""
-    session.execute(delete(LoginSession).where(LoginSession.token_hash == _hash(token)))
+def logout(session: Session, actor: Actor, token: str) -> None:
+    """End one's session; one that has ended already is fine."""
+    if _end(session, token):
+        record(session, actor, "logout", {}, at=clock.now())
+
+
+def _end(session: Session, token: str) -> bool:
+    result = session.execute(delete(LoginSession).where(LoginSession.token_hash == _hash(token)))
+    return cast("CursorResult[object]", result).rowcount > 0
 
 
 def end_sessions(session: Session, person_id: uuid.UUID, *, keep: str | None = None) -> None:
@@ -151,7 +178,8 @@ def end_sessions(session: Session, person_id: uuid.UUID, *, keep: str | None = N
 
 
 def purge_expired(session: Session) -> int:
-    """Delete the sessions whose time is over and return how many there were."""
+    """Delete the sessions whose time is over and return how many there were; and what was counted of guesses."""
+    guesses.purge(session)
     result = session.execute(delete(LoginSession).where(LoginSession.expires_at <= clock.now()))
     return cast("CursorResult[object]", result).rowcount
 
@@ -167,32 +195,39 @@ def set_password(
 ) -> None:
     """Set a password: one's own with the old one, anybody's as a system admin, or on the command line (actor None).
 
-    A lock ends with it, and so do all sessions of the person but the one of `token`. Raises Invalid for a wrong old
-    (which counts like a wrong login) or a weak new password, Conflict while locked, Forbidden where it is somebody
-    else's, NotFound.
+    Locks end with it, and so do all sessions of the person but the one of `token`. Raises Invalid for a wrong old
+    (which is counted, see engine.org.guesses) or a weak new password, Conflict while locked or for a system account,
+    Forbidden where it is somebody else's, NotFound.
     """
     if actor is not None and actor.person_id != person_id and not actor.has(SYSTEM_ADMIN):
         raise Forbidden("只有系统管理员可以设置别人的密码", code="not_system_admin")
     person = session.get(Person, person_id)
     if person is None:
         raise NotFound("没有这位职工", code="person_not_found")
+    if person.system:
+        raise Conflict("系统账号不用密码登录，请给它发服务令牌", code="system_account")
     if actor is not None and actor.person_id == person_id:
-        if person.locked_until is not None and person.locked_until > clock.now():
+        if guesses.locked(session, person_id, guesses.CHANGE):
             raise Conflict("密码连续输错，已暂时锁定，请稍后再改或联系信息科", code="password_locked")
         if not password_fits(person.password_hash, old or ""):
             message = "原密码不正确"
             refused = Invalid(message, code="wrong_password", errors=[{"place": "old_password", "message": message}])
-            refused.afterwards = lambda after: _count_failure(after, person_id)
+            refused.afterwards = lambda after: _count_failure(after, person, guesses.CHANGE, "")
             raise refused
     check_password_rule(new, forbidden=(person.staff_number, person.mobile, person.name, person.pinyin.split(" ")[0]))
-    person.password_hash, person.failed_logins, person.locked_until = hash_password(new), 0, None
+    person.password_hash = hash_password(new)
     session.flush()
+    guesses.forgive(session, person_id)
     end_sessions(session, person_id, keep=token)
+    detail = {"number": person.staff_number, "name": person.name}
+    record(session, actor, "password", detail, at=clock.now(), about=person_id)
 
 
-def _open(session: Session, person_id: uuid.UUID, address: str, agent: str, hours: int, replaces: str | None) -> Login:
+def _open(
+    session: Session, person_id: uuid.UUID, address: str, agent: str, hours: int, replaces: str | None
+) -> tuple[str, LoginSession]:
     if replaces:
-        logout(session, replaces)
+        _end(session, replaces)
     token = secrets.token_urlsafe(32)
     now = clock.now()
     row = LoginSession(
@@ -206,7 +241,7 @@ def _open(session: Session, person_id: uuid.UUID, address: str, agent: str, hour
     )
     session.add(row)
     session.flush()
-    return Login(token, row)
+    return token, row
 
 
 def _hash(token: str) -> bytes:

@@ -33,11 +33,12 @@ _DEPARTMENTS = Statement(
 )
 _PEOPLE = Statement(
     "SELECT id, staff_number, name, post, rank, department_id, superior_id, disabled_at IS NOT NULL AS disabled, "
-    "pinyin FROM person",
+    "system, pinyin FROM person",
     id=uuid.UUID,
     department_id=uuid.UUID,
     superior_id=uuid.UUID,
     disabled=bool,
+    system=bool,
 )
 _MEMBERSHIPS = Statement(
     "SELECT person_id, department_id, post FROM membership", person_id=uuid.UUID, department_id=uuid.UUID
@@ -72,6 +73,7 @@ class PersonEntry(NamedTuple):
     department_id: uuid.UUID
     superior_id: uuid.UUID | None
     disabled: bool
+    system: bool  # 系统账号: stands in no department and no post, but for its rights
 
 
 class Place(NamedTuple):
@@ -173,10 +175,10 @@ def _built(
             continue
         places = (Place(person, person.department_id, person.post), *further.get(person.id, ()))
         all_places[person.id] = places
-        for place in places:
+        for place in () if person.system else places:
             for above in paths[place.department_id]:
                 members[above.id].append(place)
-        for post in dict.fromkeys(place.post for place in places):
+        for post in () if person.system else dict.fromkeys(place.post for place in places):
             holders.setdefault(post, []).append(person)
         for row in in_roles.get(person.id, ()):
             role_holders.setdefault(row.role, []).append(RoleHolder(person, row.department_id))

@@ -13,10 +13,15 @@ from engine.org.actor import Actor
 from engine.org.directory import Directory, directory
 
 
-def actor_of(found: Directory, person_id: uuid.UUID, scopes: frozenset[str] | None = None) -> Actor | None:
-    """Return an active person as an actor, narrowed to the `scopes` of a service token; None for anybody else."""
+def actor_of(
+    found: Directory, person_id: uuid.UUID, scopes: frozenset[str] | None = None, token_id: uuid.UUID | None = None
+) -> Actor | None:
+    """Return an active person as an actor; None for anybody else.
+
+    A service token narrows it to its `scopes`, and acts as a system account only; these act by no other way.
+    """
     person = found.people.get(person_id)
-    if person is None or person.disabled:
+    if person is None or person.disabled or person.system != (token_id is not None):
         return None
     return Actor(
         person_id=person_id,
@@ -28,6 +33,7 @@ def actor_of(found: Directory, person_id: uuid.UUID, scopes: frozenset[str] | No
             above.id for place in found.places[person_id] for above in found.paths[place.department_id]
         ),
         scopes=scopes,
+        token_id=token_id,
     )
 
 

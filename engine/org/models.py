@@ -4,7 +4,7 @@ import enum
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, SmallInteger, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.db import Base, new_id
@@ -51,8 +51,8 @@ class Person(Base):
     mobile: Mapped[str] = mapped_column(String(20), default="")
     email: Mapped[str] = mapped_column(String(120), default="")
     password_hash: Mapped[str] = mapped_column(String(200), default="")
-    failed_logins: Mapped[int] = mapped_column(default=0)
-    locked_until: Mapped[datetime | None]
+    # 系统账号: another system, see engine.org.system_accounts
+    system: Mapped[bool] = mapped_column(default=False, server_default=false())
     disabled_at: Mapped[datetime | None]
 
     __table_args__ = (Index("ix_person_name", "name"),)
@@ -125,8 +125,29 @@ class LoginSession(Base):
     agent: Mapped[str] = mapped_column(String(200), default="")
 
 
+class KnownDevice(Base):
+    """A browser in which a person has logged in by password (已知设备): guesses made elsewhere don't lock it out."""
+
+    __tablename__ = "known_device"
+
+    token_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class WrongPassword(Base):
+    """Wrong passwords for a person from one source (密码输错), counted until a moment: see engine.org.guesses."""
+
+    __tablename__ = "wrong_password"
+
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    source: Mapped[str] = mapped_column(String(80), primary_key=True)
+    failures: Mapped[int]
+    until: Mapped[datetime] = mapped_column(index=True)
+
+
 class ServiceToken(Base):
-    """Another system's key to the API (服务令牌): hashed, scoped, expiring; it acts as `person_id`."""
+    """Another system's key to the API (服务令牌): hashed, scoped, expiring; acts as the system account `person_id`."""
 
     __tablename__ = "service_token"
 

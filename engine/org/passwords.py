@@ -1,30 +1,38 @@
 """Passwords (密码): Argon2id hashes (RFC 9106) and the rule for new ones."""
 
+import threading
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from engine.errors import Invalid
+from engine.errors import Invalid, Unavailable
 
 SHORTEST, LONGEST = 10, 128  # characters
 _MOST_EASILY_TYPED = ("01234567890123456789", "qwertyuiopasdfghjklzxcvbnm", "abcdefghijklmnopqrstuvwxyz")
 
-# 19 MiB and two passes: OWASP's least for Argon2id, so that twenty logins at once take 400 MB and not 1.3 GB
+# 19 MiB and two passes: OWASP's least for Argon2id
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 # what an unknown person's password is compared with, so that the answer takes as long
 _NOBODY = _hasher.hash("没有这个人")
+# in one process: so many are computed at once, and so many threads may be at it or wait for their turn
+_RUNNING, _AT_THE_DOOR = 3, 6
+_running, _door = threading.BoundedSemaphore(_RUNNING), threading.BoundedSemaphore(_AT_THE_DOOR)
 
 
 def hash_password(password: str) -> str:
     """Return the salted hash to store."""
-    return _hasher.hash(_normalised(password))
+    with _turn():
+        return _hasher.hash(_normalised(password))
 
 
 def password_fits(stored: str, password: str) -> bool:
     """Whether the password is the one behind a stored hash; an empty hash fits none and takes as long."""
     try:
-        fits = _hasher.verify(stored or _NOBODY, _normalised(password[: LONGEST * 4]))
+        with _turn():
+            fits = _hasher.verify(stored or _NOBODY, _normalised(password[: LONGEST * 4]))
     except (VerificationError, InvalidHashError):
         return False
     return fits and bool(stored)
@@ -48,6 +56,21 @@ def check_password_rule(password: str, *, forbidden: tuple[str, ...] = ()) -> No
     else:
         return
     raise Invalid(message, code="weak_password", errors=[{"place": "new_password", "message": message}])
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Let a few threads compute at a time, so that a flood of guesses takes neither the memory nor every thread.
+
+    Raises Unavailable at once where enough are waiting.
+    """
+    if not _door.acquire(blocking=False):
+        raise Unavailable("现在登录的人太多，请过几秒再试", code="logins_busy")
+    try:
+        with _running:
+            yield
+    finally:
+        _door.release()
 
 
 def _normalised(password: str) -> str:

@@ -90,7 +90,7 @@ def search_people(
         select(Person.id, Person.staff_number, Person.name, Person.post, Person.department_id, Department.name,
                Person.pinyin)
         .join(Department, Department.id == Person.department_id)
-        .where(Person.disabled_at.is_(None))
+        .where(Person.disabled_at.is_(None), Person.system.is_(False))
         .order_by(Person.pinyin, Person.id)
     )  # fmt: skip
     # databases refuse NUL and lone surrogates
@@ -116,7 +116,7 @@ def departments(session: Session, viewer: Actor) -> list[DepartmentNode]:
     counts = dict(
         session.execute(
             select(Person.department_id, func.count())
-            .where(Person.disabled_at.is_(None))
+            .where(Person.disabled_at.is_(None), Person.system.is_(False))
             .group_by(Person.department_id)
         ).all()
     )

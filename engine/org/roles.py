@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from engine import clock
+from engine.audit import record
 from engine.errors import Conflict, Forbidden, Invalid
 from engine.org.actor import ADMIN, AUDITOR, DESIGNER, SYSTEM_ADMIN, Actor
 from engine.org.models import Department, Person, Role, RoleMember
@@ -49,6 +51,7 @@ def grant(
     if _member(session, role, person, department) is None:
         session.add(RoleMember(role=role, person_id=person.id, department_id=department and department.id))
         session.flush()
+        _record(session, actor, "role_grant", role, person, department)
 
 
 def revoke(
@@ -61,6 +64,7 @@ def revoke(
         raise Conflict(f"{person.name} 没有这个角色", code="role_not_held")
     session.delete(member)
     session.flush()
+    _record(session, actor, "role_revoke", role, person, department)
 
 
 def listed(session: Session) -> list[tuple[str, str, int]]:
@@ -100,6 +104,19 @@ def _checked(
     if department is None:
         raise Invalid(f"没有编码为“{department_code}”的部门，请核对", code="unknown_department")
     return person, department
+
+
+def _record(
+    session: Session, actor: Actor | None, verb: str, role: str, person: Person, department: Department | None
+) -> None:
+    detail = {
+        "role": role,
+        "role_name": session.get_one(Role, role).name,
+        "number": person.staff_number,
+        "name": person.name,
+        "department": None if department is None else department.name,
+    }
+    record(session, actor, verb, detail, at=clock.now(), about=person.id)
 
 
 def _member(session: Session, role: str, person: Person, department: Department | None) -> RoleMember | None:

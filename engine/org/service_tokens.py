@@ -1,4 +1,4 @@
-"""Service tokens (服务令牌): other systems' keys to the API, hashed, scoped, expiring, each acting as a person."""
+"""Service tokens (服务令牌): other systems' keys to the API, hashed, scoped, expiring, each acting as a system account."""
 
 import hashlib
 import re
@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from engine import clock
+from engine.audit import record
 from engine.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from engine.org.actor import SYSTEM_ADMIN, Actor
 from engine.org.directory import directory
@@ -32,8 +33,9 @@ def create_service_token(
 ) -> tuple[ServiceToken, str]:
     """Create a token and return its row and its clear text, which is shown this once.
 
-    `scopes` are like "instances:read"; `expires_at` is aware, None for no end. Raises Forbidden unless the actor is a
-    system admin, Invalid where something is missing.
+    `person_id` is a system account: nobody gets a token that acts as a person. `scopes` are like "instances:read";
+    `expires_at` is aware, None for no end. Raises Forbidden unless the actor is a system admin, Invalid where something
+    is missing.
     """
     _require_admin(actor)
     text = " ".join(sorted(set(scopes)))
@@ -45,7 +47,11 @@ def create_service_token(
         raise Invalid("到期时间已过，请填写将来的时间", code="bad_expiry")
     person = session.get(Person, person_id)
     if person is None or person.disabled_at is not None:
-        raise Invalid("令牌所代表的职工不存在或已停用", code="unknown_person")
+        raise Invalid("令牌所代表的系统账号不存在或已停用", code="unknown_person")
+    if not person.system:
+        raise Invalid(
+            "令牌只能代表系统账号，不能代表职工；请先为对方系统建一个系统账号", code="not_system_account"
+        )
     clear = PREFIX + secrets.token_urlsafe(32)
     row = ServiceToken(
         name=name.strip(),
@@ -58,6 +64,8 @@ def create_service_token(
     )
     session.add(row)
     session.flush()
+    detail = {"name": row.name, "account": person.name, "number": person.staff_number, "scopes": scopes_of(row)}
+    record(session, actor, "token_issue", detail, at=row.created_at, about=row.id)
     return row, clear
 
 
@@ -75,7 +83,8 @@ _BY_TOKEN = (
 def authenticate_service(session: Session, clear: str) -> tuple[Actor, ServiceToken]:
     """Return the person a token acts as, narrowed to its scopes, in one statement. Raises Unauthenticated."""
     for token, revision in session.execute(_BY_TOKEN, {"hash": _hash(clear), "now": clock.now()}):
-        actor = actor_of(directory(session, revision), token.person_id, scopes=frozenset(token.scopes.split()))
+        scopes = frozenset(scopes_of(token))
+        actor = actor_of(directory(session, revision), token.person_id, scopes, token.id)
         if actor is not None:
             return actor, token
     raise Unauthenticated("服务令牌无效、已到期或已撤销", code="bad_service_token")
@@ -100,8 +109,15 @@ def revoke_service_token(session: Session, actor: Actor, token_id: uuid.UUID) ->
     row = session.get(ServiceToken, token_id)
     if row is None:
         raise NotFound("没有这个服务令牌", code="service_token_not_found")
-    row.revoked_at = row.revoked_at or clock.now()
-    session.flush()
+    if row.revoked_at is None:
+        row.revoked_at = clock.now()
+        session.flush()
+        record(session, actor, "token_revoke", {"name": row.name}, at=row.revoked_at, about=row.id)
+
+
+def scopes_of(token: ServiceToken) -> list[str]:
+    """Return what a token may be used for, one scope each."""
+    return token.scopes.split()
 
 
 def _require_admin(actor: Actor) -> None:

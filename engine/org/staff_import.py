@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from engine import clock
+from engine.audit import record
 from engine.db import new_id
 from engine.errors import Conflict, Forbidden
 from engine.org.actor import SYSTEM_ADMIN, Actor
@@ -64,6 +65,7 @@ def import_staff(session: Session, actor: Actor | None, content: bytes) -> Repor
     sheets = read(content)
     departments = _load(session, Department.code, Department.id, _DEPARTMENT, sheets.departments)
     people = _load(session, Person.staff_number, Person.id, _PERSON, sheets.people)
+    sheets.problems += _system_problems(session, sheets)
     sheets.problems += _reference_problems(sheets, departments, people)
     sheets.problems += _tree_problems(sheets, departments)
     sheets.problems += _superior_problems(sheets, people)
@@ -78,7 +80,9 @@ def import_staff(session: Session, actor: Actor | None, content: bytes) -> Repor
     except IntegrityError as error:
         raise Conflict("人员数据刚刚被另一次导入修改，请重新导入", code="concurrent_import") from error
     session.expire_all()  # what the caller holds of these tables is old
-    return _report(departments, people, moved)
+    report = _report(departments, people, moved)
+    record(session, actor, "staff_import", asdict(report), at=clock.now())
+    return report
 
 
 def _load(
@@ -95,6 +99,17 @@ def _load(
     for new in lines.keys() - table.ids.keys():
         table.ids[new] = new_id()
     return table
+
+
+def _system_problems(session: Session, sheets: Sheets) -> Iterator[dict[str, Any]]:
+    """Say where the file names a system account: it is no member of staff, superior or head."""
+    taken = set(session.scalars(select(Person.staff_number).where(Person.system)))
+    lines = [(line, ("负责人工号", "分管院领导工号")) for line in sheets.departments.values()]
+    lines += [(line, ("工号", "直接上级工号")) for line in sheets.people.values()]
+    for line, columns in lines:
+        for column in columns:
+            if (number := line.values.get(column)) in taken:
+                yield line.problem(column, f"“{number}”是系统账号，不是职工")
 
 
 def _reference_problems(sheets: Sheets, departments: _Table, people: _Table) -> Iterator[dict[str, Any]]:

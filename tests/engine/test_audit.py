@@ -1,10 +1,12 @@
 """The trail: a row is signed as it is written, and any change of it is found."""
 
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
@@ -12,6 +14,9 @@ from sqlalchemy.orm import Session
 from engine import audit
 from engine.batch import Batch
 from engine.bpm.models import ActionLog, Instance, Process, ProcessVersion
+from engine.db import Database
+from engine.errors import Conflict
+from engine.org.actor import Actor
 from engine.org.models import Department, Person
 from tests.dsl import Bpm, bpmn, chain, start_task
 
@@ -138,14 +143,39 @@ def test_no_two_rows_share_an_encoding() -> None:
     assert len({audit.row_mac(KEY, fields) for fields in alike}) == len(alike)
 
 
+def test_an_activity_without_an_instance_is_signed_alike(session: Session, instance: Instance) -> None:
+    token = uuid.uuid4()
+    who = Actor(instance.initiator_id, "张三", instance.department_id, token_id=token)
+    audit.record(session, who, "deploy", {"key": "leave"}, at=AT)
+    audit.record(session, None, "login_locked", {"number": "1001"}, at=AT, about=instance.initiator_id)
+    first, second = rows(session)
+    assert orjson.loads(first["detail"]) == {"key": "leave", "token": str(token)}
+    assert (first["instance_id"], first["actor_id"], first["item_id"]) == (None, instance.initiator_id, None)
+    assert (second["actor_id"], second["item_id"]) == (None, instance.initiator_id)
+    assert audit.verify(session) == (2, [])
+    session.execute(update(ActionLog).where(ActionLog.id == first["id"]).values(detail='{"key":"leave"}'))
+    session.execute(update(ActionLog).where(ActionLog.id == second["id"]).values(instance_id=instance.id))
+    assert audit.verify(session) == (2, [first["id"], second["id"]])
+
+
+def test_an_activity_is_lost_with_its_transaction_and_kept_with_it(committed_db: Database) -> None:
+    for kept in (False, True):
+        with suppress(Conflict), committed_db.unit_of_work() as session:
+            audit.record(session, None, "staff_import", {}, at=AT)
+            if not kept:
+                raise Conflict("x")
+        with committed_db.reading() as session:
+            assert audit.verify(session) == (int(kept), [])
+
+
 def test_the_whole_trail_is_verified_in_chunks(bpm: Bpm) -> None:
     story = bpm.deploy_files(bpmn(f'<startEvent id="s"/><endEvent id="e"/>{start_task()}{chain("s", "apply", "e")}'))
     for _ in range(5):
         story.start("p", by="nurse")
     with bpm.db.reading() as session:
-        assert audit.verify(session, chunk=2) == (5, [])
+        assert audit.verify(session, chunk=2) == (7, [])  # the import of the hospital, the deployment, five starts
     with bpm.db.unit_of_work() as session:
         third = sorted(session.scalars(select(ActionLog.id)))[2]
         session.execute(update(ActionLog).where(ActionLog.id == third).values(opinion="另一个意见"))
     with bpm.db.reading() as session:
-        assert audit.verify(session, chunk=2) == (5, [third])
+        assert audit.verify(session, chunk=2) == (7, [third])

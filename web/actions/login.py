@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 from starlette.responses import RedirectResponse
 
-from api.deps import Visit, require_same_origin, set_cookie
+from api.deps import Visit, keep_login, require_same_origin, set_cookie
 from api.errors import status_of
 from engine.org import auth
 from web.pages.account import login_page
-from web.session import Posted, Router, Submitted, browser_of, local_path
+from web.session import Posted, Router, Submitted, local_path
 
 router = Router()
 
@@ -43,18 +43,18 @@ def login(call: Annotated[_Entering, Depends(_entering)]) -> Response:
         status=status_of(error),
     )
     if call.password is None:
-        opened = auth.login_as(call.session, call.number, demo=call.settings.demo, **browser_of(call))
+        opened = auth.login_as(call.session, call.number, demo=call.settings.demo, **call.browser())
     else:
-        opened = auth.login(call.session, call.number, call.password[:512], **browser_of(call))
+        opened = auth.login(call.session, call.number, call.password[:512], **call.browser())
     answer = RedirectResponse(local_path(call.following, "/"), 303)
-    set_cookie(answer, call.settings, opened.token, max_age=call.settings.session_hours * 3600)
+    keep_login(answer, call.settings, opened)
     return answer
 
 
 @router.post("/logout")
 def logout(call: Posted) -> Response:
     """End the session and forget its cookie."""
-    auth.logout(call.session, call.cookie or "")
+    auth.logout(call.session, call.actor, call.cookie or "")
     answer = call.go("/login")
     set_cookie(answer, call.settings, "", max_age=0)
     return answer

@@ -275,12 +275,14 @@ class Case:
                 "step": item.step,
                 "step_name": item.step_name,
             } | fields
+        actor = None if verb == "auto" else self.actor
         row = audit.log_row(
             self.session.info["audit_key"],
             instance_id=self.row.id,
             verb=verb,
             at=self.now,
-            actor_id=None if self.actor is None or verb == "auto" else self.actor.person_id,
+            actor_id=None if actor is None else actor.person_id,
+            token_id=None if actor is None else actor.token_id,
             path=self.path,
             idem_key=self.key if keyed else None,
             **fields,

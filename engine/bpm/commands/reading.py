@@ -67,6 +67,7 @@ def _write(
         step=item.step,
         step_name=item.step_name,
         actor_id=actor.person_id,
+        token_id=actor.token_id,
         verb=verb,
         outcome="acknowledge",
         opinion=opinion.strip(),

@@ -2,18 +2,22 @@
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from engine import clock
+from engine.bpm.models import ActionLog
 from engine.db import Database
-from engine.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
-from engine.org import auth
+from engine.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from engine.org import auth, guesses, passwords
 from engine.org.actor import SYSTEM_ADMIN
-from engine.org.models import LoginSession, Person
+from engine.org.models import KnownDevice, LoginSession, Person
 from engine.org.passwords import check_password_rule, hash_password, password_fits
 from engine.org.queries import actor_for
 from tests.factories import org
@@ -34,10 +38,10 @@ def nurse(session: Session) -> Person:
     return org.person(session, "单静", staff_number="10027", password_hash=hash_password(PASSWORD))
 
 
-def refusal(session: Session, staff_number: str, password: str) -> tuple[str, str]:
+def refusal(session: Session, staff_number: str, password: str, **browser: str) -> tuple[str, str]:
     """Try to log in as a request does, and return the refusal."""
     with pytest.raises(Unauthenticated) as refused:
-        auth.login(session, staff_number, password)
+        auth.login(session, staff_number, password, **browser)  # type: ignore[arg-type]
     if refused.value.afterwards is not None:
         refused.value.afterwards(session)
         session.flush()
@@ -63,11 +67,13 @@ def test_login_gives_a_session_that_is_recognised(session: Session, nurse: Perso
 def test_every_refusal_is_the_same(session: Session, nurse: Person) -> None:
     org.person(session, staff_number="gone", password_hash=hash_password(PASSWORD), disabled=True)
     org.person(session, staff_number="unset")
+    org.person(session, staff_number="SYS-1", system=True, password_hash=hash_password(PASSWORD))
     answers = {
         refusal(session, "10027", "wrong"),
         refusal(session, "nobody", PASSWORD),
         refusal(session, "gone", PASSWORD),
         refusal(session, "unset", ""),
+        refusal(session, "SYS-1", PASSWORD),
         refusal(session, "10027\0", "\ud800" * 1_000),
     }
     assert len(answers) == 1
@@ -81,7 +87,6 @@ def test_five_failures_lock_for_fifteen_minutes(session: Session, nurse: Person)
     refusal(session, "10027", PASSWORD)
     clock.freeze(MONDAY + timedelta(minutes=15))
     assert auth.login(session, "10027", PASSWORD).token
-    assert (nurse.failed_logins, nurse.locked_until) == (0, None)
 
 
 def test_four_failures_and_a_success_start_anew(session: Session, nurse: Person) -> None:
@@ -89,7 +94,97 @@ def test_four_failures_and_a_success_start_anew(session: Session, nurse: Person)
         for _ in range(4):
             refusal(session, "10027", "wrong")
         auth.login(session, "10027", PASSWORD)
-    assert nurse.locked_until is None
+
+
+def test_who_guesses_locks_out_the_own_address_and_not_the_person(session: Session, nurse: Person) -> None:
+    known = auth.login(session, "10027", PASSWORD, address="10.0.0.9").device
+    for _ in range(5):
+        refusal(session, "10027", "guess", address="10.0.0.1")
+    refusal(session, "10027", PASSWORD, address="10.0.0.1")
+    assert auth.login(session, "10027", PASSWORD, address="10.0.0.2").token
+    assert auth.login(session, "10027", PASSWORD, address="10.0.0.1", device=known).token  # behind the same address
+    refusal(session, "10027", PASSWORD, address="10.0.0.1", device="x" * 43)
+    refusal(session, "10027", PASSWORD, address="10.0.0.1")  # who gets in elsewhere doesn't let them go on
+
+
+def test_an_ipv6_network_is_one_source_and_an_ipv4_address_is_the_same_in_both_spellings(
+    session: Session, nurse: Person
+) -> None:
+    for number in range(5):
+        refusal(session, "10027", "guess", address=f"2001:db8:0:1::{number}")
+        refusal(session, "10027", "guess", address=f"{'::ffff:' if number % 2 else ''}10.0.0.1")
+    refusal(session, "10027", PASSWORD, address="2001:db8:0:1:ffff::1")
+    refusal(session, "10027", PASSWORD, address="10.0.0.1")
+    assert auth.login(session, "10027", PASSWORD, address="2001:db8:0:2::1").token
+
+
+def test_many_addresses_have_no_more_guesses_and_known_browsers_still_get_in(session: Session, nurse: Person) -> None:
+    known = auth.login(session, "10027", PASSWORD, address="10.0.0.9").device
+    for number in range(guesses.FROM_ANYWHERE):
+        refusal(session, "10027", "guess", address=f"10.1.{number}.1")
+    refusal(session, "10027", PASSWORD, address="10.2.0.1")
+    assert auth.login(session, "10027", PASSWORD, address="10.2.0.1", device=known).token
+    clock.freeze(MONDAY + auth.LOCKED_FOR)
+    assert auth.login(session, "10027", PASSWORD, address="10.2.0.1").token
+
+
+def test_a_known_browser_has_no_endless_guesses_either(session: Session, nurse: Person) -> None:
+    known = auth.login(session, "10027", PASSWORD).device
+    for _ in range(5):
+        refusal(session, "10027", "guess", device=known)
+    refusal(session, "10027", PASSWORD, device=known)
+    assert auth.login(session, "10027", PASSWORD).token
+
+
+def test_a_browser_is_known_for_each_of_its_people_and_for_a_year(session: Session, nurse: Person) -> None:
+    other = org.person(session, staff_number="10028", password_hash=hash_password(PASSWORD))
+    shared = auth.login(session, "10027", PASSWORD).device
+    assert guesses.sources(session, other.id, "", shared)[0].startswith("address")
+    assert auth.login(session, "10028", PASSWORD, device=shared).device == shared
+    assert guesses.sources(session, other.id, "", shared)[0].startswith("device")
+    clock.freeze(MONDAY + guesses.KNOWN_FOR)
+    assert guesses.sources(session, other.id, "", shared)[0].startswith("address")
+    auth.purge_expired(session)
+    assert session.scalars(select(KnownDevice)).all() == []
+
+
+def test_the_trail_has_logins_and_locks_and_not_each_guess(session: Session, nurse: Person) -> None:
+    for _ in range(3):
+        refusal(session, "10027", "typo", address="10.0.0.1")
+    login = auth.login(session, "10027", PASSWORD, address="10.0.0.1")
+    actor = auth.authenticate(session, login.token)[0]
+    auth.logout(session, actor, login.token)
+    auth.logout(session, actor, login.token)
+    for _ in range(20):
+        refusal(session, "10027", "guess", address="10.0.0.2")
+        refusal(session, "nobody", "guess", address="10.0.0.2")
+    told = [(row.verb, row.actor_id, orjson.loads(row.detail)) for row in session.scalars(select(ActionLog))]
+    assert [(verb, who) for verb, who, _ in told] == [
+        ("login", nurse.id), ("logout", nurse.id), ("login_locked", None),
+    ]  # fmt: skip
+    assert told[0][2] == {"address": "10.0.0.1", "failures": 3}
+    assert (told[2][2]["number"], told[2][2]["address"], told[2][2]["failures"]) == ("10027", "10.0.0.2", 5)
+    assert "guess" not in str(told)
+
+
+def test_only_a_few_passwords_are_computed_at_once_and_the_rest_is_told_so() -> None:
+    with ExitStack() as taken:
+        for _ in range(passwords._RUNNING):
+            taken.enter_context(passwords._running)
+        pool = taken.enter_context(ThreadPoolExecutor())
+        waiting = [pool.submit(password_fits, "", "x") for _ in range(passwords._AT_THE_DOOR)]
+        while passwords._door._value:
+            pass
+        with pytest.raises(Unavailable) as refused:
+            password_fits("", "x")
+        assert refused.value.code == "logins_busy"
+        assert not any(each.done() for each in waiting)
+        for _ in range(passwords._RUNNING):
+            passwords._running.release()
+        assert [each.result() for each in waiting] == [False] * len(waiting)
+        for _ in range(passwords._RUNNING):
+            passwords._running.acquire()
+    assert not password_fits("", "x")
 
 
 def test_after_a_lock_five_more_failures_are_needed(session: Session, nurse: Person) -> None:
@@ -129,8 +224,9 @@ def test_sessions_end(session: Session, nurse: Person) -> None:
     assert refused.value.code == "session_expired"
     assert auth.purge_expired(session) == 1
     assert auth.authenticate(session, other.token)
-    auth.logout(session, other.token)
-    auth.logout(session, other.token)
+    actor = actor_for(session, nurse.id)
+    auth.logout(session, actor, other.token)
+    auth.logout(session, actor, other.token)
     with pytest.raises(Unauthenticated):
         auth.authenticate(session, other.token)
     assert sessions(session) == 0
@@ -176,7 +272,7 @@ def test_own_password_with_the_old_one_ends_other_sessions(session: Session, nur
     assert auth.login(session, "10027", "another one 77")
 
 
-def test_guessing_the_old_password_locks_like_guessing_at_the_login(session: Session, nurse: Person) -> None:
+def test_guessing_the_old_password_locks_changing_it_and_no_login(session: Session, nurse: Person) -> None:
     actor = actor_for(session, nurse.id)
     for _ in range(5):
         with pytest.raises(Invalid) as wrong:
@@ -186,7 +282,16 @@ def test_guessing_the_old_password_locks_like_guessing_at_the_login(session: Ses
     with pytest.raises(Conflict) as locked:
         auth.set_password(session, actor, nurse.id, "another one 77", old=PASSWORD)
     assert locked.value.code == "password_locked"
-    refusal(session, "10027", PASSWORD)
+    assert auth.login(session, "10027", PASSWORD)
+
+
+def test_a_system_account_gets_no_password(session: Session) -> None:
+    account = org.person(session, staff_number="SYS-1", system=True)
+    with pytest.raises(Conflict) as refused:
+        auth.set_password(session, None, account.id, PASSWORD)
+    assert refused.value.code == "system_account"
+    with pytest.raises(NotFound):
+        auth.login_as(session, "SYS-1", demo=True)
 
 
 def test_an_admin_sets_any_password_and_unlocks(session: Session, nurse: Person) -> None:
