@@ -9,6 +9,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from api import (
+    activities,
     admin,
     attachments,
     boxes,
@@ -28,7 +29,8 @@ from api import (
     tokens,
     work_items,
 )
-from api.deps import PREFIX
+from api.deps import PREFIX, identify
+from api.headers import Headers
 from api.limits import Limits
 from engine.bpm.definitions import MAX_BYTES
 from engine.db import Database
@@ -38,7 +40,7 @@ from engine.settings import Settings
 # those that are asked most come first: routes are tried in this order
 _FEATURES = (
     work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, definitions, documents,
-    staff, tokens, messages, health,
+    activities, staff, tokens, messages, health,
 )  # fmt: skip
 _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
 
@@ -83,7 +85,8 @@ class Service(FastAPI):
 def create_app(settings: Settings, db: Database, *, lifespan: Lifespan | None = None) -> Service:
     """Return the application on an open database; `lifespan` is what else starts and stops with it.
 
-    `app.state.uploads` maps paths that take files to their limits in bytes.
+    `app.state.uploads` maps paths that take files to their limits in bytes; `app.state.refused` answers what no route
+    is asked.
     """
 
     @asynccontextmanager
@@ -105,7 +108,7 @@ def create_app(settings: Settings, db: Database, *, lifespan: Lifespan | None = 
         redoc_url=None,
         lifespan=running,
     )
-    app.state.settings, app.state.db = settings, db
+    app.state.settings, app.state.db, app.state.refused = settings, db, errors.http
     app.state.uploads = Uploads()
     app.state.uploads.update(
         {
@@ -116,8 +119,16 @@ def create_app(settings: Settings, db: Database, *, lifespan: Lifespan | None = 
         }
     )
     exempt = frozenset({"/healthz", "/readyz"})
-    app.add_middleware(Limits, queue_limit=settings.queue_limit, uploads=app.state.uploads, exempt=exempt)
+    app.add_middleware(
+        Limits,
+        queue_limit=settings.queue_limit,
+        body_seconds=settings.body_seconds,
+        uploads=app.state.uploads,
+        exempt=exempt,
+        identify=identify,
+    )
     app.add_middleware(errors.Unexpected)
+    app.add_middleware(Headers)
     errors.install(app)
     for feature in _FEATURES:
         # not include_router: it looks through a tree of routers at each request, which costs more than the route itself

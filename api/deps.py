@@ -99,8 +99,7 @@ class Call(Visit):
     def __init__(self, request: Request, scope: str | None, *, reading: bool) -> None:
         super().__init__(request, reading=reading)
         self._scope = scope
-        kind, _, text = request.headers.get("authorization", "").partition(" ")
-        self._bearer = text.strip() if kind.lower() == "bearer" else None
+        self._bearer = _bearer(request)
         if self._bearer is None and not self.cookie:
             raise Unauthenticated("请先登录", code="not_logged_in")
         if self._bearer is None and request.method not in SAFE:
@@ -129,6 +128,23 @@ class Call(Visit):
             return
         with self.db.unit_of_work() as writing:
             service_tokens.note_use(writing, token)
+
+
+def identify(request: Request) -> None:
+    """Raise Unauthenticated for a request of nobody who is logged in or has a service token."""
+    cookie, bearer = request.cookies.get(cookie_name(request.app.state.settings)), _bearer(request)
+    if bearer is None and not cookie:
+        raise Unauthenticated("请先登录", code="not_logged_in")
+    with request.app.state.db.reading() as session:
+        if bearer is not None:
+            service_tokens.authenticate_service(session, bearer)
+        else:
+            auth.authenticate(session, cookie or "")
+
+
+def _bearer(request: Request) -> str | None:
+    kind, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if kind.lower() == "bearer" else None
 
 
 class _Access:

@@ -37,6 +37,7 @@ TITLES: Mapping[int, str] = {
     403: "没有权限",
     404: "没有找到",
     405: "方法不允许",
+    408: "传得太慢",
     409: "状态已变化",
     413: "内容太大",
     415: "格式不支持",
@@ -48,8 +49,18 @@ _HTTP: Mapping[int, tuple[str, str]] = {
     400: ("malformed", "请求内容无法解析，请检查格式后重试"),
     404: ("route_not_found", "没有这个地址，请检查路径"),
     405: ("method_not_allowed", "这个地址不支持这种请求方法"),
-    413: ("too_large", "内容太大，请缩小后重试"),
 }
+
+
+class Unserved(HTTPException):
+    """What is refused before any route is asked: told like an engine's refusal, with further `members` for programs.
+
+    `close` ends the connection: nothing more is expected from it.
+    """
+
+    def __init__(self, status: int, code: str, detail: str, *, close: bool = False, **members: Any) -> None:
+        super().__init__(status, detail, {"Connection": "close"} if close else None)
+        self.code, self.members = code, members
 
 
 def problem(status: int, code: str, detail: str, **members: Any) -> Response:
@@ -93,6 +104,10 @@ def malformed(_request: Request, error: Exception) -> Response:
 def http(_request: Request, error: Exception) -> Response:
     """Answer what the router refuses: unknown addresses, methods, bodies that can't be parsed."""
     assert isinstance(error, HTTPException)
+    if isinstance(error, Unserved):
+        answer = problem(error.status_code, error.code, error.detail, errors=[], **error.members)
+        answer.headers.update(error.headers or {})
+        return answer
     status = 422 if error.status_code == 400 else error.status_code
     code, detail = _HTTP.get(error.status_code, ("refused", str(error.detail)))
     answer = problem(status, code, detail, errors=[])

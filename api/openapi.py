@@ -39,6 +39,7 @@ _REFUSALS = {
     403: ("not_assignee", "这一项由任丽华办理，您不能代办"),
     404: ("not_found", "没有这一项，或者您无权查看"),
     409: ("item_closed", "已由任丽华于 03-02 10:15 同意，无需再办理"),
+    408: ("too_slow", "内容没有在规定时间内传完，请检查网络后重试"),
     413: ("too_large", "内容太大，最多 1 MB，请缩小后重试"),
     415: ("media_type", "请以 application/json 发送，文件以 multipart/form-data 发送"),
     422: ("opinion_required", "“不同意”需要填写意见"),
@@ -78,7 +79,7 @@ def _complete(path: str, method: str, operation: dict[str, Any], schemas: dict[s
         person: dict[str, list[str]] = {"session": [], "csrf": []} if unsafe else {"session": []}
         operation["security"] = [person] if access == "session" else [person, {"token": []}]
     statuses = (
-        [503] if not path.startswith("/api/") else [401, 403, 404, 422, 503, *((409, 413, 415) if unsafe else ())]
+        [503] if not path.startswith("/api/") else [401, 403, 404, 422, 503, *((408, 409, 413, 415) if unsafe else ())]
     )
     for status in sorted(statuses):
         operation["responses"][str(status)] = _refusal(status)

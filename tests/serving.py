@@ -6,6 +6,7 @@ Linux only, for what it reads from /proc.
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -36,6 +37,14 @@ class Service:
                 return answer.status, answer.read()
         finally:
             connection.close()
+
+    def sending(self, method: str, path: str, sent: bytes = b"", **headers: str) -> socket.socket:
+        """Return a connection on which a request has been begun: its headers, and so much of its body."""
+        lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + sent)
+        return connection
 
     def ready(self) -> bool:
         """Return whether a server process answers, and the database answers it."""

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import errors
 from api.deps import PREFIX
-from api.errors import status_of
+from api.errors import Unserved, status_of
 from engine.errors import EngineError, Unauthenticated
 from web.actions import admin as admin_actions
 from web.actions import definitions as definition_actions
@@ -40,7 +40,8 @@ _HEADINGS = {
     404: ("没有找到", "链接可能已失效，或者这件事与您无关。"),
     405: ("不能这样打开", "请从首页进入。"),
     409: ("情况已变化", "请返回列表查看最新状态。"),
-    413: ("文件太大", "请压缩或拆分后重新上传。"),
+    408: ("网络太慢", "内容没有传完，您的操作没有生效。请换个网络重试。"),
+    413: ("内容太大", "请删减文字，或压缩、拆分附件后重新提交。"),
     422: ("填写有误", "请返回上一页修改后重试。"),
     500: ("系统出错了", "您的操作没有完成，数据没有改变。请稍后重试。"),
     503: ("系统繁忙", "请稍等几秒再试，您的操作没有生效。"),
@@ -71,6 +72,7 @@ def mount(service: FastAPI) -> None:
         pages.add_exception_handler(away, _away)
     pages.add_middleware(errors.Unexpected, answer=_unexpected)
     pages.add_middleware(_Headers)
+    service.state.refused = _unserved
     service.mount("/", pages)
 
 
@@ -153,11 +155,26 @@ def _to_login(request: Request) -> Response:
     return RedirectResponse(target, 303)
 
 
+def _unserved(request: Request, error: Unserved) -> ASGIApp:
+    """Answer what was refused before any page was asked, as pages answer."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await _http(request, error)(scope, receive, send)
+
+    return errors.http(request, error) if _of_api(request) else _Headers(answer)
+
+
+def _of_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if request.url.path.startswith(f"{PREFIX}/"):  # none of the API's routes, so it came here
+    if _of_api(request):  # none of its routes, so it came here
         return errors.http(request, error)
-    answer = _error_page(request, error.status_code, "")
+    if error.status_code == 401:
+        return _to_login(request)
+    answer = _error_page(request, error.status_code, error.detail if isinstance(error, Unserved) else "")
     answer.headers.update(error.headers or {})
     return answer
 

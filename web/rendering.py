@@ -64,6 +64,7 @@ def page(call: Page, template: str, status: int = 200, **values: Any) -> HTMLRes
         "counts": queries.counts(call.session, actor).shown(),
         "unread": notices.unread(call.session, actor),
         "oversees": actor.has(ADMIN, AUDITOR),
+        "audits": actor.has(AUDITOR),
         "designs": actor.has(ADMIN, AUDITOR, DESIGNER),
         "done": call.request.query_params.get("done", ""),
     }

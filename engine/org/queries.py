@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 
 from engine.errors import Invalid, NotFound
 from engine.org.actor import SYSTEM_ADMIN, Actor
+from engine.org.directory import directory
 from engine.org.identity import actor_for as actor_for
 from engine.org.models import Department, Membership, Person
 from engine.org.pinyin import normalised
@@ -167,6 +168,11 @@ def person_card(session: Session, viewer: Actor, person_id: uuid.UUID) -> Person
         email=person.email if reachable else "",
         disabled=person.disabled_at is not None,
     )
+
+
+def people_named(session: Session, viewer: Actor, text: str) -> list[uuid.UUID]:
+    """Return everybody with exactly this staff number or name, who has left and system accounts too."""
+    return [person.id for person in directory(session).people.values() if text in (person.staff_number, person.name)]
 
 
 def names(session: Session, viewer: Actor, ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, str]:

@@ -1,17 +1,20 @@
 """Who may do what: sessions, cookies, CSRF, lockout, service tokens, and every route against every kind of stranger."""
 
 import uuid
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
 import httpx
+import orjson
 import pytest
+from sqlalchemy import select
 
 from api.app import create_app
-from engine import clock
-from engine.bpm.models import Incident
+from engine import audit, clock
+from engine.bpm.models import ActionLog, Incident
 from engine.db import new_id
-from engine.org import auth
+from engine.org import auth, passwords
 from engine.org.demo import CAST
 from engine.settings import Settings
 from tests.api.conftest import PREFIX, Api, Person
@@ -46,10 +49,11 @@ def test_login_by_password_and_logout(api: Api, nurse_with_password: str) -> Non
     assert "secure" not in cookie
     me = client.get(f"{PREFIX}/me").json()
     assert (me["name"], me["csrf"]) == ("单晓燕", answer.json()["csrf"])
+    assert "httponly" in answer.headers.get_list("set-cookie")[1].lower()  # by which the browser is known
     old = dict(client.cookies)
     out = client.delete(f"{PREFIX}/session", headers={"X-CSRF-Token": me["csrf"]})
     assert out.status_code == 204
-    assert not dict(client.cookies)
+    assert dict(client.cookies).keys() == {"piyue-device"}
     assert api.client().get(f"{PREFIX}/me", headers={"Cookie": f"piyue={old['piyue']}"}).status_code == 401
 
 
@@ -81,6 +85,27 @@ def test_wrong_passwords_lock_for_a_while(api: Api, nurse_with_password: str) ->
     assert log_in(client, nurse_with_password, PASSWORD).json() == answers[0].json()
     clock.freeze(clock.now() + auth.LOCKED_FOR + timedelta(seconds=1))
     assert log_in(client, nurse_with_password, PASSWORD).status_code == 200
+
+
+def test_the_owner_gets_in_where_another_browser_behind_the_same_address_is_locked_out(
+    api: Api, nurse_with_password: str
+) -> None:
+    own, other = api.client(), api.client()
+    assert log_in(own, nurse_with_password, PASSWORD).status_code == 200
+    for _ in range(auth.MAX_FAILURES):
+        log_in(other, nurse_with_password, "falsch")
+    assert log_in(other, nurse_with_password, PASSWORD).status_code == 401
+    assert log_in(own, nurse_with_password, PASSWORD).status_code == 200
+
+
+def test_beyond_a_few_logins_at_once_it_says_when_to_come_again(api: Api, nurse_with_password: str) -> None:
+    with ExitStack() as taken:
+        for _ in range(passwords._AT_THE_DOOR):
+            taken.enter_context(passwords._door)
+        answer = log_in(api.client(), nurse_with_password, PASSWORD)
+    assert (answer.status_code, answer.json()["code"]) == (503, "logins_busy")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert log_in(api.client(), nurse_with_password, PASSWORD).status_code == 200
 
 
 def test_a_new_password_ends_the_other_sessions(api: Api, nurse_with_password: str) -> None:
@@ -145,10 +170,10 @@ def test_another_site_can_neither_log_in_nor_send_a_form(quiet: Api) -> None:
 # -- service tokens ----------------------------------------------------------------------------------------------------
 
 
-def token(api: Api, *scopes: str, person: str = "nurse", **body: Any) -> dict[str, Any]:
+def token(api: Api, *scopes: str, **body: Any) -> dict[str, Any]:
     made = api.person("system_admin").post(
         "/service-tokens",
-        {"name": "挂号系统", "person_id": str(api.bpm.person(person)), "scopes": list(scopes), **body},
+        {"name": "挂号系统", "person_id": api.system_account(), "scopes": list(scopes), **body},
         expect=201,
     )
     assert made["secret"].startswith("pyt_")
@@ -165,7 +190,12 @@ def test_a_service_token_does_what_its_scopes_say(api: Api) -> None:
     started = ask_with(api, secret, "POST", "/processes/simple/instances", json={"data": {}})
     assert started.status_code == 201, started.text
     instance = started.json()["instance_id"]
-    assert ask_with(api, secret, "GET", f"/instances/{instance}").json()["head"]["initiator"] == "单晓燕"
+    assert ask_with(api, secret, "GET", f"/instances/{instance}").json()["head"]["initiator"] == "挂号系统"
+    with api.db.reading() as session:
+        log = session.scalars(select(ActionLog).where(ActionLog.instance_id == uuid.UUID(instance))).one()
+        assert (log.verb, str(log.actor_id)) == ("start", api.system_account())
+        assert orjson.loads(log.detail)["token"] == made["token"]["id"]
+        assert audit.verify(session)[1] == []
     me = ask_with(api, secret, "GET", "/me").json()
     assert me["csrf"] is None
     assert me["scopes"] == ["instances:read", "instances:start"]
@@ -187,6 +217,8 @@ def test_service_tokens_end_and_are_the_system_admins(api: Api) -> None:
     assert ask_with(api, made["secret"], "GET", "/counts").status_code == 401
     clock.freeze(None)
     admin = api.person("system_admin")
+    nurse = {"name": "x", "person_id": str(api.bpm.person("nurse")), "scopes": ["instances:read"]}
+    assert admin.post("/service-tokens", nurse, expect=422)["code"] == "not_system_account"
     body = {"name": "x", "person_id": str(uuid.uuid4()), "scopes": ["instances:read"]}
     assert admin.post("/service-tokens", body, expect=422)["code"] == "unknown_person"
     assert admin.post("/service-tokens", body | {"scopes": ["ALL"]}, expect=422)["code"] == "bad_scopes"
@@ -323,7 +355,10 @@ RIGHTS: dict[str, set[str]] = {
     "documents_ledger": {"process_admin", "auditor", "office_clerk"},
     "documents_void": {"process_admin", "office_clerk"},
     "messages_send": {"process_admin"},
+    "activities_activities": {"auditor"},
     "staff_import_staff": {"system_admin"},
+    "tokens_list_accounts": {"system_admin"},
+    "tokens_create_account": {"system_admin"},
     "tokens_list_tokens": {"system_admin"},
     "tokens_create": {"system_admin"},
     "tokens_revoke": {"system_admin"},

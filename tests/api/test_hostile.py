@@ -325,12 +325,61 @@ def test_large_bodies_are_refused_early(quiet: Api) -> None:
     assert "MB" in problem["detail"]
 
 
+def test_what_only_files_may_be_is_refused_as_anything_else(quiet: Api) -> None:
+    nurse, large = quiet.person("nurse"), b'{"x": "' + b"x" * (1 << 20) + b'"}'
+    for method in ("POST", "PUT"):
+        kind = {"Content-Type": "application/json" if method == "POST" else FORM}
+        assert refusal(nurse.ask(method, "/attachments", content=large, headers=kind), 413)["limit"] == 1 << 20
+
+
+@pytest.mark.parametrize("cookie", [{}, {"Cookie": "piyue=stale"}])
+def test_strangers_send_a_little_and_no_files(quiet: Api, cookie: dict[str, str]) -> None:
+    """The application would refuse these for other reasons, if it saw them."""
+    small = PART + b'; filename="a"\r\n\r\nx\r\n--x--\r\n'
+    for path in ("/attachments", "/definitions", "/admin/staff/import"):
+        headers = cookie | {"Content-Type": FORM}
+        refusal(quiet.client().post(PREFIX + path, content=small, headers=headers), 401)
+    login = {"staff_number": "1", "password": "x"}
+    refusal(quiet.client().post(f"{PREFIX}/session", json=login, headers=cookie), 401)
+    much = quiet.client().post(f"{PREFIX}/session", json=login | {"x": "x" * (1 << 16)}, headers=cookie)
+    assert refusal(much, 401)["code"] in ("not_logged_in", "session_expired")
+    nurse = quiet.person("nurse")
+    assert refusal(nurse.client.post(f"{PREFIX}/session", json=login | {"x": "x" * (1 << 16)}))["code"] == "malformed"
+
+
+def test_answers_and_refusals_are_not_kept_and_not_guessed_at(quiet: Api) -> None:
+    nurse, full = quiet.person("nurse"), quiet.with_settings(queue_limit=0)
+    large = {"content": b"x" * (2 << 20), "headers": {"Content-Type": "application/json"}}
+    answers = [
+        nurse.ask("GET", "/me"),
+        nurse.ask("GET", "/nothing"),
+        nurse.ask("POST", "/notices/read", json={}),
+        nurse.ask("POST", "/session/demo", **large),
+        quiet.client().get(f"{PREFIX}/me"),
+        quiet.client().get(f"{PREFIX}/openapi.json"),
+        full.client().get(f"{PREFIX}/me"),
+        quiet.client().get("/healthz"),
+    ]
+    assert [a.status_code for a in answers] == [200, 404, 204, 413, 401, 200, 503, 200]
+    for answer in answers:
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+
+
 def test_beyond_the_queue_it_says_so_at_once(quiet: Api) -> None:
     full = quiet.with_settings(queue_limit=0)
     answer = full.client().get(f"{PREFIX}/session/demo")
     assert refusal(answer, 503)["code"] == "overloaded"
     assert int(answer.headers["retry-after"]) >= 1
     assert full.client().get("/healthz").status_code == 200
+
+
+def test_an_attachment_keeps_its_own_headers(api: Api) -> None:
+    nurse = api.person("nurse")
+    sent = nurse.ask("POST", "/attachments", files={"file": ("a.txt", b"text")}).json()
+    found = nurse.ask("GET", f"/attachments/{sent['id']}/content")
+    assert found.headers["cache-control"] == "private, no-cache"
+    assert found.headers["x-content-type-options"] == "nosniff"
 
 
 def test_a_defect_is_answered_with_an_id_that_the_log_has(api: Api, caplog: pytest.LogCaptureFixture) -> None:
@@ -342,6 +391,7 @@ def test_a_defect_is_answered_with_an_id_that_the_log_has(api: Api, caplog: pyte
     assert problem["id"] in caplog.text
     assert "Traceback" not in answer.text
     assert "NoneType" not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
 
 
 def test_a_database_that_is_away_is_no_defect(api: Api) -> None:

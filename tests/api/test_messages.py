@@ -30,7 +30,7 @@ def send(client: httpx.Client, secret: str, key: str | None = "k1", **body: Any)
 
 
 def token(api: Api, scope: str) -> str:
-    body = {"name": "仓库", "person_id": str(api.person("surgeon").id), "scopes": [scope]}
+    body = {"name": "仓库", "person_id": api.system_account(), "scopes": [scope]}
     return str(api.person("system_admin").post("/service-tokens", body, expect=201)["secret"])
 
 

@@ -1,6 +1,7 @@
 """What people read of the process engine. Every function takes the viewer, and shows them what is theirs to see."""
 
 from engine.bpm.queries.actions import Actions, ReturnTarget
+from engine.bpm.queries.activities import VERBS, Activity, activities
 from engine.bpm.queries.boxes import Box, BoxRow, Counts, Handling, counts, page
 from engine.bpm.queries.catalogue import (
     VersionDiff,
@@ -21,7 +22,9 @@ from engine.bpm.queries.trail import Timeline, timeline
 from engine.bpm.queries.views import FormView
 
 __all__ = [
+    "VERBS",
     "Actions",
+    "Activity",
     "Box",
     "BoxRow",
     "Counts",
@@ -40,6 +43,7 @@ __all__ = [
     "Timeline",
     "VersionDiff",
     "VersionRow",
+    "activities",
     "counts",
     "definition_versions",
     "diagram",
