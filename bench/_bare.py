@@ -23,8 +23,8 @@ WITH saved AS (
 ), closed AS (
   UPDATE work_round SET outcome = %(outcome)s, closed_at = %(at)s WHERE id = %(round)s AND closed_at IS NULL
 ), opened AS (
-  INSERT INTO work_round (id, instance_id, task_id, step, step_name, kind, sender_id, opened_at)
-  VALUES (%(new_round)s, %(instance)s, %(task_id)s, %(step)s, %(step_name)s, %(kind)s, %(actor)s, %(at)s)
+  INSERT INTO work_round (id, instance_id, task_id, step, step_name, kind, sender_id, until_all, opened_at)
+  VALUES (%(new_round)s, %(instance)s, %(task_id)s, %(step)s, %(step_name)s, %(kind)s, %(actor)s, false, %(at)s)
 ), items AS (
   INSERT INTO work_item (id, round_id, instance_id, process_key, urgency, kind, assignee_id, state, position, why,
     origin, claimed, opinion, opened_at)

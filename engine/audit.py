@@ -32,6 +32,8 @@ FIELDS = (
     "detail",
     "idem_key",
 )
+READ = "read"
+FROM_ITEM = ("instance_id", "round_id", "step", "step_name")  # what a reader's row takes from its item
 
 INSERT_ACTION = Statement(
     "INSERT INTO action_log (instance_id, round_id, item_id, step, step_name, actor_id, verb, outcome, opinion, at, "
@@ -40,11 +42,16 @@ INSERT_ACTION = Statement(
 )
 
 _ROWS = Statement(
-    f"SELECT id, {', '.join(FIELDS)}, mac FROM action_log WHERE id > :after ORDER BY id LIMIT :chunk",
+    f"SELECT l.id, {', '.join(f'l.{name}' for name in FIELDS)}, l.mac, i.instance_id AS item_instance_id, "
+    "i.round_id AS item_round_id, r.step AS item_step, r.step_name AS item_step_name FROM action_log l "
+    "LEFT JOIN work_item i ON l.verb = 'read' AND i.id = l.item_id LEFT JOIN work_round r ON r.id = i.round_id "
+    "WHERE l.id > :after ORDER BY l.id LIMIT :chunk",
     instance_id=uuid.UUID,
     round_id=uuid.UUID,
     item_id=uuid.UUID,
     actor_id=uuid.UUID,
+    item_instance_id=uuid.UUID,
+    item_round_id=uuid.UUID,
     at=datetime,
 )
 
@@ -93,6 +100,34 @@ def log_row(
     return fields
 
 
+def read_row(
+    key: bytes,
+    *,
+    item_id: uuid.UUID,
+    actor_id: uuid.UUID,
+    token_id: uuid.UUID | None,
+    opinion: str,
+    at: datetime,
+    idem_key: bytes | None,
+) -> dict[str, Any]:
+    """Return the parameters of a reader's row (已阅), which is signed before anything was read of the item.
+
+    Instance, round and step are the item's, filled in as the row is written; `verify` compares them.
+    """
+    return log_row(
+        key,
+        instance_id=None,
+        verb=READ,
+        at=at,
+        actor_id=actor_id,
+        token_id=token_id,
+        item_id=item_id,
+        outcome="acknowledge",
+        opinion=opinion,
+        idem_key=idem_key,
+    )
+
+
 def record(
     session: Session,
     actor: Viewer | None,
@@ -117,15 +152,19 @@ def record(
 def row_mac(key: bytes, fields: Mapping[str, Any]) -> bytes:
     """Return the HMAC-SHA256 of a row's FIELDS, as they were given to the database or as they came back from it.
 
-    The encoding is one JSON array: every row has exactly one, and no two rows share one.
+    The encoding is one JSON array: every row has exactly one, and no two rows share one. A reader's row is signed
+    without what it takes from its item.
     """
-    values = [fields[name] for name in FIELDS]
+    of_item = FROM_ITEM if fields["verb"] == READ else ()
+    values = [None if name in of_item else fields[name] for name in FIELDS]
     return mac(key, orjson.dumps(values, default=_hex))
 
 
-def verify_rows(key: bytes, rows: Iterable[Mapping[str, Any]]) -> list[int]:
-    """Return the ids of the rows whose content no longer is what was signed; `rows` are mappings of all columns."""
-    return [row["id"] for row in rows if not same(bytes(row["mac"]), row_mac(key, row))]
+def intact(key: bytes, row: Mapping[str, Any]) -> bool:
+    """Whether a row of the trail is what was signed; of a reader's row also whether it still is that of its item."""
+    if row["verb"] == READ and any(row[name] != row[f"item_{name}"] for name in FROM_ITEM):
+        return False
+    return same(bytes(row["mac"]), row_mac(key, row))
 
 
 def verify(session: Session, chunk: int = 1000) -> tuple[int, list[int]]:
@@ -138,7 +177,7 @@ def verify(session: Session, chunk: int = 1000) -> tuple[int, list[int]]:
         if not rows:
             return total, broken
         total, after = total + len(rows), rows[-1].id
-        broken += verify_rows(key, [row._asdict() for row in rows])
+        broken += [row.id for row in rows if not intact(key, row._asdict())]
 
 
 def _hex(value: object) -> str:

@@ -128,8 +128,12 @@ class Batch:
         send_deferred(connection)
         return self.send(connection)
 
-    def look(self, session: Session) -> list[list[Any]]:
-        """Send queries ahead of the transaction, where none has begun: they lock nothing."""
+    def apart(self, session: Session) -> list[list[Any]]:
+        """Send queries ahead of the transaction, where none has begun: on PostgreSQL a transaction of their own.
+
+        It is kept whatever becomes of the caller's, so it must stand by itself. On SQLite, and where the caller's
+        transaction has said something before, they are part of that.
+        """
         connection = _connected(session)
         send_deferred(connection)
         return self.send(connection, begin=False)

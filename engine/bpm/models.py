@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -125,6 +126,7 @@ class WorkRound(Base):
     step_name: Mapped[str] = mapped_column(String(80))
     kind: Mapped[str] = mapped_column(String(8))
     sender_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))  # whose action opened it (上一办理人)
+    until_all: Mapped[bool] = mapped_column(default=False, server_default=false())  # no reader alone ends it (传阅到人)
     outcome: Mapped[str | None] = mapped_column(String(40))
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]

@@ -9,7 +9,7 @@ their instance.
 
 from engine.outbox.handlers import Leased, Permanent, Transient, check, declare, handler
 from engine.outbox.handling import lease, release, run
-from engine.outbox.table import INSERT_OUTBOX, Outbox, enqueue, put, put_by, row
+from engine.outbox.table import INSERT_OUTBOX, Outbox, enqueue, put, row
 from engine.outbox.upkeep import Depth, depth, purge, requeue
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "lease",
     "purge",
     "put",
-    "put_by",
     "release",
     "requeue",
     "row",

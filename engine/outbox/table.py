@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, CursorResult, Identity, Index, Integer, Strin
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from engine import clock
-from engine.batch import Batch, Params, Statement
+from engine.batch import Batch, Statement
 from engine.db import Base
 from engine.outbox.handlers import declared
 
@@ -88,12 +88,6 @@ def put(session: Session, batch: Batch, rows: Iterable[dict[str, Any]]) -> None:
     if params := list(rows):
         batch.add(INSERT_OUTBOX, params)
         session.info["outbox"] = True
-
-
-def put_by(session: Session, batch: Batch, statement: Statement, params: Params) -> None:
-    """Add a statement of one's own that may insert a row; the worker is nudged after the commit in any case."""
-    batch.add(statement, params)
-    session.info["outbox"] = True
 
 
 def enqueue(

@@ -66,14 +66,16 @@ def _log(case: Case, row: dict[str, Any], why: str, outcome: str, **item: uuid.U
 
 def new_round(case: Case, task_id: int, step: str, sender: uuid.UUID | None) -> dict[str, Any]:
     """Add the row of a new round of a step; it is written with the case."""
+    task = case.definition.tasks[step]
     row = {
         "id": new_id(),
         "instance_id": case.row.id,
         "task_id": task_id,
         "step": step,
         "step_name": case.definition.names[step][:80],
-        "kind": case.definition.tasks[step].kind,
+        "kind": task.kind,
         "sender_id": sender,
+        "until_all": task.round.policy == "all",
         "outcome": None,
         "opened_at": case.now,
         "closed_at": None,

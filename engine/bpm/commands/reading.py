@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from engine import audit, clock, outbox
+from engine import audit, clock
 from engine.batch import Batch
-from engine.bpm import definitions, rounds, runtime, visibility
+from engine.bpm import rounds, runtime, visibility
 from engine.bpm.commands import checks, opening
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case, idem, same_request
 from engine.bpm.models import InstanceState, ItemKind, ItemState
-from engine.errors import Conflict, Forbidden
+from engine.errors import Conflict, Forbidden, Unavailable
 from engine.org.actor import Actor
 
 
@@ -21,29 +21,48 @@ def acknowledge(
 ) -> bool:
     """Acknowledge a read item (已阅); True the first time, False where it was done before.
 
-    Takes no lock on the instance: hundreds of readers don't wait for one another. The last one leaves a row in the
-    outbox that lets the instance go on. Refusals: NotFound, Forbidden, Conflict (the step has ended).
+    Takes no lock on the instance: hundreds of readers don't wait for one another. What may be done is done in one
+    round trip that is a transaction of its own (where the caller's has said something before, it is part of that);
+    only where nothing was done it is asked why. Whoever may end the step leaves a row in the outbox that lets the
+    instance go on. Refusals: NotFound, Forbidden, Conflict (the step has ended).
     """
-    stored_key = idem(actor, key)
     checks.check_opinion(opinion, required=False, what="已阅")
+    row = audit.read_row(
+        session.info["audit_key"],
+        item_id=item_id,
+        actor_id=actor.person_id,
+        token_id=actor.token_id,
+        opinion=opinion.strip(),
+        at=clock.now(),
+        idem_key=idem(actor, key),
+    )
+    return _write(session, row) or _not_done(session, actor, item_id, row["idem_key"])
+
+
+def _write(session: Session, row: dict[str, Any]) -> bool:
+    """Change the item, log it, and wake the instance where its step may end; False where nothing was to be done."""
+    batch = Batch()
+    for statement in (sql.ACKNOWLEDGE, sql.LOG_READ, sql.SETTLE_READ):
+        batch.query(statement, row)
+    changed, _, settling = batch.apart(session)
+    if settling:
+        session.info["outbox"] = True
+    return bool(changed)
+
+
+def _not_done(session: Session, actor: Actor, item_id: uuid.UUID, stored_key: bytes | None) -> bool:
+    """Say why nothing was done: False where it was done before, by this request or another; else a refusal."""
     batch = Batch()
     batch.query(sql.ITEM, {"item": item_id})
     if stored_key is not None:
         batch.query(sql.REPLAY, {"idem_key": stored_key})
-    found, *replayed = batch.look(session)
+    found, *replayed = batch.run(session)
     if not found:
         raise visibility.not_found()
-    item = found[0]
     if replayed and replayed[0]:
         same_request(replayed[0][0], "read", item_id)
         return False
-    if item.assignee_id != actor.person_id or item.kind != ItemKind.READ or item.state != ItemState.OPEN:
-        return _not_open(session, actor, item)
-    _write(session, actor, item, opinion, stored_key)
-    return True
-
-
-def _not_open(session: Session, actor: Actor, item: Any) -> bool:
+    item = found[0]
     case = Case.by_id(session, actor, item.instance_id)
     checks.item_of(case, [item], item.id, actor)
     if item.assignee_id != actor.person_id:
@@ -55,55 +74,28 @@ def _not_open(session: Session, actor: Actor, item: Any) -> bool:
     raise Conflict(checks.late(case, item), code="item_closed", state=item.state)
 
 
-def _write(
-    session: Session, actor: Actor, item: Any, opinion: str, stored_key: bytes | None, verb: str = "read"
-) -> None:
-    now = clock.now()
-    row = audit.log_row(
-        session.info["audit_key"],
-        instance_id=item.instance_id,
-        round_id=item.round_id,
-        item_id=item.id,
-        step=item.step,
-        step_name=item.step_name,
-        actor_id=actor.person_id,
-        token_id=actor.token_id,
-        verb=verb,
-        outcome="acknowledge",
-        opinion=opinion.strip(),
-        at=now,
-        idem_key=stored_key,
-    )
-    batch = Batch()
-    values = {"id": item.id, "opinion": opinion.strip(), "at": now}
-    batch.add(sql.ACKNOWLEDGE, values, expect=1, why="待阅事项")
-    batch.add(audit.INSERT_ACTION, row)
-    if item.round_closed_at is not None:  # the step didn't wait
-        batch.defer(session)
-        return
-    # the lock makes two last readers see one another; what follows it is asked behind it, in the same round trip
-    batch.query(sql.LOCK_ROUND, {"id": item.round_id})
-    policy = definitions.version(session, item.version_id).definition.tasks[item.step].round
-    payload = {"instance": str(item.instance_id), "round": str(item.round_id)}
-    settle = outbox.row("settle", str(item.instance_id), "round", payload, now)
-    if policy.policy == "all":
-        outbox.put_by(session, batch, sql.SETTLE_IF_READ, settle | {"round": item.round_id})
-        batch.defer(session)
-        return
-    batch.query(sql.READ_COUNTS, {"id": item.round_id})
-    open_, counts = batch.run(session)
-    if open_ and rounds.read_enough(policy, counts[0].done or 0, counts[0].total):
-        batch = Batch()
-        outbox.put(session, batch, [settle])
-        batch.defer(session)
-
-
 def acknowledge_behind_lock(case: Case, item: Any, outcome: str, opinion: str) -> dict[str, Any]:
     """Acknowledge through `complete`; the same rows, under the lock that `complete` already holds."""
     assert case.actor is not None
     task = case.definition.tasks[item.step]
     checks.outcome_of(task, outcome, opinion)
-    _write(case.session, case.actor, item, opinion, case.key, verb="complete")
+    row = audit.log_row(
+        case.session.info["audit_key"],
+        instance_id=item.instance_id,
+        round_id=item.round_id,
+        item_id=item.id,
+        step=item.step,
+        step_name=item.step_name,
+        actor_id=case.actor.person_id,
+        token_id=case.actor.token_id,
+        verb="complete",
+        outcome="acknowledge",
+        opinion=opinion.strip(),
+        at=case.now,
+        idem_key=case.key,
+    )
+    if not _write(case.session, row):
+        raise Unavailable("数据刚刚被别人修改（待阅事项），请刷新后重试", code="concurrent_change")
     return {"instance_id": case.row.id, "item_id": item.id, "verb": "complete", "outcome": outcome}
 
 

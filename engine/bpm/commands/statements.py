@@ -82,9 +82,9 @@ INSERT_INSTANCE = Statement(
     ":initiator_id, :department_id, :urgency, :state, 1, :engine_state, :data, :started_at, :ended_at)"
 )
 INSERT_ROUND = Statement(
-    "INSERT INTO work_round (id, instance_id, task_id, step, step_name, kind, sender_id, outcome, opened_at, "
-    "closed_at) "
-    "VALUES (:id, :instance_id, :task_id, :step, :step_name, :kind, :sender_id, :outcome, :opened_at, :closed_at)"
+    "INSERT INTO work_round (id, instance_id, task_id, step, step_name, kind, sender_id, until_all, outcome, "
+    "opened_at, closed_at) VALUES (:id, :instance_id, :task_id, :step, :step_name, :kind, :sender_id, :until_all, "
+    ":outcome, :opened_at, :closed_at)"
 )
 CLOSE_ROUND = Statement(
     "UPDATE work_round SET outcome = :outcome, closed_at = :closed_at WHERE id = :id AND closed_at IS NULL"
@@ -116,22 +116,34 @@ CLOSE_INSTANCE_ITEMS = Statement(
 CLOSE_INSTANCE_ROUNDS = Statement(
     "UPDATE work_round SET closed_at = :closed_at WHERE instance_id = :id AND closed_at IS NULL"
 )
+# A reader's three, in one round trip and in this order. What a retried request did before is found by its key, so that
+# it does nothing; the next two know by the moment that this request has changed the item.
 ACKNOWLEDGE = Statement(
     "UPDATE work_item SET state = 'done', outcome = 'acknowledge', opinion = :opinion, closed_at = :at, "
-    "read_at = COALESCE(read_at, :at) WHERE id = :id AND state = 'open' AND kind = 'read'"
+    "read_at = COALESCE(read_at, :at) WHERE id = :item_id AND assignee_id = :actor_id AND state = 'open' "
+    "AND kind = 'read' AND NOT EXISTS (SELECT 1 FROM action_log WHERE idem_key = :idem_key) RETURNING id",
+    id=UUID,
 )
-LOCK_ROUND = Statement("SELECT id FROM work_round WHERE id = :id AND closed_at IS NULL FOR NO KEY UPDATE", id=UUID)
+# The lock on the round makes two last readers see one another: what follows is asked behind it.
+LOG_READ = Statement(
+    "INSERT INTO action_log (instance_id, round_id, item_id, step, step_name, actor_id, verb, outcome, opinion, at, "
+    "path, detail, idem_key, mac) SELECT i.instance_id, i.round_id, i.id, r.step, r.step_name, :actor_id, :verb, "
+    ":outcome, :opinion, :at, :path, :detail, :idem_key, :mac FROM work_item i JOIN work_round r ON r.id = i.round_id "
+    "WHERE i.id = :item_id AND i.closed_at = :at FOR NO KEY UPDATE OF r RETURNING id"
+)
+# The step may end with this reader: when nobody's item is open any more, or by its own rule, which the handler asks.
+SETTLE_READ = Statement(
+    "INSERT INTO outbox (system, key, topic, payload, state, attempts, due_at, last_error, created_at) "
+    "SELECT 'settle', CAST(r.instance_id AS text), 'round', "
+    "'{\"instance\":\"' || r.instance_id || '\",\"round\":\"' || r.id || '\"}', 'pending', 0, :at, '', :at "
+    "FROM work_item i JOIN work_round r ON r.id = i.round_id WHERE i.id = :item_id AND i.closed_at = :at "
+    "AND r.closed_at IS NULL AND (NOT r.until_all OR NOT EXISTS "
+    "(SELECT 1 FROM work_item o WHERE o.round_id = r.id AND o.state = 'open')) RETURNING id"
+)
 READ_COUNTS = Statement(
     "SELECT count(*) AS total, sum(CASE WHEN state = 'done' THEN 1 ELSE 0 END) AS done FROM work_item "
     "WHERE round_id = :id AND state IN ('open', 'done')"
 )
-SETTLE_IF_READ = Statement(
-    "INSERT INTO outbox (system, key, topic, payload, state, attempts, due_at, last_error, created_at) "
-    "SELECT :system, :key, :topic, :payload, 'pending', 0, :due_at, '', :created_at "
-    "FROM work_round r WHERE r.id = :round AND r.closed_at IS NULL "
-    "AND NOT EXISTS (SELECT 1 FROM work_item i WHERE i.round_id = r.id AND i.state = 'open')"
-)
-
 INSERT_TIMER = Statement(
     "INSERT INTO timer (instance_id, task_id, element, due_at) VALUES (:instance_id, :task_id, :element, :due_at) "
     "ON CONFLICT (instance_id, task_id) DO UPDATE SET due_at = excluded.due_at"
