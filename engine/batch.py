@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import orjson
-from sqlalchemy.engine import Connection
+import psycopg
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.orm import Session
 
 from engine.errors import Unavailable
@@ -93,7 +94,7 @@ _GIVEN: dict[type, Callable[[Any], Any]] = {
 class _Work:
     statement: Statement
     params: list[Params]
-    query: bool = False
+    answer: Literal["", "rows", "count"] = ""  # with an answer it is a statement of its own, not joined with others
     expect: int | None = None
     why: str = ""
 
@@ -111,16 +112,18 @@ class Batch:
 
         `expect` is the number of rows it must change: a tripwire behind the lock, named by `why`.
         """
-        self._work.append(
-            _Work(statement, [params] if isinstance(params, Mapping) else list(params), False, expect, why)
-        )
+        self._work.append(_Work(statement, [params] if isinstance(params, Mapping) else list(params), "", expect, why))
 
     def query(self, statement: Statement, params: Params) -> None:
-        """Queue a query (or a write that returns rows); `run` returns the rows of all queries, in order."""
-        self._work.append(_Work(statement, [params], True))
+        """Queue a query (or a write that returns rows); `run` returns its rows."""
+        self._work.append(_Work(statement, [params], "rows"))
 
-    def run(self, session: Session) -> list[list[Any]]:
-        """Send everything; return the queries' rows.
+    def change(self, statement: Statement, params: Params) -> None:
+        """Queue a write that the statements after it see; `run` returns how many rows it changed."""
+        self._work.append(_Work(statement, [params], "count"))
+
+    def run(self, session: Session) -> list[Any]:
+        """Send everything; return the answers of what `query` and `change` have queued, in order.
 
         Raises Unavailable where a tripwire finds another row count, or a lock could not be had: nothing is kept then.
         """
@@ -128,15 +131,26 @@ class Batch:
         send_deferred(connection)
         return self.send(connection)
 
-    def apart(self, session: Session) -> list[list[Any]]:
-        """Send queries ahead of the transaction, where none has begun: on PostgreSQL a transaction of their own.
+    def apart(self, session: Session) -> list[Any]:
+        """Send everything ahead of the caller's transaction, where none has begun: on PostgreSQL one of their own.
 
         It is kept whatever becomes of the caller's, so it must stand by itself. On SQLite, and where the caller's
-        transaction has said something before, they are part of that.
+        transaction has begun, they are part of that. Raises as `run` does.
         """
-        connection = _connected(session)
-        send_deferred(connection)
-        return self.send(connection, begin=False)
+        bind = session.get_bind()
+        if session.in_transaction() or not isinstance(bind, Engine) or bind.dialect.name == "sqlite":
+            return self.run(session)
+        pooled = bind.raw_connection()  # without SQLAlchemy's transaction, which costs as much as the statements
+        raw: Any = pooled.driver_connection
+        try:
+            return _pipelined(_wire(pooled.info, raw), self._work, begin=False, commit=False)
+        except psycopg.Error as error:
+            if raw.closed:
+                pooled.invalidate(error)
+                raise _lost(bind) from error
+            raise translated(error) from error
+        finally:
+            pooled.close()
 
     def defer(self, session: Session) -> None:
         """Send the writes together with the commit; earlier, if anything else is said on the connection before it."""
@@ -147,23 +161,35 @@ class Batch:
         else:
             connection.info[_DEFERRED] = self
 
-    def send(self, connection: Connection, *, begin: bool = True, commit: bool = False) -> list[list[Any]]:
+    def send(self, connection: Connection, *, commit: bool = False) -> list[Any]:
         """Send everything on a connection, its BEGIN first where that is still to come, its COMMIT last for `commit`.
 
-        Returns the queries' rows.
+        Returns the answers.
         """
         raw: Any = connection.connection.driver_connection
         try:
             if connection.dialect.name == "sqlite":
                 return _in_order(raw, self._work)
-            wire = connection.info.get(_WIRE) or connection.info.setdefault(_WIRE, Wire(raw))
-            begin = begin and connection.info.pop(BEGIN_PENDING, False)
-            return _pipelined(wire, self._work, begin=begin, commit=commit)
-        except connection.dialect.loaded_dbapi.Error as error:
+            begin = connection.info.pop(BEGIN_PENDING, False)
+            return _pipelined(_wire(connection.info, raw), self._work, begin=begin, commit=commit)
+        except (psycopg.Error, sqlite3.Error) as error:
             if getattr(raw, "closed", False):
                 connection.invalidate(error)
-                raise Unavailable("数据库连接中断，请稍后重试", code="database_lost") from error
+                raise _lost(connection.engine) from error
             raise translated(error) from error
+
+
+def _wire(info: dict[Any, Any], raw: Any) -> Wire:
+    found: Wire | None = info.get(_WIRE)
+    if found is None:
+        found = info[_WIRE] = Wire(raw)
+    return found
+
+
+def _lost(engine: Engine) -> Unavailable:
+    """Give up the pool's other connections too, for the server that this one lost was theirs; return the refusal."""
+    engine.dispose()
+    return Unavailable("数据库连接中断，请稍后重试", code="database_lost")
 
 
 def _connected(session: Session) -> Connection:
@@ -187,24 +213,24 @@ def forget(connection: Connection) -> None:
     connection.info.pop(BEGIN_PENDING, None)
 
 
-def _in_order(raw: sqlite3.Connection, work: list[_Work]) -> list[list[Any]]:
-    found = []
+def _in_order(raw: sqlite3.Connection, work: list[_Work]) -> list[Any]:
+    found: list[Any] = []
     for one in work:
         cursor = raw.cursor()
         for params in one.params:
             cursor.execute(one.statement.sqlite, params)
-        if one.query:
-            found.append(one.statement.sqlite_rows(cursor))
+        if one.answer:
+            found.append(one.statement.sqlite_rows(cursor) if one.answer == "rows" else cursor.rowcount)
         elif one.expect is not None:
             _check(one, cursor.rowcount)
     return found
 
 
-def _pipelined(wire: Wire, work: list[_Work], *, begin: bool, commit: bool) -> list[list[Any]]:
-    steps = [list(step) for _, step in groupby(work, key=lambda w: id(w) if w.query else 0)]
+def _pipelined(wire: Wire, work: list[_Work], *, begin: bool, commit: bool) -> list[Any]:
+    steps = [list(step) for _, step in groupby(work, key=lambda w: id(w) if w.answer else 0)]
     sent: list[tuple[str, Sequence[Any]]] = []
     for step in steps:
-        if step[0].query:
+        if step[0].answer:
             statement, params = step[0].statement, step[0].params[0]
             sent.append((statement.postgresql, [params[name] for name in statement.names]))
         else:
@@ -212,10 +238,12 @@ def _pipelined(wire: Wire, work: list[_Work], *, begin: bool, commit: bool) -> l
     # what begins and ends in one round trip is a transaction without saying so
     first, last = begin and not commit, commit and not begin
     results = wire.run([("BEGIN", ())] * first + sent + [("COMMIT", ())] * last)
-    found = []
+    found: list[Any] = []
     for result, step in zip(results[first:], steps, strict=False):
-        if step[0].query:
+        if step[0].answer == "rows":
             found.append(wire.rows(result, step[0].statement.row))
+        elif step[0].answer:
+            found.append(result.command_tuples)
         elif not commit:
             counts = wire.rows(result, lambda _: tuple)[0]
             for one, changed in zip((w for w in step if w.expect is not None), counts, strict=False):

@@ -73,7 +73,8 @@ class Database:
         with Session(self.engine, expire_on_commit=False, info=dict(self._info)) as session:
             try:
                 yield session
-                session.commit()
+                if session.in_transaction():
+                    session.commit()
             except DBAPIError as error:
                 session.rollback()
                 if error.orig is not None and isinstance(busy := translated(error.orig), Unavailable):

@@ -43,7 +43,7 @@ def _write(session: Session, row: dict[str, Any]) -> bool:
     """Change the item, log it, and wake the instance where its step may end; False where nothing was to be done."""
     batch = Batch()
     for statement in (sql.ACKNOWLEDGE, sql.LOG_READ, sql.SETTLE_READ):
-        batch.query(statement, row)
+        batch.change(statement, row)
     changed, _, settling = batch.apart(session)
     if settling:
         session.info["outbox"] = True

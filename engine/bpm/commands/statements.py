@@ -121,15 +121,14 @@ CLOSE_INSTANCE_ROUNDS = Statement(
 ACKNOWLEDGE = Statement(
     "UPDATE work_item SET state = 'done', outcome = 'acknowledge', opinion = :opinion, closed_at = :at, "
     "read_at = COALESCE(read_at, :at) WHERE id = :item_id AND assignee_id = :actor_id AND state = 'open' "
-    "AND kind = 'read' AND NOT EXISTS (SELECT 1 FROM action_log WHERE idem_key = :idem_key) RETURNING id",
-    id=UUID,
+    "AND kind = 'read' AND NOT EXISTS (SELECT 1 FROM action_log WHERE idem_key = :idem_key)"
 )
 # The lock on the round makes two last readers see one another: what follows is asked behind it.
 LOG_READ = Statement(
     "INSERT INTO action_log (instance_id, round_id, item_id, step, step_name, actor_id, verb, outcome, opinion, at, "
     "path, detail, idem_key, mac) SELECT i.instance_id, i.round_id, i.id, r.step, r.step_name, :actor_id, :verb, "
     ":outcome, :opinion, :at, :path, :detail, :idem_key, :mac FROM work_item i JOIN work_round r ON r.id = i.round_id "
-    "WHERE i.id = :item_id AND i.closed_at = :at FOR NO KEY UPDATE OF r RETURNING id"
+    "WHERE i.id = :item_id AND i.closed_at = :at FOR NO KEY UPDATE OF r"
 )
 # The step may end with this reader: when nobody's item is open any more, or by its own rule, which the handler asks.
 SETTLE_READ = Statement(
@@ -138,7 +137,7 @@ SETTLE_READ = Statement(
     "'{\"instance\":\"' || r.instance_id || '\",\"round\":\"' || r.id || '\"}', 'pending', 0, :at, '', :at "
     "FROM work_item i JOIN work_round r ON r.id = i.round_id WHERE i.id = :item_id AND i.closed_at = :at "
     "AND r.closed_at IS NULL AND (NOT r.until_all OR NOT EXISTS "
-    "(SELECT 1 FROM work_item o WHERE o.round_id = r.id AND o.state = 'open')) RETURNING id"
+    "(SELECT 1 FROM work_item o WHERE o.round_id = r.id AND o.state = 'open'))"
 )
 READ_COUNTS = Statement(
     "SELECT count(*) AS total, sum(CASE WHEN state = 'done' THEN 1 ELSE 0 END) AS done FROM work_item "
