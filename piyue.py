@@ -23,12 +23,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 import engine.registry  # noqa: F401  (registers tables, operations, handlers)
-from engine import audit, outbox
+from engine import audit, outbox, sealing
 from engine.bpm import definitions, lint, scenarios
 from engine.bpm.lint.finding import Finding
 from engine.crypto import Keys
 from engine.db import Database
-from engine.errors import EngineError, Invalid
+from engine.errors import Conflict, EngineError, Invalid
 from engine.org import auth, roles, staff_import, staff_template, system_accounts
 from engine.org import demo as hospital
 from engine.org.models import Role
@@ -383,14 +383,29 @@ def staff_system(
 
 
 @audit_app.command("verify")
-def audit_verify() -> None:
-    """Check the code of every row of the trail (核对办理记录); exit code 1 if one was changed."""
-    settings = Settings()
-    with open_database(settings).reading() as session:
+def audit_verify(
+    anchor: Annotated[str, typer.Option(help="以前用 piyue audit head 记下的锚")] = "",
+) -> None:
+    """Check the code of every row of the trail and its seals (核对办理记录); exit code 1 if something is wrong."""
+    with open_database(Settings()).reading() as session:
         total, broken = audit.verify(session)
+        proof = sealing.verify(session, anchor)
     typer.echo(f"共 {total} 条办理记录，{len(broken)} 条被改动" + (f"：{broken[:20]}" if broken else ""))
-    if broken:
+    typer.echo(f"已封存 {proof.sealed} 条，未封存 {proof.unsealed} 条，{len(proof.wrong)} 处不符")
+    for problem in proof.wrong[:20]:
+        typer.echo(f"  {problem}")
+    if broken or proof.wrong:
         raise typer.Exit(1)
+
+
+@audit_app.command("head")
+def audit_head() -> None:
+    """Print the anchor (锚) of the trail, to be kept outside the database; `verify --anchor` asks for it later."""
+    with open_database(Settings()).reading() as session:
+        found = sealing.head(session)
+    if found is None:
+        raise Conflict("还没有封存：让服务或 piyue worker 运行几秒后再试", code="nothing_sealed")
+    typer.echo(found)
 
 
 def told(error: Exception) -> list[str]:

@@ -1,11 +1,11 @@
 """The trail (办理记录): the one place that builds a row of `action_log`, and the proof that nobody changed one since.
 
-Each row carries an HMAC over its content, so a row edited in the database is found. A row that is missing isn't: that
-takes a chain over the rows.
+Each row carries an HMAC over its content, so a row edited in the database is found. One that is missing is found by
+`engine.sealing`.
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +33,7 @@ FIELDS = (
     "idem_key",
 )
 READ = "read"
+CHUNK = 1000  # rows read at once
 FROM_ITEM = ("instance_id", "round_id", "step", "step_name")  # what a reader's row takes from its item
 
 INSERT_ACTION = Statement(
@@ -45,7 +46,7 @@ _ROWS = Statement(
     f"SELECT l.id, {', '.join(f'l.{name}' for name in FIELDS)}, l.mac, i.instance_id AS item_instance_id, "
     "i.round_id AS item_round_id, r.step AS item_step, r.step_name AS item_step_name FROM action_log l "
     "LEFT JOIN work_item i ON l.verb = 'read' AND i.id = l.item_id LEFT JOIN work_round r ON r.id = i.round_id "
-    "WHERE l.id > :after ORDER BY l.id LIMIT :chunk",
+    "WHERE l.id > :after AND l.id <= :until ORDER BY l.id LIMIT :chunk",
     instance_id=uuid.UUID,
     round_id=uuid.UUID,
     item_id=uuid.UUID,
@@ -157,7 +158,7 @@ def row_mac(key: bytes, fields: Mapping[str, Any]) -> bytes:
     """
     of_item = FROM_ITEM if fields["verb"] == READ else ()
     values = [None if name in of_item else fields[name] for name in FIELDS]
-    return mac(key, orjson.dumps(values, default=_hex))
+    return mac(key, orjson.dumps(values, default=plain))
 
 
 def intact(key: bytes, row: Mapping[str, Any]) -> bool:
@@ -167,20 +168,34 @@ def intact(key: bytes, row: Mapping[str, Any]) -> bool:
     return same(bytes(row["mac"]), row_mac(key, row))
 
 
-def verify(session: Session, chunk: int = 1000) -> tuple[int, list[int]]:
-    """Check the whole trail of the session's database; returns how many rows there are and the ids of changed ones."""
-    key, after, total, broken = session.info["audit_key"], 0, 0, list[int]()
-    while True:
+def verify(session: Session) -> tuple[int, list[int]]:
+    """Check every row of the session's database; returns how many there are and the ids of changed ones."""
+    key, total, broken = session.info["audit_key"], 0, list[int]()
+    for row in rows(session):
+        total += 1
+        if not intact(key, row._asdict()):
+            broken.append(row.id)
+    return total, broken
+
+
+def rows(session: Session, after: int = 0, until: int = 2**62, limit: int | None = None) -> Iterator[Any]:
+    """Yield the trail's rows in the order of their ids, from the one after `after` to `until`, `limit` at most.
+
+    A reader's row has what its item says beside it (`item_…`).
+    """
+    left = 2**62 if limit is None else limit
+    while left:
         batch = Batch()
-        batch.query(_ROWS, {"after": after, "chunk": chunk})
-        rows = batch.run(session)[0]
-        if not rows:
-            return total, broken
-        total, after = total + len(rows), rows[-1].id
-        broken += [row.id for row in rows if not intact(key, row._asdict())]
+        batch.query(_ROWS, {"after": after, "until": until, "chunk": min(CHUNK, left)})
+        found = batch.run(session)[0]
+        yield from found
+        if len(found) < min(CHUNK, left):
+            return
+        after, left = found[-1].id, left - len(found)
 
 
-def _hex(value: object) -> str:
+def plain(value: object) -> str:
+    """Return a column's value as JSON takes it: bytes as hexadecimal text."""
     if isinstance(value, bytes):
         return value.hex()
     raise TypeError(f"{type(value).__name__} is no column value")

@@ -10,4 +10,5 @@ import engine.bpm.reminding
 import engine.documents
 import engine.notices
 import engine.org.models
-import engine.outbox  # noqa: F401
+import engine.outbox
+import engine.sealing  # noqa: F401

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner, Result
 
 import piyue
+from engine import sealing
 from engine.bpm.models import Process
 from engine.db import Database
 from engine.errors import Conflict, Invalid, Unauthenticated
@@ -18,7 +19,7 @@ from engine.org.queries import actor_for
 from engine.org.roles import ROLES, numbered
 from engine.org.spreadsheet import write_workbook
 from engine.org.staff_template import DEPARTMENTS, PEOPLE
-from engine.settings import ROOT
+from engine.settings import ROOT, Settings
 from tests.dsl import bpmn, chain
 
 PASSWORD = "一个 好 长 的 密码 2026"
@@ -183,3 +184,24 @@ def test_errors_of_the_database_keep_what_was_written_to_themselves(db: Database
     with db.unit_of_work() as session, pytest.raises(DBAPIError) as failed:
         session.execute(text("INSERT INTO role (code, name, kind) VALUES (:c, 'x', NULL)"), {"c": "geheim"})
     assert "geheim" not in str(failed.value)
+
+
+def test_the_trail_is_proved_against_an_anchor_kept_outside(
+    db: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tell(monkeypatch, capsys, "audit", "head") == ["错误：还没有封存：让服务或 piyue worker 运行几秒后再试"]
+    assert run("staff", "grant", "1001", ADMIN).exit_code == 0
+    sealing.seal(piyue.open_database(Settings()))
+    anchor = run("audit", "head").stdout.strip()
+    proved = run("audit", "verify", "--anchor", anchor)
+    assert (proved.exit_code, proved.stdout.splitlines()) == (
+        0,
+        ["共 2 条办理记录，0 条被改动", "已封存 2 条，未封存 0 条，0 处不符"],
+    )
+    with db.unit_of_work() as session:
+        session.execute(text("DELETE FROM action_log WHERE id = (SELECT max(id) FROM action_log)"))
+    proved = run("audit", "verify")
+    assert (proved.exit_code, proved.stdout.splitlines()[1:]) == (
+        1,
+        ["已封存 1 条，未封存 0 条，1 处不符", "  编号 1 至 2：封存时 2 行，现在 1 行"],
+    )

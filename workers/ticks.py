@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from engine import attachments, clock, outbox
+from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands.timers import fire_due
 from engine.db import Database
 from engine.org import auth
@@ -10,13 +10,14 @@ from engine.settings import Settings
 from workers.loop import Tick
 
 KEEP_DONE = timedelta(days=30)  # how long rows that are done stay in the outbox
+_SEAL = 2.0  # seconds: the trail of the last ones can be changed unseen
 _HOUR, _DAY = 3600.0, 86400.0
 _AT_ONCE = 1000
 _TIMERS_AT_ONCE = 100  # few enough that stopping doesn't wait for them
 
 
 def standard(settings: Settings) -> list[Tick]:
-    """Return due timers, which every worker fires, and the leader's purges.
+    """Return due timers, which every worker fires, and the leader's: seals and purges.
 
     Workers that find the same timers don't wait for one another: each claims an instance with SKIP LOCKED.
     """
@@ -41,6 +42,7 @@ def standard(settings: Settings) -> list[Tick]:
 
     return [
         Tick("timers", 1.0, timers),
+        Tick("seal", _SEAL, sealing.seal, leader_only=True),
         Tick("purge.outbox", _HOUR, outbox_rows, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
         Tick("purge.sessions", _HOUR, expired_sessions, leader_only=True),
