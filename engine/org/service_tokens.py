@@ -1,4 +1,4 @@
-"""Service tokens (服务令牌): other systems' keys to the API, hashed, scoped, expiring, each acting as a system account."""
+"""Service tokens (服务令牌): other systems' keys to the API, hashed, scoped, expiring, of system accounts."""
 
 import hashlib
 import re
@@ -49,9 +49,7 @@ def create_service_token(
     if person is None or person.disabled_at is not None:
         raise Invalid("令牌所代表的系统账号不存在或已停用", code="unknown_person")
     if not person.system:
-        raise Invalid(
-            "令牌只能代表系统账号，不能代表职工；请先为对方系统建一个系统账号", code="not_system_account"
-        )
+        raise Invalid("令牌只能代表系统账号，不能代表职工；请先为对方系统建一个系统账号", code="not_system_account")
     clear = PREFIX + secrets.token_urlsafe(32)
     row = ServiceToken(
         name=name.strip(),

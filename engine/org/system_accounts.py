@@ -39,9 +39,7 @@ def create_system_account(
     department = session.scalar(select(Department).where(Department.code == department_code))
     if department is None or department.disabled_at is not None:
         raise Invalid(f"没有编码为“{department_code[:40]}”的部门，请核对", code="unknown_department")
-    account = Person(
-        staff_number=number, name=name, pinyin=search_keys(name), department_id=department.id, system=True
-    )
+    account = Person(staff_number=number, name=name, pinyin=search_keys(name), department_id=department.id, system=True)
     try:
         with session.begin_nested():
             session.add(account)
