@@ -299,7 +299,7 @@ def _check_scope(scope: Scope, diagram: Diagram, report: Reporter) -> None:
 def _check_drawing(diagram: Diagram, report: Reporter) -> None:
     for element in diagram.root.iter(BOUNDS, WAYPOINT):
         if place_of(element) is None:
-            given = "、".join(f"{name}={clip(str(value), 20)}" for name, value in list(element.attrib.items())[:4])
+            given = clip("、".join(element.get(name, "") for name in ("x", "y", "width", "height")), 60)
             report.error(
                 element,
                 "drawing_number",

@@ -124,7 +124,7 @@ def test_many_addresses_have_no_more_guesses_and_known_browsers_still_get_in(ses
         refusal(session, "10027", "guess", address=f"10.1.{number}.1")
     refusal(session, "10027", PASSWORD, address="10.2.0.1")
     assert auth.login(session, "10027", PASSWORD, address="10.2.0.1", device=known).token
-    clock.freeze(MONDAY + auth.LOCKED_FOR)
+    clock.freeze(MONDAY + guesses.LOCKED_FOR)
     assert auth.login(session, "10027", PASSWORD, address="10.2.0.1").token
 
 
