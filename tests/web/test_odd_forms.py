@@ -1,11 +1,13 @@
 """Forms that no page sends: another encoding, NUL, odd keys in the path, too large, of steps without a form."""
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
+from engine.org import passwords
 from engine.org.demo import CAST
 from engine.settings import Settings
 from tests.dsl import Bpm, bpmn, chain, start_task, task
@@ -96,3 +98,13 @@ def test_steps_without_a_form_have_none_to_show_anew(browser_of: Browser, bpm: B
         browser.send(f"{page}/form", csrf, 200)
         assert told in browser.send(f"{page}/form", csrf, 404, headers=script).text
     assert browser_of.client.get("/api/v1/processes/bare/form").json()["form"] is None
+
+
+def test_too_many_logins_at_once_are_told_on_the_login_page(client: httpx.Client) -> None:
+    with ExitStack() as taken:
+        for _ in range(passwords._AT_THE_DOOR):
+            taken.enter_context(passwords._door)
+        answer = client.post("/login", data={"number": "10027", "password": "x"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert "现在登录的人太多" in answer.text
+    assert 'name="password"' in answer.text
