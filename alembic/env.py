@@ -13,17 +13,19 @@ def run() -> None:
     if not url:
         raise SystemExit("sqlalchemy.url is not set")
     database = create_engine(url)
-    with database.connect() as connection:
-        context.configure(
-            connection=connection,
-            target_metadata=Base.metadata,
-            render_as_batch=connection.dialect.name == "sqlite",
-            compare_type=True,
-            user_module_prefix="engine.db.",
-        )
-        with context.begin_transaction():
-            context.run_migrations()
-    database.dispose()
+    try:
+        with database.connect() as connection:
+            context.configure(
+                connection=connection,
+                target_metadata=Base.metadata,
+                render_as_batch=connection.dialect.name == "sqlite",
+                compare_type=True,
+                user_module_prefix="engine.db.",
+            )
+            with context.begin_transaction():
+                context.run_migrations()
+    finally:
+        database.dispose()
 
 
 run()

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from engine.batch import Batch, Statement
 from engine.crypto import mac, same
-from engine.viewer import Viewer
+from engine.viewer import Doer
 
 # Everything but the number that the database gives and the code itself. The order is part of what is signed.
 FIELDS = (
@@ -131,7 +131,7 @@ def read_row(
 
 def record(
     session: Session,
-    actor: Viewer | None,
+    actor: Doer | None,
     verb: str,
     detail: Mapping[str, Any],
     *,
@@ -143,10 +143,18 @@ def record(
     Without `actor` it was done at the command line, or by nobody known. `about` is what it was done to: a person, a
     token; it takes the place of the item. `detail` holds plain JSON values that tell the rest by themselves.
     """
-    who = {} if actor is None else {"actor_id": actor.person_id, "token_id": actor.token_id}
-    key = session.info["audit_key"]
+    row = log_row(
+        session.info["audit_key"],
+        instance_id=None,
+        verb=verb,
+        at=at,
+        actor_id=None if actor is None else actor.person_id,
+        token_id=None if actor is None else actor.token_id,
+        item_id=about,
+        detail=detail,
+    )
     batch = Batch()
-    batch.add(INSERT_ACTION, log_row(key, instance_id=None, verb=verb, at=at, item_id=about, detail=detail, **who))
+    batch.add(INSERT_ACTION, row)
     batch.defer(session)
 
 

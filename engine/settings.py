@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     pool_size: Positive = 10
     threads: Positive = 20
     queue_limit: int = Field(200, ge=0)  # 0 refuses everything: for maintenance
-    body_seconds: Positive = 20  # for a request's body, and one more for each 8 KB of it
+    body_seconds: Positive = 20  # for a request's body to arrive, and one more for each 8 KB of it
     session_hours: Positive = 12
     secure_cookie: bool = True
     attachment_max_mb: Positive = 50

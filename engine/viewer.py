@@ -11,9 +11,13 @@ class Viewer(Protocol):
     def person_id(self) -> uuid.UUID:
         """The person's id."""
 
+    def has(self, *roles: str) -> bool:
+        """Whether the person holds one of the roles."""
+
+
+class Doer(Viewer, Protocol):
+    """A viewer of whom the trail says what they did, and by which means."""
+
     @property
     def token_id(self) -> uuid.UUID | None:
         """The service token by which another system acts; None for a person in a browser."""
-
-    def has(self, *roles: str) -> bool:
-        """Whether the person holds one of the roles."""

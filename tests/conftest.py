@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 import pytest
@@ -256,8 +256,8 @@ def session(_shared_db: Database) -> Iterator[Session]:
     """A session whose work is rolled back after the test; commits inside it release a savepoint only."""
     with _shared_db.engine.connect() as connection, connection.begin() as transaction:
         info = {"audit_key": AUDIT_KEY}
-        savepoints = {"join_transaction_mode": "create_savepoint", "expire_on_commit": False}
-        with Session(connection, info=info, **savepoints) as session:
+        mode: Literal["create_savepoint"] = "create_savepoint"
+        with Session(connection, expire_on_commit=False, join_transaction_mode=mode, info=info) as session:
             yield session
         transaction.rollback()
 

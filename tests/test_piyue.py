@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner, Result
 
 import piyue
 from engine import sealing
-from engine.bpm.models import Process
+from engine.bpm.models import ActionLog, Process
 from engine.db import Database
 from engine.errors import Conflict, Invalid, Unauthenticated
 from engine.org import auth
@@ -83,6 +83,23 @@ def test_production_starts_from_the_command_line(db: Database) -> None:
         assert run("process", "deploy", str(folder)).exit_code == 0
     with db.reading() as session:
         assert set(session.scalars(select(Process.key))) == {folder.name for folder in shipped}
+
+
+def test_what_is_done_here_is_on_the_trail_and_verified(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("staff", "grant", "1001", ADMIN)
+    run("staff", "revoke", "1001", ADMIN)
+    run("staff", "password", "1001", "--stdin", given=f"{PASSWORD}\n")
+    made = run("staff", "system", "SYS-HIS", "挂号系统", "--department", "YB")
+    assert "系统账号 挂号系统（SYS-HIS）已建立" in made.output
+    run("process", "deploy", str(ROOT / "processes" / "seal_use"))
+    with db.reading() as session:
+        told = list(session.scalars(select(ActionLog.verb).order_by(ActionLog.id)))
+    assert told == ["staff_import", "role_grant", "role_revoke", "password", "account_create", "deploy"]
+    verified = run("audit", "verify")
+    assert (verified.exit_code, verified.output) == (0, "共 6 条办理记录，0 条被改动\n")
+    with db.unit_of_work() as session:
+        session.execute(update(ActionLog).where(ActionLog.verb == "role_grant").values(detail="{}"))
+    assert run("audit", "verify").exit_code == 1
 
 
 def test_roles_are_listed_granted_and_revoked(db: Database) -> None:

@@ -115,7 +115,7 @@ def test_a_body_is_refused_before_it_is_sent_and_cut_off_where_it_doesn_t_come(
             (413, "/start/leave_request", file | {"Content_Length": "100000000", "Cookie": logged_in}),
             (413, "/api/v1/notices/read", {"Content_Type": "application/json", "Content_Length": "2000000"}),
         ):
-            with service.sending("POST", path, **headers) as connection:
+            with service.sending("POST", path, b"", **headers) as connection:
                 assert answer_on(connection).status == status, path
         for path, sent, headers in (
             ("/api/v1/attachments", b"--x\r\n", file | {"Cookie": logged_in}),

@@ -7,29 +7,17 @@ from engine.bpm.queries import Activity
 
 Detail = Mapping[str, Any]
 
-NAMES: Mapping[str, str] = {
-    "login": "登录",
-    "logout": "退出",
-    "login_locked": "密码连错锁定",
-    "password": "设置密码",
-    "role_grant": "给角色",
-    "role_revoke": "收回角色",
-    "account_create": "建系统账号",
-    "token_issue": "发服务令牌",
-    "token_revoke": "撤销服务令牌",
-    "staff_import": "导入人员",
-    "deploy": "部署流程",
-    "suspend": "停用流程",
-    "resume": "启用流程",
-}
 _SOURCES = {"device": "在本人用过的浏览器里", "anywhere": "从许多地址", "change": "修改密码时"}
 
 
 def told(row: Activity) -> str:
     """Return the sentence for an activity; what it lacks is left out."""
-    words = _WORDS.get(row.verb)
-    by_token = "（经服务令牌）" if "token" in row.detail else ""
-    return ("" if words is None else words(row.detail)) + by_token
+    _, words = _KINDS.get(row.verb, ("", _nothing))
+    return words(row.detail) + ("（经服务令牌）" if "token" in row.detail else "")
+
+
+def _nothing(_: Detail) -> str:
+    return ""
 
 
 def _who(detail: Detail) -> str:
@@ -44,7 +32,7 @@ def _login(detail: Detail) -> str:
 
 
 def _locked(detail: Detail) -> str:
-    place = _SOURCES.get(detail.get("source", ""), "") or f"从 {detail.get('address') or '未知地址'}"
+    place = _SOURCES.get(detail.get("source", ""), "") or f"从 {detail.get('address') or '未知地址'} "
     return f"{_who(detail)}的密码{place}连续输错 {detail.get('failures', '')} 次"
 
 
@@ -70,17 +58,20 @@ def _process(detail: Detail) -> str:
     return f"{detail.get('name', '')}（{detail.get('key', '')}）{number}{note}"
 
 
-_WORDS: Mapping[str, Callable[[Detail], str]] = {
-    "login": _login,
-    "login_locked": _locked,
-    "password": _who,
-    "role_grant": _role,
-    "role_revoke": _role,
-    "account_create": _who,
-    "token_issue": _token,
-    "token_revoke": _token,
-    "staff_import": _import,
-    "deploy": _process,
-    "suspend": _process,
-    "resume": _process,
+_KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
+    "login": ("登录", _login),
+    "logout": ("退出", _nothing),
+    "login_locked": ("密码连错锁定", _locked),
+    "password": ("设置密码", _who),
+    "role_grant": ("分配角色", _role),
+    "role_revoke": ("收回角色", _role),
+    "account_create": ("新建系统账号", _who),
+    "token_issue": ("签发服务令牌", _token),
+    "token_revoke": ("撤销服务令牌", _token),
+    "staff_import": ("导入人员", _import),
+    "deploy": ("部署流程", _process),
+    "suspend": ("停用流程", _process),
+    "resume": ("启用流程", _process),
 }
+NAMES: Mapping[str, str] = {verb: name for verb, (name, _) in _KINDS.items()}
+"""What each kind of activity is called."""

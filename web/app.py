@@ -106,6 +106,8 @@ class _Headers:
                 headers.setdefault("Referrer-Policy", "same-origin")
                 headers.setdefault("Cache-Control", "private, no-cache")
                 headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+                if message["status"] == 503:
+                    headers.setdefault("Retry-After", str(errors.RETRY_AFTER))
             await send(message)
 
         await self._app(scope, receive, guarded)
@@ -115,10 +117,7 @@ def _error_page(request: Request, status: int, message: str) -> Response:
     heading, cure = _HEADINGS.get(status, ("没有完成", "请返回上一页重试。"))
     if request.headers.get("hx-request-type") == "partial":  # the script tells it, and the page stays as it is
         return PlainTextResponse(message or cure, status, headers={"HX-Reswap": "none"})
-    answer = plain(request, "error.html", status, heading=heading, message=message, cure=cure, code=status)
-    if status == 503:
-        answer.headers["Retry-After"] = str(errors.RETRY_AFTER)
-    return answer
+    return plain(request, "error.html", status, heading=heading, message=message, cure=cure, code=status)
 
 
 def _refused(request: Request, error: Exception) -> Response:

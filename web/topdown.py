@@ -4,7 +4,7 @@ Columns become rows; empty bands are squeezed. What hangs on a boundary event (a
 has happened, so that the path stays readable at 390 pixels.
 """
 
-import itertools
+import bisect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,9 @@ from typing import Any
 
 from engine import xml
 from engine.bpm.extensions import BPMN
+from engine.bpm.lint.diagram import BOUNDS, DRAWING, WAYPOINT, place_of
 
-_DI = "{http://www.omg.org/spec/BPMN/20100524/DI}"
-_DC = "{http://www.omg.org/spec/DD/20100524/DC}"
-_WAY = "{http://www.omg.org/spec/DD/20100524/DI}waypoint"
+_DI = f"{{{DRAWING}}}"
 _ACROSS, _DOWN = 1.4, 0.62  # pixels a unit of the diagram takes, after the turn
 _GAP_ACROSS, _GAP_DOWN = 26.0, 52.0  # units that an empty band keeps
 _OUTSIDE = 0.4  # of the room that flows take around the outermost shapes
@@ -98,7 +97,8 @@ def picture(
 ) -> Picture | None:
     """Return the picture of a process, None where its file has no diagram.
 
-    `standing` are the open steps, `notes` the lines under a step's name: who has it, for how long.
+    `standing` are the open steps, `notes` the lines under a step's name: who has it, for how long. What has no proper
+    place in the file isn't drawn; the linter refuses it.
     """
     shapes, flows = _read(text)
     passed, here = frozenset(walked), frozenset(standing)
@@ -138,10 +138,11 @@ def _read(text: str) -> tuple[dict[str, _Shape], list[_Flow]]:
     shapes: dict[str, _Shape] = {}
     flows: list[_Flow] = []
     for shape in root.iter(f"{_DI}BPMNShape"):
-        element, bounds = elements.get(shape.get("bpmnElement", "")), shape.find(f"{_DC}Bounds")
-        if element is None or bounds is None or _type(element) in _UNDRAWN:
+        element, bounds = elements.get(shape.get("bpmnElement", "")), shape.find(BOUNDS)
+        place = None if bounds is None else place_of(bounds)
+        if element is None or place is None or _type(element) in _UNDRAWN:
             continue
-        x, y, width, height = (float(bounds.get(name, 0)) for name in ("x", "y", "width", "height"))
+        x, y, width, height = place
         name, attached = element.get("name") or "", element.get("attachedToRef") or ""
         id_, expanded = element.get("id"), shape.get("isExpanded") == "true"
         shapes[id_] = _Shape(id_, _type(element), name, x, y, width, height, attached, expanded)
@@ -149,8 +150,9 @@ def _read(text: str) -> tuple[dict[str, _Shape], list[_Flow]]:
         element = elements.get(edge.get("bpmnElement", ""))
         if element is None or _type(element) != "sequenceFlow":
             continue
-        points = [(float(p.get("x", 0)), float(p.get("y", 0))) for p in edge.iter(_WAY)]
-        if len(points) > 1:
+        places = [place_of(point) for point in edge.iter(WAYPOINT)]
+        points = [(place[0], place[1]) for place in places if place is not None]
+        if 1 < len(points) == len(places):
             source, target = element.get("sourceRef"), element.get("targetRef")
             flows.append(_Flow(element.get("id"), source, target, element.get("name") or "", points))
     return shapes, flows
@@ -199,11 +201,14 @@ def _squeezed(taken: list[tuple[float, float]], gap: float, scale: float) -> Cal
         at += high - low
     knots.append((bands[-1][1] + 1000, at + 1000 * _OUTSIDE))
 
+    ends = [before for before, _ in knots[1:]]
+
     def moved(value: float) -> float:
-        for (a, b), (c, d) in itertools.pairwise(knots):
-            if value <= c:
-                return scale * (b + (value - a) * (d - b) / (c - a) if c > a else b)
-        return scale * knots[-1][1]
+        at = bisect.bisect_left(ends, value)
+        if at == len(ends):
+            return scale * knots[-1][1]
+        (a, b), (c, d) = knots[at : at + 2]
+        return scale * (b + (value - a) * (d - b) / (c - a) if c > a else b)
 
     return moved
 

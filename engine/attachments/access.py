@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -30,16 +30,20 @@ def bind(
     instance_id: uuid.UUID,
     item_id: uuid.UUID | None,
     field: str,
+    *,
+    held: Collection[uuid.UUID] = (),
 ) -> list[Attachment]:
-    """Bind the actor's own staged files to a field of an instance; those already bound to it stay as they are.
+    """Bind the actor's own staged files to a field of an instance; those that it `held` before stay as they are.
 
-    Returns them in the order of `ids`. Raises NotFound for any other id, whether it exists or not.
+    Returns them in the order of `ids`. Raises NotFound for any other id, whether it exists or not: a file of another
+    field may be hidden from the actor.
     """
     found = {a.id: a for a in _locked(session, ids)}
     for id_ in ids:
         attachment = found.get(id_)
         if attachment is None or not (
-            (attachment.state == "bound" and attachment.instance_id == instance_id) or _staged_by(attachment, actor)
+            (attachment.state == "bound" and attachment.instance_id == instance_id and id_ in held)
+            or _staged_by(attachment, actor)
         ):
             raise _missing()
     for attachment in found.values():

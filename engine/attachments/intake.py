@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from engine import clock
@@ -19,12 +20,14 @@ from engine.attachments.archive import Bomb
 from engine.attachments.kinds import KINDS, matches
 from engine.attachments.table import Attachment, path_of
 from engine.db import new_id
-from engine.errors import Invalid, Unavailable
+from engine.errors import Conflict, Invalid, Unavailable
 from engine.settings import Settings
 from engine.viewer import Viewer
 
 INCOMING = "incoming"  # folder of files that are still being received
 STAGED_FOR = timedelta(hours=24)
+MAX_STAGED = 200  # files of one person that no form has taken yet
+MAX_STAGED_TIMES = 10  # so many of the largest attachment, all together
 _CHUNK = 256 << 10  # bytes
 
 log = logging.getLogger(__name__)
@@ -33,8 +36,9 @@ log = logging.getLogger(__name__)
 def receive(session: Session, settings: Settings, actor: Viewer, name: str, stream: BinaryIO) -> Attachment:
     """Store a file that the actor sends, staged for 24 h; `name` is the client's, `stream` is read to its end.
 
-    Raises Invalid (attachment_type, attachment_empty, attachment_too_large, attachment_mismatch, attachment_bomb) and
-    Unavailable when the disk refuses; nothing is kept then. The transaction, not the file, decides whether it exists.
+    Raises Invalid (attachment_type, attachment_empty, attachment_too_large, attachment_mismatch, attachment_bomb),
+    Conflict (attachment_quota) where too many of the actor's files wait for a form, and Unavailable when the disk
+    refuses; nothing is kept then. The transaction, not the file, decides whether it exists.
     """
     name = names.clean(name)
     kind = KINDS.get(names.extension(name))
@@ -45,6 +49,7 @@ def receive(session: Session, settings: Settings, actor: Viewer, name: str, stre
     id_ = new_id()
     with _incoming(settings, id_) as draft:
         size, digest = _write(draft, stream, name, settings.attachment_max_mb)
+        _check_quota(session, actor, size, MAX_STAGED_TIMES * settings.attachment_max_mb)
         with draft.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             try:
                 genuine = matches(kind, content)
@@ -70,6 +75,26 @@ def receive(session: Session, settings: Settings, actor: Viewer, name: str, stre
     session.add(attachment)
     session.flush()
     return attachment
+
+
+def _check_quota(session: Session, actor: Viewer, size: int, most_mb: int) -> None:
+    """Refuse another file of somebody who has sent much and used nothing of it; files removed count until purged.
+
+    What is sent at the same moment may exceed it by that.
+    """
+    mine = select(func.count(), func.coalesce(func.sum(Attachment.size), 0)).where(
+        Attachment.uploader_id == actor.person_id, text("state <> 'bound'")
+    )
+    count, total = session.execute(mine).one()
+    if count >= MAX_STAGED or total + size > most_mb << 20:
+        raise Conflict(
+            f"您上传后还没有提交的附件有 {count} 个、{int(total) >> 20} MB，最多 {MAX_STAGED} 个、{most_mb} MB。"
+            "请先提交表单，或删去草稿里不用的附件；删去的一小时后腾出空间",
+            code="attachment_quota",
+            count=count,
+            limit=MAX_STAGED,
+            limit_mb=most_mb,
+        )
 
 
 @contextmanager

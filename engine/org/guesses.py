@@ -87,7 +87,7 @@ def forgive(session: Session, person_id: uuid.UUID, source: str | None = None) -
 
 
 def remember(session: Session, person_id: uuid.UUID, device: str) -> str:
-    """Make the browser a known one of the person, and return the token for its cookie: the one that it had, or a new one.
+    """Make the browser a known one of the person, and return the token for its cookie: a new one, unless it has one.
 
     A browser keeps one token for all the people who use it.
     """

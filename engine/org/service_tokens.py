@@ -1,4 +1,4 @@
-"""Service tokens (服务令牌): other systems' keys to the API, hashed, scoped, expiring, each acting as a system account."""
+"""Service tokens (服务令牌): other systems' keys to the API, hashed, scoped, expiring, of system accounts."""
 
 import hashlib
 import re

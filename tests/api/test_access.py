@@ -14,7 +14,7 @@ from api.app import create_app
 from engine import audit, clock
 from engine.bpm.models import ActionLog, Incident
 from engine.db import new_id
-from engine.org import auth, passwords
+from engine.org import auth, guesses, passwords
 from engine.org.demo import CAST
 from engine.settings import Settings
 from tests.api.conftest import PREFIX, Api, Person
@@ -79,11 +79,11 @@ def test_a_login_replaces_the_session_that_the_browser_had(api: Api, nurse_with_
 
 def test_wrong_passwords_lock_for_a_while(api: Api, nurse_with_password: str) -> None:
     client = api.client()
-    answers = [log_in(client, nurse_with_password, "falsch") for _ in range(auth.MAX_FAILURES)]
+    answers = [log_in(client, nurse_with_password, "falsch") for _ in range(guesses.MAX_FAILURES)]
     assert {a.status_code for a in answers} == {401}
     assert len({a.json()["detail"] for a in answers}) == 1
     assert log_in(client, nurse_with_password, PASSWORD).json() == answers[0].json()
-    clock.freeze(clock.now() + auth.LOCKED_FOR + timedelta(seconds=1))
+    clock.freeze(clock.now() + guesses.LOCKED_FOR + timedelta(seconds=1))
     assert log_in(client, nurse_with_password, PASSWORD).status_code == 200
 
 
@@ -92,7 +92,7 @@ def test_the_owner_gets_in_where_another_browser_behind_the_same_address_is_lock
 ) -> None:
     own, other = api.client(), api.client()
     assert log_in(own, nurse_with_password, PASSWORD).status_code == 200
-    for _ in range(auth.MAX_FAILURES):
+    for _ in range(guesses.MAX_FAILURES):
         log_in(other, nurse_with_password, "falsch")
     assert log_in(other, nurse_with_password, PASSWORD).status_code == 401
     assert log_in(own, nurse_with_password, PASSWORD).status_code == 200

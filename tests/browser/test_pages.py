@@ -1,17 +1,21 @@
 """Every page, at both sizes, by day, by night and in senior mode: it opens, and the browser complains of nothing."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from playwright.sync_api import FilePayload, expect
 
 from engine import clock
+from engine.errors import Unauthenticated
+from engine.org import auth, roles, service_tokens, system_accounts
 from engine.org.demo import CAST
 from tests.browser.conftest import Visit
 from tests.dsl import Bpm, bpmn, flow, task
 
 pytestmark = [pytest.mark.browser, pytest.mark.backend("sqlite")]
 
+PASSWORD = "一个 好 长 的 密码 2026"
 LEAVE = {"leave_type": "年休假", "start_date": "2026-12-01", "end_date": "2026-12-03", "reason": "回家探亲"}
 DOCUMENT = {
     "source": "市卫生健康委",
@@ -99,6 +103,31 @@ def test_pages_of_admins(busy: Bpm, people: Visit) -> None:
     if not admin.telephone:
         expect(admin.page.locator(".viewer .djs-element").first).to_be_visible()
     admin.shot("67-definition")
+
+
+def test_what_auditors_read(busy: Bpm, people: Visit) -> None:
+    admin = busy.actor("system_admin")
+    with busy.db.unit_of_work() as session:
+        nurse = CAST["nurse"].staff_number
+        roles.grant(session, admin, "seal_keeper", nurse, "EK")
+        auth.set_password(session, None, busy.person("nurse"), PASSWORD)
+        account = system_accounts.create_system_account(session, admin, "SYS-HIS", "挂号系统", "XX")
+        service_tokens.create_service_token(
+            session, admin, "挂号系统的接口", account.id, ["instances:start", "instances:read"]
+        )
+    for _ in range(5):
+        with suppress(Unauthenticated), busy.db.unit_of_work() as session:
+            auth.login(session, nurse, "guess", address="10.21.4.88")
+    auditor = people("auditor").goto("/admin")
+    auditor.page.get_by_role("link", name="操作记录").click()
+    expect(auditor.page.locator(".grid")).to_contain_text("连续输错 5 次")
+    auditor.shot("69-activities")
+    auditor.page.get_by_label("姓名或工号").fill(nurse)
+    auditor.page.get_by_label("姓名或工号").press("Enter")
+    expect(auditor.page.locator(".grid tbody tr")).to_have_count(3)
+    auditor.shot("69-activities-of-one")
+    auditor.goto("/admin/activities?who=没有这个人").shot("69-activities-of-nobody")
+    auditor.goto("/account").shot("69-account-of-auditor")
 
 
 def test_a_form_is_read_out_and_read(people: Visit) -> None:

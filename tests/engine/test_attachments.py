@@ -17,10 +17,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import attachments, clock
-from engine.attachments import Attachment, names
+from engine.attachments import Attachment, intake, names
 from engine.bpm.models import Instance, Process, ProcessVersion
 from engine.db import Database
-from engine.errors import Invalid, NotFound, Unavailable
+from engine.errors import Conflict, Invalid, NotFound, Unavailable
 from engine.org.models import Department, Person
 from engine.settings import Settings
 from tests.factories.files import BAD, GOOD
@@ -33,7 +33,6 @@ class Somebody:
     """A viewer without roles."""
 
     person_id: uuid.UUID
-    token_id: uuid.UUID | None = None
 
     def has(self, *roles: str) -> bool:
         return False
@@ -186,6 +185,32 @@ def test_a_disk_that_refuses_is_said_and_leaves_nothing(session: Session, settin
     assert session.scalars(select(Attachment)).all() == []
 
 
+def test_who_sends_much_and_uses_nothing_of_it_is_stopped(
+    session: Session, settings: Settings, ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MAX_STAGED", 4)
+    for _ in range(4):
+        got = receive(session, settings, ward.nurse)
+    attachments.remove(session, ward.nurse, got.id)  # its file is there until the purge
+    with pytest.raises(Conflict, match=r"还没有提交的附件有 4 个.*先提交表单，或删去") as refused:
+        receive(session, settings, ward.nurse)
+    assert refused.value.code == "attachment_quota"
+    assert len(stored_files(settings)) == 4
+    receive(session, settings, ward.head)
+    staged = session.scalars(select(Attachment).where(Attachment.state == "staged"))
+    mine = [a.id for a in staged if a.uploader_id == ward.nurse.person_id]
+    attachments.bind(session, ward.nurse, mine, ward.instance, None, "f")
+    assert receive(session, settings, ward.nurse).state == "staged"
+
+
+def test_the_bytes_that_wait_are_bounded_too(session: Session, settings: Settings, ward: Ward) -> None:
+    for _ in range(intake.MAX_STAGED_TIMES):
+        receive(session, settings, ward.nurse, "a.txt", b"x" * (1 << 20))
+    with pytest.raises(Conflict, match="最多 200 个、10 MB"):
+        receive(session, settings, ward.nurse)
+    assert len(stored_files(settings)) == intake.MAX_STAGED_TIMES
+
+
 @pytest.mark.backend("sqlite")
 def test_paths_hold_nothing_that_the_client_sent(session: Session, settings: Settings, ward: Ward) -> None:
     got = receive(session, settings, ward.nurse, "../../etc/pass wd.txt")
@@ -228,24 +253,27 @@ def test_my_staged_files_become_part_of_the_instance(session: Session, settings:
     bound = attachments.bind(session, ward.nurse, [second.id, first.id, second.id], ward.instance, None, "proof")
     assert [a.id for a in bound] == [second.id, first.id]
     assert {(a.state, a.instance_id, a.field, a.expires_at) for a in bound} == {("bound", ward.instance, "proof", None)}
-    again = attachments.bind(session, ward.head, [first.id], ward.instance, None, "other")
-    assert again[0].field == "proof"  # the head sends the form back with what is there
+    again = attachments.bind(session, ward.head, [first.id], ward.instance, None, "proof", held={first.id})
+    assert again == [first]  # the head sends the form back with what is there
 
 
-@pytest.mark.parametrize("trick", ["another's", "unknown", "another instance's", "removed"])
+@pytest.mark.parametrize("trick", ["another's", "unknown", "another instance's", "another field's", "removed"])
 def test_nothing_else_can_be_bound(session: Session, settings: Settings, ward: Ward, trick: str) -> None:
     mine = receive(session, settings, ward.nurse)
     target = receive(session, settings, ward.head if trick == "another's" else ward.nurse)
     if trick == "another instance's":
         attachments.bind(session, ward.nurse, [target.id], ward.other, None, "f")
+    if trick == "another field's":
+        attachments.bind(session, ward.nurse, [target.id], ward.instance, None, "g")
     if trick == "removed":
         attachments.remove(session, ward.nurse, target.id)
     wanted = uuid.uuid4() if trick == "unknown" else target.id
+    held = {target.id} if trick == "another instance's" else set[uuid.UUID]()
     with pytest.raises(NotFound) as refused:
-        attachments.bind(session, ward.nurse, [mine.id, wanted], ward.instance, None, "f")
+        attachments.bind(session, ward.nurse, [mine.id, wanted], ward.instance, None, "f", held=held)
     assert refused.value.code == "attachment_not_found"
     assert mine.state == "staged"
-    assert target.instance_id in (None, ward.other)
+    assert (target.instance_id, target.field) in ((None, ""), (ward.other, "f"), (ward.instance, "g"))
 
 
 def test_files_are_bound_before_their_new_instance_is_written(committed_db: Database, settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from api.app import create_app
+from engine.db import Database
 from engine.org.demo import CAST
 from engine.settings import Settings
 from tests.api.conftest import Served
@@ -56,7 +58,14 @@ class Browser:
 def client(bpm: Bpm, tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of the whole service, with one process deployed."""
     bpm.deploy("leave_request")
-    service = create_app(Settings(mode="demo", var=tmp_path, secure_cookie=False), bpm.db)
+    with served(Settings(mode="demo", var=tmp_path, secure_cookie=False), bpm.db) as found:
+        yield found
+
+
+@contextmanager
+def served(settings: Settings, db: Database) -> Iterator[httpx.Client]:
+    """A client of the whole service."""
+    service = create_app(settings, db)
     mount(service)
     with start_blocking_portal() as portal:
         yield httpx.Client(

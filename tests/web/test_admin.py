@@ -13,9 +13,13 @@ from sqlalchemy import select
 from engine import clock
 from engine.bpm import queries
 from engine.bpm.models import Incident, WorkItem
+from engine.bpm.queries import VERBS
+from engine.org import auth, roles
+from engine.org.demo import CAST
 from engine.settings import ROOT
 from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
 from tests.web.conftest import Browser
+from web.activities import NAMES
 
 LEAVE = {"leave_type": "事假", "start_date": "2026-12-01", "end_date": "2026-12-03", "reason": "家中有事"}
 FOLDER = ROOT / "processes" / "purchase_request"
@@ -149,3 +153,37 @@ def test_decision_tables_have_their_folder(browser_of: Browser) -> None:
     """The engine's own check, not the upload, says what it thinks of the table."""
     refused = upload(browser_of.login("process_admin"), PURCHASE | {"limit.dmn": b"\xff"}, 422)
     assert "decisions/limit.dmn 不是 UTF-8 文本" in refused
+
+
+def test_auditors_read_what_was_done_beside_the_instances(browser_of: Browser, bpm: Bpm) -> None:
+    for who in ("nurse", "doctor") * 9:
+        browser_of.login(who)
+    with bpm.db.unit_of_work() as session:
+        roles.grant(session, bpm.actor("system_admin"), "archivist", CAST["surgeon"].staff_number, "EK")
+        auth.set_password(session, None, bpm.person("surgeon"), "一个 好 长 的 密码 2026")
+    auditor = browser_of.login("auditor")
+    page = auditor.get("/admin/activities")
+    assert f"{CAST['surgeon'].name}（{CAST['surgeon'].staff_number}）：档案员，限儿科" in page
+    assert page.index("设置密码</td>") < page.index("分配角色</td>")
+    assert "命令行" in page
+    assert page.count('data-label="时间"') == 20
+    (more,) = re.findall(r'href="(/admin/activities\?cursor=[^"]+)"', page)
+    following = auditor.get(more.replace("&amp;", "&"))
+    assert "导入人员</td>" in following
+    only = auditor.get("/admin/activities", params={"who": CAST["surgeon"].name, "period": "today"})
+    assert len(re.findall("<tr><td", only)) == 2
+    assert auditor.get("/admin/activities", params={"verb": "role_grant"}).count("<tr><td") == 1
+    assert "没有这个人" in auditor.get("/admin/activities", params={"who": "没有这个人"})
+    assert "没有符合条件的操作记录" in auditor.get("/admin/activities", params={"verb": "resume"})
+    assert 'href="/admin/activities"' in auditor.get("/admin/incidents")
+    auditor.get("/admin/activities?verb=x", 422)
+
+
+def test_nobody_else_reads_it(browser_of: Browser) -> None:
+    for who in ("process_admin", "system_admin", "designer", "nurse"):
+        assert "只有审计员" in browser_of.login(who).get("/admin/activities", 403)
+    assert "操作记录" not in browser_of.login("process_admin").get("/admin/incidents")
+
+
+def test_every_activity_is_told_in_words() -> None:
+    assert set(NAMES) == set(VERBS)

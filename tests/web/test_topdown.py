@@ -1,5 +1,6 @@
 """The diagram from top to bottom: order, what is left out, what is marked."""
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -60,6 +61,19 @@ def test_everything_lies_inside_and_nothing_overlaps(key: str) -> None:
 def test_a_process_without_a_diagram_has_no_picture() -> None:
     text = bpmn('<startEvent id="start"/>' + start_task() + chain("start", "apply"))["process.bpmn"]
     assert picture(text, walked=("start",), standing=(), notes={}) is None
+
+
+@pytest.mark.parametrize("x", ["abc", "NaN", "inf", "-Infinity", "1e308", "1e999", "100001", "", "1_0", "１２", "0x10"])
+@pytest.mark.parametrize("name", ["x", "width"])
+def test_a_shape_without_a_proper_place_is_left_out_and_the_rest_drawn(name: str, x: str) -> None:
+    text = (ROOT / "processes" / "leave_request" / "process.bpmn").read_text("utf-8")
+    shape = text[text.index("<dc:Bounds") :]
+    shape = shape[: shape.index(">") + 1]
+    broken = text.replace(shape, re.sub(rf' {name}="[^"]*"', f' {name}="{x}"', shape), 1)
+    assert broken != text
+    found = picture(broken, walked=(), standing=(), notes={})
+    whole = picture(text, walked=(), standing=(), notes={})
+    assert found is None or whole is None or len(found.nodes) < len(whole.nodes)
 
 
 def test_a_hostile_file_is_refused() -> None:

@@ -26,7 +26,6 @@ class Somebody:
     """A viewer without roles."""
 
     person_id: uuid.UUID
-    token_id: uuid.UUID | None = None
 
     def has(self, *roles: str) -> bool:
         return False

@@ -11,7 +11,7 @@ from engine import attachments, clock
 from engine.bpm import commands, definitions, queries
 from engine.bpm.forms import Form
 from engine.bpm.queries import FormView, ItemDetail
-from engine.errors import EngineError, Invalid
+from engine.errors import EngineError, Invalid, NotFound
 from web.actions.staying import go_on, stay
 from web.forms import render
 from web.lookups import Names
@@ -114,6 +114,8 @@ def form(call: Posted, item_id: uuid.UUID) -> Response:
     if not call.htmx:
         return item_page(call, item_id, Typed(data=data, opinion=call.text("_opinion")))
     detail = queries.work_item_detail(call.session, call.actor, item_id)
+    if not detail.forms:
+        raise NotFound("这一步没有表单", code="no_form")
     version = definitions.version(call.session, detail.head.version_id)
     view = detail.forms[0]
     return form_again(call, version.forms[view.form], view, data, f"/items/{item_id}/form")

@@ -7,6 +7,7 @@ from fastapi import Response
 from api.schemas import Key
 from engine import clock
 from engine.bpm import commands, definitions, queries
+from engine.errors import NotFound
 from web.actions.items import data_of, form_again, keep_uploads
 from web.pages.detail import Typed
 from web.pages.start import start_form
@@ -43,7 +44,8 @@ def form(call: Posted, key: Key) -> Response:
     if not call.htmx:
         return start_form(call, key, Typed(data=data), _draft(call))
     found = queries.start_page(call.session, call.actor, key)
-    assert found.form is not None
+    if found.form is None:
+        raise NotFound("发起这个流程不用填表", code="no_form")
     named = definitions.version(call.session, found.version_id).forms[found.form.form]
     return form_again(call, named, found.form, data, f"/start/{key}/form")
 

@@ -70,7 +70,7 @@ def complete(
         if values:
             case.keep(values, item.task_id)
         _next_in_turn(case, after)
-    attaching.bind(case, item.step, values, item.id)
+    attaching.bind(case, item.step, values, item.id, item.task_id)
     case.log("complete", item=item, outcome=outcome, opinion=opinion.strip())
     case.batch.add(sql.DELETE_DRAFT, {"item_id": item.id, "person_id": actor.person_id})
     case.save()

@@ -1,5 +1,6 @@
-"""A BPMN file as the linter reads it: scopes of nodes and flows on top of the element tree."""
+"""A BPMN file as the linter reads it: scopes of nodes and flows on top of the element tree, numbers of the drawing."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +17,14 @@ TASKS = frozenset(
 SCOPES = frozenset("subProcess adHocSubProcess transaction".split())
 NODES = EVENTS | GATEWAYS | TASKS | SCOPES
 
+DRAWING = "http://www.omg.org/spec/BPMN/20100524/DI"
+BOUNDS = "{http://www.omg.org/spec/DD/20100524/DC}Bounds"
+WAYPOINT = "{http://www.omg.org/spec/DD/20100524/DI}waypoint"
+FURTHEST = 100_000
+"""Units that a drawing may reach from its origin, in each direction."""
+
 _PREFIX = f"{{{BPMN}}}"
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 def local(element: etree._Element) -> str | None:
@@ -38,6 +46,18 @@ def child(element: etree._Element, name: str) -> etree._Element | None:
 def content(element: etree._Element) -> str:
     """Return the text of an element without the space around it."""
     return "".join(str(text) for text in element.itertext()).strip()
+
+
+def place_of(element: etree._Element) -> tuple[float, ...] | None:
+    """Return x and y of a waypoint, of bounds also width and height; None where they aren't numbers of a drawing."""
+    names = ("x", "y", "width", "height") if element.tag == BOUNDS else ("x", "y")
+    texts = [element.get(name, "0").strip() for name in names]
+    if not all(map(_NUMBER.fullmatch, texts)):
+        return None
+    numbers = tuple(map(float, texts))
+    if any(abs(number) > FURTHEST for number in numbers) or any(size < 0 for size in numbers[2:]):
+        return None
+    return numbers
 
 
 @dataclass(eq=False, slots=True)

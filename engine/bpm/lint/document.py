@@ -7,13 +7,28 @@ from collections.abc import Iterator
 from lxml import etree
 
 from engine.bpm.extensions import BPMN, NAMESPACE
-from engine.bpm.lint.diagram import NODES, SCOPES, Diagram, Scope, children, content, local
+from engine.bpm.lint.diagram import (
+    BOUNDS,
+    DRAWING,
+    FURTHEST,
+    NODES,
+    SCOPES,
+    WAYPOINT,
+    Diagram,
+    Scope,
+    children,
+    content,
+    local,
+    place_of,
+)
 from engine.bpm.lint.finding import Reporter, clip
 
 MAX_NODES = 400
 """Nodes of one process, those of its sub-processes included."""
 MAX_ELEMENTS = 10_000
 """Elements of one file, the drawing left out."""
+MAX_DRAWN = 20_000
+"""Shapes, lines and points of one drawing."""
 MAX_NESTING = 5
 """Levels of sub-processes within each other."""
 MAX_TEXT = 20_000
@@ -23,7 +38,6 @@ _NAMED = NODES | {"process", "message", "signal"}
 _PROCESS_ID = 60
 
 _NCNAME = re.compile(r"[^\W\d][\w.\-·]*")
-_DRAWING = "http://www.omg.org/spec/BPMN/20100524/DI"
 _SILENT = frozenset(
     {  # Drawing, colours and the modeller's own notes: they change nothing about how a process runs.
         BPMN,
@@ -97,6 +111,15 @@ def oversized(diagram: Diagram, report: Reporter) -> bool:
             f"文件有 {elements} 个元素，上限是 {MAX_ELEMENTS} 个",
             "把可以独立的部分拆成另一个流程，用调用活动（callActivity）接上",
         )
+    drawn = sum(1 for _ in diagram.root.iter(f"{{{DRAWING}}}*", BOUNDS, WAYPOINT))
+    if drawn > MAX_DRAWN:
+        report.error(
+            diagram.root,
+            "drawing_too_large",
+            f"图形有 {drawn} 个形状和拐点，上限是 {MAX_DRAWN} 个",
+            "删去多余的拐点，或把可以独立的部分拆成另一个流程",
+        )
+        found = True
     for process in diagram.processes:
         count = sum(len(scope.nodes) for scope in process.walk())
         if count > MAX_NODES:
@@ -172,7 +195,7 @@ def _check_ids(diagram: Diagram, report: Reporter) -> None:
 
 
 def _check_references(diagram: Diagram, report: Reporter) -> None:
-    for element in diagram.root.iter(f"{{{BPMN}}}*", f"{{{_DRAWING}}}*"):
+    for element in diagram.root.iter(f"{{{BPMN}}}*", f"{{{DRAWING}}}*"):
         found: list[tuple[str, str, object]] = [
             (name, element.get(name, ""), _REFERENCES[name]) for name in element.attrib if name in _REFERENCES
         ]
@@ -274,7 +297,16 @@ def _check_scope(scope: Scope, diagram: Diagram, report: Reporter) -> None:
 
 
 def _check_drawing(diagram: Diagram, report: Reporter) -> None:
-    drawn = {shape.get("bpmnElement") for shape in diagram.root.iter(f"{{{_DRAWING}}}*")}
+    for element in diagram.root.iter(BOUNDS, WAYPOINT):
+        if place_of(element) is None:
+            given = clip("、".join(element.get(name, "") for name in ("x", "y", "width", "height")), 60)
+            report.error(
+                element,
+                "drawing_number",
+                f"图形的位置或大小不对（{given}）：应为数，不超过 {FURTHEST}，宽和高不能是负数",
+                "在设计器里重新画这个图形再导出",
+            )
+    drawn = {shape.get("bpmnElement") for shape in diagram.root.iter(f"{{{DRAWING}}}*")}
     for process in diagram.processes:
         nodes = [node for scope in process.walk() for node in scope.nodes.values()]
         missing = [node.id for node in nodes if node.id not in drawn]

@@ -44,10 +44,9 @@ class Activity:
 
 
 _ACTIVITIES = Keyset("activities", ((ActionLog.at, datetime), (ActionLog.id, int)))
-# in the order of the rows' fields
 _COLUMNS: tuple[Any, ...] = (
-    ActionLog.id, ActionLog.at, ActionLog.verb, ActionLog.actor_id, Person.name, Department.name, ActionLog.item_id,
-    ActionLog.detail,
+    ActionLog.id, ActionLog.at, ActionLog.verb, ActionLog.actor_id, Person.name.label("actor"),
+    Department.name.label("department"), ActionLog.item_id.label("about_id"), ActionLog.detail,
 )  # fmt: skip
 
 
@@ -88,5 +87,5 @@ def activities(
     if between.until is not None:
         statement = statement.where(ActionLog.at < between.until)
     found = session.execute(_ACTIVITIES.narrowed(statement, cursor, limit))
-    rows = [Activity(*row[:-1], detail=orjson.loads(row.detail)) for row in found]
+    rows = [Activity(**row._asdict() | {"detail": orjson.loads(row.detail)}) for row in found]
     return _ACTIVITIES.page(rows, [(row.at, row.id) for row in rows], limit)

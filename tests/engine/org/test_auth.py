@@ -17,7 +17,7 @@ from engine.db import Database
 from engine.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
 from engine.org import auth, guesses, passwords
 from engine.org.actor import SYSTEM_ADMIN
-from engine.org.models import KnownDevice, LoginSession, Person
+from engine.org.models import KnownDevice, LoginSession, Person, WrongPassword
 from engine.org.passwords import check_password_rule, hash_password, password_fits
 from engine.org.queries import actor_for
 from tests.factories import org
@@ -124,7 +124,7 @@ def test_many_addresses_have_no_more_guesses_and_known_browsers_still_get_in(ses
         refusal(session, "10027", "guess", address=f"10.1.{number}.1")
     refusal(session, "10027", PASSWORD, address="10.2.0.1")
     assert auth.login(session, "10027", PASSWORD, address="10.2.0.1", device=known).token
-    clock.freeze(MONDAY + auth.LOCKED_FOR)
+    clock.freeze(MONDAY + guesses.LOCKED_FOR)
     assert auth.login(session, "10027", PASSWORD, address="10.2.0.1").token
 
 
@@ -204,6 +204,21 @@ def test_failures_are_counted_although_the_request_is_rolled_back(committed_db: 
             auth.login(session, "10027", "wrong")
     with pytest.raises(Unauthenticated), committed_db.unit_of_work() as session:
         auth.login(session, "10027", PASSWORD)
+
+
+def test_guesses_at_the_same_moment_are_all_counted_and_one_of_them_locks(committed_db: Database) -> None:
+    with committed_db.unit_of_work() as session:
+        nurse = org.person(session).id
+
+    def guess(_: int) -> list[str]:
+        with committed_db.unit_of_work() as session:
+            return guesses.count(session, nurse, ("address x", guesses.ANYWHERE), MONDAY)
+
+    with ThreadPoolExecutor(8) as pool:
+        locked = list(pool.map(guess, range(8)))
+    assert sorted(locked) == [[]] * 7 + [["address x"]]
+    with committed_db.reading() as session:
+        assert set(session.scalars(select(WrongPassword.failures))) == {8}
 
 
 def test_login_ends_the_session_that_the_browser_had(session: Session, nurse: Person) -> None:

@@ -78,6 +78,44 @@ CASES = [
         "设计器",
         severity="warning",
     ),
+    *(
+        Case(
+            "drawing_number",
+            simple().replace(
+                '<bpmndi:BPMNShape bpmnElement="a"/>',
+                '<bpmndi:BPMNShape bpmnElement="a" id="x">'
+                f'<dc:Bounds xmlns:dc="http://www.omg.org/spec/DD/20100524/DC" {given}/></bpmndi:BPMNShape>',
+            ),
+            "x",
+            "设计器",
+        )
+        for given in (
+            'x="abc" y="1" width="1" height="1"',
+            'x="NaN" y="1" width="1" height="1"',
+            'x="1" y="-inf" width="1" height="1"',
+            'x="1" y="1" width="1e999" height="1"',
+            'x="1" y="1" width="1" height="-1"',
+            'x="100001" y="1" width="1" height="1"',
+        )
+    ),
+    Case(
+        "drawing_number",
+        simple().replace(
+            '<bpmndi:BPMNShape bpmnElement="a"/>',
+            '<bpmndi:BPMNShape bpmnElement="a" id="x"><di:waypoint xmlns:di="http://www.omg.org/spec/DD/20100524/DI" '
+            'x="1,5" y="1"/></bpmndi:BPMNShape>',
+        ),
+        "x",
+        "设计器",
+    ),
+    Case(
+        "drawing_too_large",
+        simple().replace(
+            '<bpmndi:BPMNShape bpmnElement="a"/>', '<bpmndi:BPMNShape bpmnElement="a"/>' + "<bpmndi:BPMNEdge/>" * 20_000
+        ),
+        "definitions",
+        "拐点",
+    ),
     Case("nested_too_deep", nested(6), "x6", "调用活动"),
     Case(
         "too_many_nodes",
