@@ -23,7 +23,7 @@ from engine.bpm.models import Incident, InstanceState, ItemState
 from engine.db import new_id
 from engine.errors import Conflict
 from engine.org.actor import Actor
-from engine.org.directory import REVISION, Directory, directory
+from engine.org.directory import Directory, directory
 
 outbox.declare("job", "run")
 outbox.declare("event", "thrown", "deliver")
@@ -54,7 +54,7 @@ class Case:
         self.original: runtime.Data = orjson.loads(row.data)
         self.data = self.original
         self.instance_state: str = row.state
-        self.org_revision: uuid.UUID | None = None  # as the lock's batch has read it
+        self.org_revision: uuid.UUID | None = None  # as it was read with the lock
         self.key: bytes | None = None
         self.timer: int | None = None  # the task whose timer this command fires
         self.replayed: Any | None = None
@@ -119,12 +119,11 @@ class Case:
         stored = idem(actor, key)
         if stored is not None:
             batch.query(sql.REPLAY, {"idem_key": stored})
-        batch.query(REVISION, {})
         answers = batch.run(session)
         if not answers[0]:
             raise visibility.not_found()
         case = cls(session, actor, answers[0][0], clock.now())
-        case.org_revision = answers.pop()[0].revision
+        case.org_revision = case.row.org_revision
         case.key = stored
         if stored is not None and (before := answers.pop()):
             case.replayed = same_request(before[0], verb, target)

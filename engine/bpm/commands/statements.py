@@ -4,10 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.batch import Statement
+from engine.org.directory import REVISION
 
 _INSTANCE = (
     "SELECT id, process_key, version_id, title, summary, initiator_id, department_id, urgency, state, version, "
-    "engine_state, data, started_at FROM instance WHERE id = "
+    f"engine_state, data, started_at, ({REVISION.sql}) AS org_revision FROM instance WHERE id = "
 )
 _INSTANCE_TYPES = {
     "id": UUID,
@@ -15,6 +16,7 @@ _INSTANCE_TYPES = {
     "initiator_id": UUID,
     "department_id": UUID,
     "started_at": datetime,
+    "org_revision": UUID,
 }
 
 # one more command on the same instance waits here, 3 seconds at most
@@ -33,9 +35,8 @@ REPLAY = Statement(
 _ITEM = (
     "SELECT i.id, i.round_id, i.instance_id, i.kind, i.assignee_id, i.state, i.position, i.why, i.origin, i.claimed, "
     "i.outcome, i.opinion, i.opened_at, i.read_at, i.closed_at, r.task_id, r.step, r.step_name, "
-    "r.closed_at AS round_closed_at, r.sender_id, p.name AS assignee_name, n.version_id FROM work_item i "
+    "r.closed_at AS round_closed_at, r.sender_id, p.name AS assignee_name FROM work_item i "
     "JOIN work_round r ON r.id = i.round_id JOIN person p ON p.id = i.assignee_id "
-    "JOIN instance n ON n.id = i.instance_id "
 )
 _ITEM_TYPES = {
     "id": UUID,
@@ -43,7 +44,6 @@ _ITEM_TYPES = {
     "instance_id": UUID,
     "assignee_id": UUID,
     "sender_id": UUID,
-    "version_id": UUID,
     "claimed": bool,
     "opened_at": datetime,
     "read_at": datetime,
