@@ -11,11 +11,13 @@ from engine.bpm.commands import checks, opening
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
+from engine.bpm.commands.requests import keyed
 from engine.bpm.models import Incident
 from engine.errors import Conflict, NotFound
 from engine.org.actor import Actor
 
 
+@keyed
 def jump(
     session: Session,
     actor: Actor,

@@ -8,14 +8,16 @@ from sqlalchemy.orm import Session
 from engine import audit, clock, outbox
 from engine.batch import Batch
 from engine.bpm import definitions, rounds, runtime, visibility
-from engine.bpm.commands import checks, opening
+from engine.bpm.commands import checks, opening, requests
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case, idem, same_request
+from engine.bpm.commands.requests import keyed
 from engine.bpm.models import InstanceState, ItemKind, ItemState
 from engine.errors import Conflict, Forbidden
 from engine.org.actor import Actor
 
 
+@keyed
 def acknowledge(
     session: Session, actor: Actor, item_id: uuid.UUID, *, opinion: str = "", key: str | None = None
 ) -> bool:
@@ -35,7 +37,7 @@ def acknowledge(
         raise visibility.not_found()
     item = found[0]
     if replayed and replayed[0]:
-        same_request(replayed[0][0], "read", item_id)
+        same_request(session, replayed[0][0], "read", item_id)
         return False
     if item.assignee_id != actor.person_id or item.kind != ItemKind.READ or item.state != ItemState.OPEN:
         return _not_open(session, actor, item)
@@ -71,6 +73,7 @@ def _write(
         outcome="acknowledge",
         opinion=opinion.strip(),
         at=now,
+        detail=None if stored_key is None else requests.noted(session),
         idem_key=stored_key,
     )
     batch = Batch()

@@ -15,6 +15,7 @@ from engine.bpm import visibility
 from engine.bpm.commands import checks
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
+from engine.bpm.commands.requests import keyed
 from engine.bpm.models import ActionLog, Copy, Draft, ItemState, Process, WorkItem
 from engine.db import new_id
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
@@ -27,6 +28,7 @@ DRAFT_LIMIT = 200_000  # bytes of JSON
 DRAFT_KEEPS = timedelta(days=30)  # how long the files of a draft wait for it
 
 
+@keyed
 def comment(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str, key: str | None = None) -> Done:
     """Add a comment to an instance that one may see (评论); allowed after its end too."""
     case = _seen(session, actor, instance_id, "comment", key)
@@ -39,6 +41,7 @@ def comment(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str
     return Done(instance_id, None, "comment", replayed=case.replayed is not None)
 
 
+@keyed
 def urge(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str = "", key: str | None = None) -> Done:
     """Remind whoever holds the instance (催办): by its initiator, a handler or an admin, once an hour each."""
     case = _seen(session, actor, instance_id, "urge", key)
@@ -76,6 +79,7 @@ def urge(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str = 
     return Done(instance_id, None, "urge")
 
 
+@keyed
 def copy(
     session: Session,
     actor: Actor,
