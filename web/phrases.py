@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 
+from engine.bpm.models import IncidentKind
+
 INCIDENTS: Mapping[str, str] = {
-    "job": "系统步骤失败",
-    "event": "消息没有送达",
-    "settle": "传阅没有收尾",
-    "nobody": "找不到办理人",
-    "gateway": "网关没有出路",
-    "expression": "表达式没有结果",
-    "budget": "步数过多",
-    "timer": "定时算不出来",
-    "error": "错误没有人接",
+    IncidentKind.JOB: "系统步骤失败",
+    IncidentKind.EVENT: "消息没有送达",
+    IncidentKind.SETTLE: "传阅没有收尾",
+    IncidentKind.NOBODY: "找不到办理人",
+    IncidentKind.TIMER: "定时没有触发",
+    IncidentKind.GATEWAY: "网关没有出路",
+    IncidentKind.EXPRESSION: "表达式没有结果",
+    IncidentKind.BUDGET: "步数过多",
+    IncidentKind.ERROR: "错误没有人接",
 }
 """The kinds of incidents (异常) as people read them."""
 

@@ -209,7 +209,7 @@ class Case:
             "message": fault.message[:400],
             "created_at": self.now,
         }
-        error.afterwards = lambda session: _record(session, incident)
+        error.afterwards = lambda session: record(session, incident)
         return error
 
     # -- rounds -----------------------------------------------------------------------------------------------------
@@ -356,7 +356,7 @@ class Case:
         return rows
 
 
-def _record(session: Session, incident: dict[str, Any]) -> None:
+def record(session: Session, incident: dict[str, Any]) -> None:
     """Write an incident, unless the same one is open already: people try again."""
     same = select(Incident.id).where(
         Incident.instance_id == incident["instance_id"],

@@ -51,7 +51,7 @@ def deliver(session: Session, row: outbox.Leased) -> None:
     instance_id, task_id = uuid.UUID(row.payload["instance"]), int(row.payload["task"])
     case = Case.by_id(session, None, instance_id)
     waits = session.get(Subscription, (instance_id, task_id))
-    if waits is None and row.payload.get("kind") == "message":  # rows written before they said so are dropped
+    if waits is None and row.payload["kind"] == "message":
         spread(session, row)
         return
     if waits is None or case.instance_state != InstanceState.RUNNING:
