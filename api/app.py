@@ -21,6 +21,7 @@ from api import (
     messages,
     notices,
     openapi,
+    outbox,
     people,
     processes,
     session,
@@ -37,8 +38,8 @@ from engine.settings import Settings
 
 # those that are asked most come first: routes are tried in this order
 _FEATURES = (
-    work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, definitions, documents,
-    staff, tokens, messages, health,
+    work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, outbox, definitions,
+    documents, staff, tokens, messages, health,
 )  # fmt: skip
 _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
 

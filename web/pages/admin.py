@@ -1,4 +1,4 @@
-"""What process admins watch (流程监控): all instances by state, incidents."""
+"""What process admins watch (流程监控): all instances by state, incidents, the outbox (投递)."""
 
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
@@ -12,9 +12,9 @@ from engine.bpm import queries
 from engine.bpm.queries import Filters
 from engine.org.actor import ADMIN
 from web.pages.boxes import PERIODS
-from web.phrases import INCIDENTS
+from web.phrases import INCIDENTS, LETTERS, SYSTEMS
 from web.rendering import STATES, fragment, page
-from web.session import Router, Visitor
+from web.session import Page, Router, Visitor
 
 router = Router()
 
@@ -35,7 +35,6 @@ def instances(call: Visitor, cursor: str | None = None) -> Response:
     values["here_path"] = "/admin/instances" + (f"?{urlencode(chosen)}" if chosen else "")
     if call.htmx and cursor is not None:
         return fragment(call, "admin/rows.html", **values)
-    open_incidents = queries.incidents(call.session, call.actor, limit=1).rows
     return page(
         call,
         "admin/instances.html",
@@ -43,9 +42,8 @@ def instances(call: Visitor, cursor: str | None = None) -> Response:
         processes={row.key: row.name for row in queries.processes(call.session, call.actor)},
         state_names=STATES,
         periods=PERIODS,
-        troubled=bool(open_incidents),
+        **_tabs(call, "instances"),
         title="流程监控",
-        section="admin",
     )
 
 
@@ -61,9 +59,47 @@ def incidents(call: Visitor, resolved: bool = False, cursor: str | None = None) 
         resolved=resolved,
         kinds=INCIDENTS,
         may_mend=call.actor.has(ADMIN),
+        **_tabs(call, "incidents"),
         title="异常",
-        section="admin",
     )
+
+
+@router.get("/admin/outbox")
+def outbox(
+    call: Visitor,
+    system: str | None = None,
+    topic: str | None = None,
+    reason: str | None = None,
+    cursor: str | None = None,
+    count: int = 0,
+) -> Response:
+    """Show what waits to be delivered and what was given up; with a system, topic and reason one by one."""
+    alike = {name: text[:400] for name, text in (("system", system), ("topic", topic), ("reason", reason)) if text}
+    found = queries.letters(call.session, call.actor, **alike, cursor=cursor) if alike else None
+    return page(
+        call,
+        "admin/outbox.html",
+        waiting=queries.backlog(call.session, call.actor),
+        reasons=queries.reasons(call.session, call.actor),
+        alike=alike,
+        letters=found,
+        systems=SYSTEMS,
+        names=LETTERS,
+        count=count,
+        may_mend=call.actor.has(ADMIN),
+        **_tabs(call, "outbox"),
+        title="投递",
+    )
+
+
+def _tabs(call: Page, here: str) -> dict[str, Any]:
+    """Return what the tabs show: where one is, and where something is to be mended."""
+    return {
+        "section": "admin",
+        "here": here,
+        "troubled": bool(queries.incidents(call.session, call.actor, limit=1).rows),
+        "undelivered": bool(queries.letters(call.session, call.actor, limit=1).rows),
+    }
 
 
 def _filters(chosen: Mapping[str, str]) -> Filters:

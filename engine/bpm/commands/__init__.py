@@ -8,6 +8,7 @@ from engine.bpm.commands.case import ProcessFault
 from engine.bpm.commands.complete import Done, complete
 from engine.bpm.commands.ending import terminate, withdraw
 from engine.bpm.commands.events import send_message
+from engine.bpm.commands.letters import requeue, requeue_all
 from engine.bpm.commands.people import circulate, claim, reassign, unclaim
 from engine.bpm.commands.reading import acknowledge
 from engine.bpm.commands.returning import send_back, take_back
@@ -32,6 +33,8 @@ __all__ = [
     "mark_opened",
     "may_start",
     "reassign",
+    "requeue",
+    "requeue_all",
     "retry",
     "save_draft",
     "send_back",

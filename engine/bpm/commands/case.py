@@ -347,6 +347,7 @@ class Case:
             rows.append(outbox.row("job", key, "run", payload, self.now, idem_key=f"job:{key}:{job.task_id}"))
         for event in self.thrown:
             payload = {
+                "instance": key,  # whose event it is
                 "kind": event.kind,
                 "name": event.name,
                 "correlation": event.correlation,
