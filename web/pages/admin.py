@@ -74,8 +74,10 @@ def outbox(
     count: int = 0,
 ) -> Response:
     """Show what waits to be delivered and what was given up; with a system, topic and reason one by one."""
-    alike = {name: text[:400] for name, text in (("system", system), ("topic", topic), ("reason", reason)) if text}
-    found = queries.letters(call.session, call.actor, **alike, cursor=cursor) if alike else None
+    alike = {name: text for name, text in (("system", system), ("topic", topic), ("reason", reason)) if text}
+    found = None
+    if alike:
+        found = queries.letters(call.session, call.actor, system=system, topic=topic, reason=reason, cursor=cursor)
     return page(
         call,
         "admin/outbox.html",

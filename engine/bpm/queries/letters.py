@@ -1,6 +1,7 @@
 """The outbox as admins see it (投递): what waits, since when, and what was given up (投递失败)."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,7 +69,8 @@ def reasons(session: Session, viewer: Actor) -> list[Reason]:
         .order_by(count.desc(), *columns)
         .limit(MAX_REASONS)
     )
-    return [Reason(*row) for row in session.execute(statement)]
+    rows: Sequence[Any] = session.execute(statement).all()
+    return [Reason(*row) for row in rows]
 
 
 def letters(
