@@ -1,17 +1,13 @@
 """What process admins watch (流程监控): all instances by state, incidents, the outbox (投递)."""
 
-from collections.abc import Mapping
-from datetime import datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Response
 
-from engine import clock
 from engine.bpm import queries
-from engine.bpm.queries import Filters
 from engine.org.actor import ADMIN
-from web.pages.boxes import PERIODS
+from web.pages.boxes import PERIODS, filters_of
 from web.phrases import INCIDENTS, LETTERS, SYSTEMS
 from web.rendering import STATES, fragment, page
 from web.session import Page, Router, Visitor
@@ -19,7 +15,6 @@ from web.session import Page, Router, Visitor
 router = Router()
 
 _KEPT = ("state", "process", "text", "urgency", "period", "stuck")
-_DAYS = {"today": 0, "week": 6, "month": 29, "year": 364}
 
 
 @router.get("/admin")
@@ -29,7 +24,7 @@ def instances(call: Visitor, cursor: str | None = None) -> Response:
     given = call.request.query_params
     chosen = {name: given[name].strip()[:200] for name in _KEPT if given.get(name, "").strip()}
     found = queries.instances(
-        call.session, call.actor, filters=_filters(chosen), stuck=chosen.get("stuck") == "1", cursor=cursor
+        call.session, call.actor, filters=filters_of(chosen), stuck=chosen.get("stuck") == "1", cursor=cursor
     )
     values: dict[str, Any] = {"rows": found.rows, "next_cursor": found.next_cursor, "chosen": chosen}
     values["here_path"] = "/admin/instances" + (f"?{urlencode(chosen)}" if chosen else "")
@@ -102,17 +97,3 @@ def _tabs(call: Page, here: str) -> dict[str, Any]:
         "troubled": bool(queries.incidents(call.session, call.actor, limit=1).rows),
         "undelivered": bool(queries.letters(call.session, call.actor, limit=1).rows),
     }
-
-
-def _filters(chosen: Mapping[str, str]) -> Filters:
-    since = None
-    if chosen.get("period") in _DAYS:
-        since = datetime.combine(clock.today() - timedelta(days=_DAYS[chosen["period"]]), time(), clock.LOCAL)
-    urgency = chosen.get("urgency", "")
-    return Filters(
-        process=chosen.get("process"),
-        text=chosen.get("text"),
-        urgency=int(urgency) if urgency.isdecimal() and len(urgency) < 3 else None,
-        since=since,
-        state=chosen.get("state"),
-    )

@@ -17,6 +17,7 @@ from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
 from engine.bpm.commands.requests import keyed
 from engine.bpm.models import ActionLog, Copy, Draft, ItemState, Process, WorkItem
+from engine.bpm.telling import told
 from engine.db import new_id
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
 from engine.org.actor import ADMIN, Actor
@@ -67,12 +68,8 @@ def urge(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str = 
     ).all()
     if not holders:
         raise Conflict("现在没有等待办理的人，不需要催办", code="nobody_to_urge")
-    payload = {
-        "instance": str(instance_id),
-        "kind": "urge",
-        "persons": [str(h.assignee_id) for h in holders],
-        "text": text.strip() or f"{actor.name}催您尽快办理",
-    }
+    words = text.strip() or f"{actor.name}催您尽快办理"
+    payload = told(instance_id, "urge", [h.assignee_id for h in holders], words)
     outbox.put(session, case.batch, [outbox.row("notice", str(instance_id), "person", payload, case.now)])
     case.log("urge", opinion=text.strip(), detail={"to": [h.name for h in holders][:20], "count": len(holders)})
     case.save(touch=False)
@@ -117,12 +114,7 @@ def copy(
         )
         for p in people
     )
-    payload = {
-        "instance": str(instance_id),
-        "kind": "copy",
-        "persons": [str(p.id) for p in people],
-        "text": reason.strip() or f"{actor.name}抄送给您",
-    }
+    payload = told(instance_id, "copy", [p.id for p in people], reason.strip() or f"{actor.name}抄送给您")
     outbox.put(session, case.batch, [outbox.row("notice", str(instance_id), "person", payload, case.now)])
     case.log("copy", opinion=reason.strip(), detail={"to": [p.name for p in people]})
     case.save(touch=False)
