@@ -4,6 +4,7 @@ Each reads: lock, checks in a fixed order with typed refusals, the round decides
 """
 
 from engine.bpm.commands.admin import dismiss, jump, retry
+from engine.bpm.commands.attaching import sent_before
 from engine.bpm.commands.case import ProcessFault
 from engine.bpm.commands.complete import Done, complete
 from engine.bpm.commands.ending import terminate, withdraw
@@ -39,6 +40,7 @@ __all__ = [
     "save_draft",
     "send_back",
     "send_message",
+    "sent_before",
     "start",
     "take_back",
     "terminate",

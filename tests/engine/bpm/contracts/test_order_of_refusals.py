@@ -156,9 +156,12 @@ def test_the_same_key_with_other_words_is_refused_and_the_first_ones_stand(bpm: 
 
 
 def test_every_command_that_takes_a_key_compares_what_it_is_asked() -> None:
-    """`send_message` compares by itself: it leaves its row in the outbox, not on a trail."""
+    """`send_message` compares by itself: it leaves its row in the outbox, not on a trail; `sent_before` only asks."""
     taking = {name for name in commands.__all__ if "key" in inspect.signature(getattr(commands, name)).parameters}
-    assert {name for name in taking if not hasattr(getattr(commands, name), "__wrapped__")} == {"send_message"}
+    assert {name for name in taking if not hasattr(getattr(commands, name), "__wrapped__")} == {
+        "send_message",
+        "sent_before",
+    }
 
 
 def test_the_same_key_with_other_data_is_refused(bpm: Bpm) -> None:
