@@ -28,7 +28,8 @@ def dismiss(call: Posted, incident_id: uuid.UUID) -> Response:
 @router.post("/admin/outbox/requeue")
 def requeue_all(call: Posted) -> Response:
     """Deliver again what failed for one reason (全部重新投递)."""
-    what = {name: call.text(name) for name in ("system", "topic", "reason")}
+    # browsers send the ends of lines as two characters
+    what = {name: call.text(name).replace("\r\n", "\n") for name in ("system", "topic", "reason")}
     count = commands.requeue_all(call.session, call.actor, **what)
     return call.go(f"/admin/outbox?done=requeue&count={count}")
 

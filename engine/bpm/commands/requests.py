@@ -6,7 +6,6 @@ trail's row keeps a short digest of what was asked, beside the key, and the same
 """
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Session
 from engine.org.actor import Actor
 
 _NOTED = "request"  # in the session's info, and in the detail of the trail's row
+_BESIDE = ("key", "version")  # what the client had seen may be newer when it asks again
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,8 +27,8 @@ def keyed(command: Callable[Concatenate[Session, Actor, P], R]) -> Callable[Conc
 
     @functools.wraps(command)
     def run(session: Session, actor: Actor, /, *args: P.args, **options: P.kwargs) -> R:
-        asked = {name: value for name, value in options.items() if name != "key"}
-        session.info[_NOTED] = None if options.get("key") is None else _digest([args, asked])
+        if options.get("key") is not None:
+            session.info[_NOTED] = _digest([args, {k: v for k, v in options.items() if k not in _BESIDE}])
         return command(session, actor, *args, **options)
 
     return run
@@ -45,8 +45,11 @@ def same_words(session: Session, row: Any) -> bool:
 
 
 def _digest(asked: object) -> str:
-    text = json.dumps(asked, sort_keys=True, default=_plain)
-    return blake2b(text.encode(), digest_size=8).hexdigest()
+    try:
+        text = orjson.dumps(asked, default=_plain, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # numbers and characters that no column takes; the command says so
+        text = repr(asked).encode(errors="replace")
+    return blake2b(text, digest_size=8).hexdigest()
 
 
 def _plain(value: object) -> object:

@@ -155,6 +155,15 @@ def test_the_same_key_with_other_words_is_refused_and_the_first_ones_stand(bpm: 
     assert (story.trail, story.open) == (trail, open_)
 
 
+def test_who_asks_again_after_looking_again_asks_for_the_same(bpm: Bpm) -> None:
+    story = bpm.deploy_files(FILES).start("p", by="nurse")
+    item, seen = story.item("head_nurse").id, story.instance.version
+    story.act("complete", "head_nurse", item, "approve", version=seen, key="tap")
+    trail = story.trail
+    story.act("complete", "head_nurse", item, "approve", version=story.instance.version, key="tap")
+    assert story.trail == trail
+
+
 def test_every_command_that_takes_a_key_compares_what_it_is_asked() -> None:
     """`send_message` compares by itself: it leaves its row in the outbox, not on a trail; `sent_before` only asks."""
     taking = {name for name in commands.__all__ if "key" in inspect.signature(getattr(commands, name)).parameters}
