@@ -25,7 +25,7 @@ PORT ?= 8000
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check bench lock clean
+.PHONY: help setup run test check bench pictures lock clean
 
 help:  ## Show this list
 	@echo "Piyue 批阅"
@@ -45,13 +45,16 @@ test: setup  ## Run every test, on SQLite and PostgreSQL, in the browser too
 check: setup  ## Check style, types, layers and security
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy $(SERVICE) $(wildcard tests bench)
+	$(BIN)/mypy $(SERVICE) $(wildcard tests bench docs)
 	$(BIN)/lint-imports
 	$(BIN)/bandit -q -c pyproject.toml -r $(SERVICE)
 	$(BIN)/python -m pytest -q tests/architecture
 
 bench: setup  ## Measure the claims under bench/, each on lines "name value unit"
 	@set -e; for script in $(or $(T),$(sort $(wildcard bench/[a-z]*.py))); do echo "# $$script"; $(BIN)/python $$script; done
+
+pictures: setup  ## Draw the diagrams of the processes anew into docs/pictures/processes
+	$(BIN)/python -m docs.pictures.draw
 
 lock: $(PACKAGES)  ## Write the lock files anew from requirements*.in and package.json
 	$(UV) $(ARGS) requirements.in -o requirements.lock

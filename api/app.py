@@ -22,6 +22,7 @@ from api import (
     messages,
     notices,
     openapi,
+    outbox,
     people,
     processes,
     session,
@@ -39,8 +40,8 @@ from engine.settings import Settings
 
 # those that are asked most come first: routes are tried in this order
 _FEATURES = (
-    work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, definitions, documents,
-    activities, staff, tokens, messages, health,
+    work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, outbox, definitions,
+    documents, activities, staff, tokens, messages, health,
 )  # fmt: skip
 _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
 

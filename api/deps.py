@@ -37,7 +37,7 @@ _PATIENCE = 4.0  # seconds: a lock that could not be had in three isn't waited f
 _KEY: Any = Header(
     alias="Idempotency-Key",
     pattern=r"^[ -~]{1,100}$",
-    description="同一操作重发时用同一个编号：只生效一次，回答与第一次相同（最多 100 个 ASCII 字符）",
+    description="同一操作重发时用同一个编号：只生效一次，回答与第一次相同；换了内容是 409（最多 100 个 ASCII 字符）",
     examples=["5b1c2f0e-complete-1"],
 )
 IdempotencyKey = Annotated[str | None, _KEY]

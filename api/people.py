@@ -45,15 +45,9 @@ def _place(pair: tuple[str, str]) -> PartTime:
     return PartTime(department=pair[0], post=pair[1])
 
 
-class CardOut(Answer):
+class CardOut(PersonOut):
     """A person's card (名片)."""
 
-    id: uuid.UUID
-    staff_number: str = Field(examples=["10027"])
-    name: str = Field(examples=["单晓燕"])
-    post: str = Field(examples=["护士"])
-    department_id: uuid.UUID
-    department: str = Field(examples=["儿科"])
     part_time: list[Annotated[PartTime, BeforeValidator(_place, json_schema_input_type=PartTime)]]
     superior: str = Field(examples=["曾淑贞"])
     mobile: str = Field(examples=["13800000027"])

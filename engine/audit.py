@@ -109,6 +109,7 @@ def read_row(
     token_id: uuid.UUID | None,
     opinion: str,
     at: datetime,
+    detail: Mapping[str, Any] | None,
     idem_key: bytes | None,
 ) -> dict[str, Any]:
     """Return the parameters of a reader's row (已阅), which is signed before anything was read of the item.
@@ -125,6 +126,7 @@ def read_row(
         item_id=item_id,
         outcome="acknowledge",
         opinion=opinion,
+        detail=detail,
         idem_key=idem_key,
     )
 

@@ -104,7 +104,6 @@ class TaskExtension:
     kind: str = "decide"
     form: str | None = None
     start: bool = False
-    batch: bool = False
     assign: tuple[Assign, ...] = ()
     round: RoundPolicy = RoundPolicy()
     outcomes: tuple[Outcome, ...] = ()
@@ -323,11 +322,10 @@ def parse_task(element: Any) -> tuple[TaskExtension, list[Problem]]:
     for node in reader.children():
         match _local(node):
             case "task":
-                reader.attributes(node, ("kind", "form", "start", "batch"))
+                reader.attributes(node, ("kind", "form", "start"))
                 found["kind"] = reader.choice(node, "kind", ("decide", "fill", "read"), "decide")
                 found["form"] = node.get("form")
                 found["start"] = _flag(reader, node, "start")
-                found["batch"] = _flag(reader, node, "batch")
             case "assign":
                 assign.append(_assign(reader, node))
             case "round":

@@ -59,6 +59,24 @@ class ItemKind(enum.StrEnum):
     READ = "read"
 
 
+class IncidentKind(enum.StrEnum):
+    """What keeps an instance from going on (异常); pages name the kinds in `web.phrases`.
+
+    An incident stands on an instance, at an element: an admin mends it and tries again, or passes over it. What the
+    outbox gives up and no instance waits for, a notice or a message without a receiver, is a dead letter instead.
+    """
+
+    JOB = "job"  # an operation that the outbox gave up, or that reported an error which nothing catches
+    EVENT = "event"  # a message that could not be delivered to a waiting instance
+    SETTLE = "settle"  # a read step with enough readers that could not go on
+    NOBODY = "nobody"  # nobody to handle a step: process admins or named people have it
+    TIMER = "timer"  # a due moment that can't be computed, or a timer that fails when it fires
+    GATEWAY = "gateway"  # no flow out of a gateway holds
+    EXPRESSION = "expression"  # an expression that has no answer
+    BUDGET = "budget"  # too many automatic steps in one go
+    ERROR = "error"  # an error end event that nothing catches
+
+
 class Process(Base):
     """A process by its key (流程); versions hang below it."""
 
@@ -294,7 +312,7 @@ class Subscription(Base):
 
 
 class Incident(Base):
-    """Something that an admin must mend (异常): a failed job, an expression that has no answer, nobody to handle."""
+    """Something that an admin must mend (异常)."""
 
     __tablename__ = "incident"
 
@@ -302,8 +320,7 @@ class Incident(Base):
     instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instance.id"), index=True)
     task_id: Mapped[int | None]
     step: Mapped[str | None] = mapped_column(String(80))
-    # job, event, settle (by the outbox), nobody, and the runtime's: gateway, expression, budget, timer, error
-    kind: Mapped[str] = mapped_column(String(20))
+    kind: Mapped[str] = mapped_column(String(20))  # IncidentKind
     message: Mapped[str] = mapped_column(String(400))
     outbox_id: Mapped[int | None] = mapped_column(_BIGID)
     created_at: Mapped[datetime]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from engine import outbox
 from engine.bpm.models import ItemState, WorkItem, WorkRound
 from engine.bpm.operations import Context, operation
+from engine.bpm.telling import told
 
 
 @operation("bpm.urge")
@@ -26,11 +27,6 @@ def urge(session: Session, context: Context, inputs: Mapping[str, Any]) -> Mappi
     people: list[uuid.UUID] = list(session.scalars(holders))
     text = str(inputs.get("text") or "请尽快办理")
     if people:
-        payload = {
-            "instance": str(context.instance_id),
-            "kind": "urge",
-            "persons": [str(p) for p in people],
-            "text": text,
-        }
+        payload = told(context.instance_id, "urge", people, text)
         outbox.enqueue(session, "notice", str(context.instance_id), "person", payload, idem_key=f"urge:{context.key}")
     return {"count": len(people)}

@@ -92,12 +92,6 @@ def load_demo(session: Session) -> DemoStaff:
     return _ids(session)
 
 
-def demo_workbook() -> bytes:
-    """Return the demo hospital as a staff workbook (xlsx)."""
-    departments = _departments()
-    return _workbook(departments, _people(departments))
-
-
 def _ids(session: Session) -> DemoStaff:
     people = session.execute(select(Person.staff_number, Person.id)).all()
     departments = session.execute(select(Department.code, Department.id)).all()

@@ -9,10 +9,11 @@ their instance.
 
 from engine.outbox.handlers import Leased, Permanent, Transient, check, declare, handler
 from engine.outbox.handling import lease, release, run
-from engine.outbox.table import INSERT_OUTBOX, Outbox, enqueue, put, row
-from engine.outbox.upkeep import Depth, depth, purge, requeue
+from engine.outbox.table import DEAD, INSERT_OUTBOX, Outbox, enqueue, put, row
+from engine.outbox.upkeep import Depth, depth, purge, requeue, require_requeuer
 
 __all__ = [
+    "DEAD",
     "INSERT_OUTBOX",
     "Depth",
     "Leased",
@@ -29,6 +30,7 @@ __all__ = [
     "put",
     "release",
     "requeue",
+    "require_requeuer",
     "row",
     "run",
 ]

@@ -4,25 +4,30 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import case, delete, func, select
 from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.db import Database
 from engine.errors import Conflict, Forbidden, NotFound
-from engine.outbox.table import DEAD, DONE, PENDING, Outbox, affected
+from engine.outbox.table import DONE, PENDING, Outbox, affected
 from engine.viewer import Viewer
 
 log = logging.getLogger(__name__)
 
 
-def requeue(session: Session, actor: Viewer, id: int) -> None:  # noqa: A002
-    """Bring a dead letter back, before everything younger in its shard.
+def require_requeuer(actor: Viewer) -> None:
+    """Raise Forbidden unless the actor may bring dead letters back."""
+    if not actor.has("process_admin"):
+        raise Forbidden("只有流程管理员可以重新投递", code="requeue_forbidden")
 
-    Raises Forbidden without the role process_admin or system_admin, NotFound, and Conflict if the row is not dead.
+
+def requeue(session: Session, actor: Viewer, id: int) -> Outbox:  # noqa: A002
+    """Bring a dead letter back, before everything younger in its shard, and return it.
+
+    Raises Forbidden without the role process_admin, NotFound, and Conflict if the row is not dead.
     """
-    if not actor.has("process_admin", "system_admin"):
-        raise Forbidden("只有流程管理员或系统管理员可以重新投递", code="requeue_forbidden")
+    require_requeuer(actor)
     found = session.get(Outbox, id, with_for_update=True, populate_existing=True)
     if found is None:
         raise NotFound(f"投递记录 {id} 不存在", code="outbox_not_found")
@@ -38,29 +43,25 @@ def requeue(session: Session, actor: Viewer, id: int) -> None:  # noqa: A002
     session.flush()
     session.info["outbox"] = True
     log.info("outbox row requeued: id=%d by=%s", id, actor.person_id)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """The backlog of one system."""
+    """The backlog of one system: how many rows wait, since when the oldest, and what has failed once already."""
 
     system: str
     pending: int
-    dead: int
-    oldest: datetime | None  # when the oldest pending row was written
+    oldest: datetime
+    failing: int
 
 
 def depth(session: Session) -> list[Depth]:
     """Return the backlog of each system that has one, by name."""
-    figures = select(Outbox.system, func.count(), func.min(Outbox.created_at)).group_by(Outbox.system)
-    # one statement for each partial index
-    pending = {name: (count, oldest) for name, count, oldest in session.execute(figures.where(Outbox.state == PENDING))}
-    dead = {name: count for name, count, _ in session.execute(figures.where(Outbox.state == DEAD))}
-    backlog = []
-    for name in sorted(pending.keys() | dead.keys()):
-        count, oldest = pending.get(name, (0, None))
-        backlog.append(Depth(name, count, dead.get(name, 0), oldest))
-    return backlog
+    failing = func.sum(case((Outbox.last_error != "", 1), else_=0))
+    figures = select(Outbox.system, func.count(), func.min(Outbox.created_at), failing)
+    rows = session.execute(figures.where(Outbox.state == PENDING).group_by(Outbox.system).order_by(Outbox.system))
+    return [Depth(*row) for row in rows]
 
 
 def purge(db: Database, before: datetime, limit: int = 5000) -> int:

@@ -42,6 +42,8 @@ def test_a_message_goes_to_one_that_waits_and_only_once(api: Api) -> None:
         answer = send(client, secret, payload={"boxes": 12})
         assert (answer.status_code, answer.json()) == (202, {"name": "货已到"})
         api.bpm.work()
+    other = send(client, secret, payload={"boxes": 13})
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
     rows = api.person("finance_head").get("/boxes/todo")["rows"]
     assert [row["instance_id"] for row in rows] == [first]
     with api.db.reading() as session:

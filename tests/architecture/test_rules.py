@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.bpm.models import IncidentKind
+
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE = re.compile(r"(engine|api|web|workers|sandbox)/|piyue\.py$")
 MAX_LINES = 500
@@ -83,6 +85,15 @@ def undocumented(module: Module) -> Iterator[int]:
         yield from (node.lineno for node in module.public() if not ast.get_docstring(node))
 
 
+def unknown_faults(module: Module) -> Iterator[int]:
+    """A fault of the runtime becomes an incident of a kind that pages have words for."""
+    for call in module.calls():
+        if ast.unparse(call.func).rpartition(".")[2] == "RuntimeFault":
+            kind = call.args[0] if call.args else None
+            if not isinstance(kind, ast.Constant) or kind.value not in set(IncidentKind):
+                yield call.lineno
+
+
 def too_long(module: Module) -> Iterator[int]:
     """A module over 500 lines is split by subject."""
     if len(module.text.splitlines()) > MAX_LINES:
@@ -114,6 +125,11 @@ EXAMPLES: list[tuple[Callable[[Module], Iterator[int]], Module, list[int]]] = [
             "def a():\n    '''Do it.'''\ndef b(): ...\nclass C: ...\ndef _d(): ...\n@overload\ndef e(): ...",
         ),
         [3, 4],
+    ),
+    (
+        unknown_faults,
+        Module("engine/bpm/runtime/x.py", "RuntimeFault('timer', a)\nruntime.RuntimeFault('typo', a)\nRuntimeFault(b)"),
+        [2, 3],
     ),
     (too_long, Module("bench/x.py", "\n" * MAX_LINES), []),
     (too_long, Module("bench/x.py", "\n" * (MAX_LINES + 1)), [MAX_LINES]),

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import FilePayload, expect
 
-from engine import clock
+from engine import clock, outbox
 from engine.errors import Unauthenticated
 from engine.org import auth, roles, service_tokens, system_accounts
 from engine.org.demo import CAST
@@ -128,6 +128,31 @@ def test_what_auditors_read(busy: Bpm, people: Visit) -> None:
     auditor.shot("69-activities-of-one")
     auditor.goto("/admin/activities?who=没有这个人").shot("69-activities-of-nobody")
     auditor.goto("/account").shot("69-account-of-auditor")
+
+
+def test_what_was_not_delivered_is_delivered_again(bpm: Bpm, people: Visit) -> None:
+    story = bpm.start(
+        "leave_request", "nurse", leave_type="年休假", start_date="2026-12-01", end_date="2026-12-02", reason="探亲"
+    )
+    told = {"instance": str(story.id), "kind": "urge", "persons": [str(bpm.person("head_nurse"))], "text": "请批"}
+    gone = {
+        "state": "dead",
+        "attempts": 8,
+        "last_error": "OperationalError (engine/notices.py:72)",
+        "done_at": clock.now(),
+    }
+    with bpm.db.unit_of_work() as session:
+        for key in ("a", "b"):
+            row = outbox.row("notice", key, "person", told, clock.now())
+            session.add(outbox.Outbox(**row, **gone))
+    admin = people("process_admin").goto("/admin/outbox")
+    admin.shot("69-outbox")
+    admin.page.get_by_role("link", name="逐条查看").click()
+    expect(admin.page.get_by_role("link", name="单晓燕的请假申请")).to_have_count(2)
+    admin.shot("70-dead-letters")
+    admin.goto("/admin/outbox").page.get_by_role("button", name="全部重新投递").click()
+    expect(admin.page.get_by_role("status").first).to_contain_text("已重新投递 2 条")
+    expect(admin.page.get_by_text("没有投递失败")).to_be_visible()
 
 
 def test_a_form_is_read_out_and_read(people: Visit) -> None:

@@ -420,9 +420,10 @@ def test_a_dead_letter_comes_back_before_the_younger_ones_but_not_beside_one(
 
 def test_requeue_is_for_admins_and_for_dead_letters(committed_db: Database) -> None:
     dead = bury(committed_db)
-    admin = Person(frozenset({"system_admin"}))
-    with committed_db.unit_of_work() as session, pytest.raises(Forbidden):
-        outbox.requeue(session, Person(), dead)
+    admin = Person(frozenset({"process_admin"}))
+    for stranger in (Person(), Person(frozenset({"system_admin", "auditor", "designer"}))):
+        with committed_db.unit_of_work() as session, pytest.raises(Forbidden):
+            outbox.requeue(session, stranger, dead)
     with committed_db.unit_of_work() as session, pytest.raises(NotFound):
         outbox.requeue(session, admin, dead + 1000)
     with committed_db.unit_of_work() as session, pytest.raises(Conflict):
@@ -438,8 +439,8 @@ def test_depth_counts_by_system(committed_db: Database, noon: datetime) -> None:
         outbox.enqueue(session, "other", "k", "job", {})
     with committed_db.reading() as session:
         assert outbox.depth(session) == [
-            outbox.Depth("other", 1, 0, noon + timedelta(hours=1)),
-            outbox.Depth("test", 2, 1, noon),
+            outbox.Depth("other", 1, noon + timedelta(hours=1), 0),
+            outbox.Depth("test", 2, noon, 0),
         ]
 
 

@@ -86,7 +86,8 @@ def test_what_is_not_so_is_reported_with_what_was_open(committed_db: Database, t
     stories.append(f"- name: 这样才对{again}  end: {{state: running, passed: [apply]}}\n")
     (folder / "scenarios.yaml").write_text("".join(stories), encoding="utf-8")
 
-    results = {result.story: result for result in run(committed_db, folder)}
+    report = run(committed_db, folder)
+    results = {result.story: result for result in report.results}
 
     assert [name for name, result in results.items() if result.passed] == ["这样才对"]
     assert results["没到院办"].step == 2
@@ -97,3 +98,11 @@ def test_what_is_not_so_is_reported_with_what_was_open(committed_db: Database, t
     assert "却成功了" in str(results["却成功了"])
     assert "应以 any_other 拒绝，实际是" in str(results["另一个原因"])
     assert results["没有拒绝"].step == 0
+    gaps = "\n".join(report.gaps)
+    assert "没有走过的线：盖章登记 → 外借？（flow_stamp_lent）" in gaps
+    assert "没有走过的线：用途？ → 未批准“不同意”（flow_head_decision_end_head_rejected）" in gaps
+    assert "没有选过的结果：科室负责人审批（head_review）的“不同意”" in gaps
+    assert "没有退回过的步骤：盖章登记（stamp）" in gaps
+    assert "flow_head_review_head_decision" not in gaps, "it was walked"
+    assert "印章归还（return_seal）的" in gaps
+    assert "退回过的步骤：印章归还" not in gaps, "it may not be returned from"

@@ -1,18 +1,20 @@
 """What those who oversee see and do: incidents, jumps, uploaded processes."""
 
+import html
 import io
 import re
 import uuid
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from engine import clock
+from engine import clock, outbox
 from engine.bpm import queries
-from engine.bpm.models import Incident, WorkItem
+from engine.bpm.models import Incident, IncidentKind, WorkItem
 from engine.bpm.queries import VERBS
 from engine.org import auth, roles
 from engine.org.demo import CAST
@@ -28,8 +30,6 @@ PURCHASE = {
     for path in sorted(FOLDER.rglob("*"))
     if path.suffix in (".bpmn", ".json")
 }
-# what the runtime and the outbox write, as engine.bpm.models.Incident lists them
-KINDS = ("job", "event", "settle", "nobody", "gateway", "expression", "budget", "timer", "error")
 # two branches meet without waiting for one another: the same step is open twice
 TWICE = bpmn(
     '<startEvent id="s"/><parallelGateway id="fork"/><exclusiveGateway id="meet"/><endEvent id="e"/>'
@@ -62,13 +62,76 @@ def test_auditors_see_incidents_and_may_not_mend_them(browser_of: Browser, bpm: 
     assert "没有异常，一切正常" in admin.get("/admin/incidents")
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "unheard_of"])
+def bury(bpm: Bpm, *numbers: int) -> None:
+    """Let deliveries to nobody be given up; nothing ever mends them."""
+    nobody = {"instance": str(uuid.uuid4()), "persons": [], "kind": "urge", "text": "x"}
+    with bpm.db.unit_of_work() as session:
+        for number in numbers:
+            outbox.enqueue(session, "notice", f"k{number}", "person", nobody)
+    for hours in range(1, 9):
+        clock.freeze(clock.now() + timedelta(hours=hours))
+        bpm.work()
+
+
+@pytest.fixture
+def _thawed() -> Iterator[None]:
+    yield
+    clock.freeze(None)
+
+
+@pytest.mark.usefixtures("_thawed")
+def test_what_was_not_delivered_is_shown_by_reason_and_delivered_again(browser_of: Browser, bpm: Bpm) -> None:
+    admin = browser_of.login("process_admin")
+    assert "没有投递失败" in admin.get("/admin/outbox")
+    assert "有未处理的" not in admin.get("/admin/instances")
+    bury(bpm, 1, 2)
+    admin = browser_of.login("process_admin")
+    assert admin.get("/admin/instances").count("有未处理的") == 1
+    page = admin.get("/admin/outbox")
+    assert "抄送和催办通知" in page
+    assert "2 条" in page
+    assert "AssertionError (bpm/handlers.py" in page
+    address = html.unescape(re.findall(r'href="(/admin/outbox\?system=[^"]+)"', page)[0])
+    one_by_one = admin.get(address)
+    actions = re.findall(r'action="(/admin/outbox/\d+/requeue)"', one_by_one)
+    assert len(actions) == 2
+    told = admin.send(actions[0], admin.form(address, actions[0])).headers["location"]
+    assert "已重新投递 1 条" in admin.get(told)
+    form = admin.form("/admin/outbox", "/admin/outbox/requeue")
+    told = admin.send("/admin/outbox/requeue", form | {"reason": html.unescape(form["reason"])}).headers["location"]
+    assert "已重新投递 1 条" in admin.get(told)
+    with bpm.db.reading() as session:
+        assert [d.system for d in outbox.depth(session)] == ["notice"]
+    waiting = admin.get("/admin/outbox")
+    assert "没有投递失败" in waiting
+    assert "站内通知" in waiting
+
+
+@pytest.mark.usefixtures("_thawed")
+def test_auditors_see_what_was_not_delivered_and_others_do_not(browser_of: Browser, bpm: Bpm) -> None:
+    bury(bpm, 1)
+    page = browser_of.login("auditor").get("/admin/outbox")
+    assert "抄送和催办通知" in page
+    assert "重新投递</button>" not in page
+    browser_of.login("system_admin").get("/admin/outbox", 403)
+    browser_of.login("nurse").get("/admin/outbox?system=notice", 403)
+
+
+@pytest.mark.parametrize("letter", ["0", "999999", "99999999999999999999", "-1", "x"])
+def test_a_letter_that_is_none(browser_of: Browser, letter: str) -> None:
+    admin = browser_of.login("process_admin")
+    form = admin.form("/account", "/logout")
+    answer = admin.client.post(f"/admin/outbox/{letter}/requeue", data=form)
+    assert answer.status_code in (404, 422)
+
+
+@pytest.mark.parametrize("kind", [*IncidentKind, "unheard_of"])
 def test_kinds_of_incidents_are_told_in_words(browser_of: Browser, bpm: Bpm, kind: str) -> None:
     incident(bpm, bpm.start("leave_request", by="nurse", **LEAVE).id, kind)
     page = browser_of.login("process_admin").get("/admin/incidents")
     (told,) = re.findall(r'<p class="incident__top"><span[^>]*>([^<]+)</span>', page)
     assert re.fullmatch(r"[\u4e00-\u9fff]{4,}", told)
-    assert (told == "其他异常") == (kind not in KINDS)
+    assert (told == "其他异常") == (kind not in set(IncidentKind))
 
 
 def test_a_jump_moves_the_one_of_two_open_rounds_that_was_chosen(browser_of: Browser, bpm: Bpm) -> None:

@@ -42,8 +42,10 @@ def test_a_leave_request_without_script(browser_of: Browser, bpm: Bpm) -> None:
     page = nurse.get(answer.headers["location"])
     assert "已提交。现在：科室负责人审批（曾淑贞）" in page
     assert "证明.pdf" in page
-    again = nurse.send("/start/leave_request", form | LEAVE)  # the same form once more
+    again = nurse.send("/start/leave_request", form | LEAVE, files={"attachments": pdf})  # the same form once more
     assert again.headers["location"] == answer.headers["location"]
+    other = nurse.send("/start/leave_request", form | LEAVE | {"reason": "改了事由"}, 409, files={"attachments": pdf})
+    assert "第一次的已生效，这一次没有" in other.text
     assert count(bpm, Instance) == 1
 
     head, item = browser_of.login("head_nurse"), todo(bpm, "head_nurse")

@@ -1,10 +1,11 @@
-"""What process admins mend: incidents."""
+"""What process admins mend: incidents, dead letters of the outbox."""
 
 import uuid
 
 from fastapi import Response
 
 from engine.bpm import commands
+from engine.errors import NotFound
 from web.session import Posted, Router
 
 router = Router()
@@ -22,3 +23,21 @@ def dismiss(call: Posted, incident_id: uuid.UUID) -> Response:
     """Mark an incident as mended (忽略)."""
     commands.dismiss(call.session, call.actor, incident_id)
     return call.go("/admin/incidents?done=dismiss")
+
+
+@router.post("/admin/outbox/requeue")
+def requeue_all(call: Posted) -> Response:
+    """Deliver again what failed for one reason (全部重新投递)."""
+    # browsers send the ends of lines as two characters
+    what = {name: call.text(name).replace("\r\n", "\n") for name in ("system", "topic", "reason")}
+    count = commands.requeue_all(call.session, call.actor, **what)
+    return call.go(f"/admin/outbox?done=requeue&count={count}")
+
+
+@router.post("/admin/outbox/{letter_id}/requeue")
+def requeue(call: Posted, letter_id: int) -> Response:
+    """Deliver one dead letter again (重新投递)."""
+    if not 0 < letter_id < 2**63:
+        raise NotFound("没有这条投递记录", code="outbox_not_found")
+    commands.requeue(call.session, call.actor, letter_id)
+    return call.go("/admin/outbox?done=requeue&count=1")

@@ -159,9 +159,12 @@ def data_of(call: Post, form: Form, view: FormView) -> dict[str, Any]:
         (name, value) for name, value in call.fields.multi_items() if isinstance(value, str)
     ]
     for name, upload in call.uploads():
-        upload.file.seek(0)
-        received = attachments.receive(call.session, call.settings, call.actor, upload.filename or "", upload.file)
-        pairs.append((name, str(received.id)))
+        sent = commands.sent_before(call.session, call.actor, call.key, upload.file)
+        if sent is None:
+            upload.file.seek(0)
+            received = attachments.receive(call.session, call.settings, call.actor, upload.filename or "", upload.file)
+            sent = received.id
+        pairs.append((name, str(sent)))
     data = form.from_html(_Pairs(pairs), Names(call.session, call.actor).resolve)
     return {name: value for name, value in data.items() if view.rights.of(name) == "edit"}
 

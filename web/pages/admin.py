@@ -1,20 +1,17 @@
-"""What process admins watch (流程监控): all instances by state, incidents; and what auditors read beside them."""
+"""What process admins watch (流程监控): instances by state, incidents, the outbox (投递); and what auditors read."""
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime, time, timedelta
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Response
 
-from engine import clock
 from engine.bpm import queries
-from engine.bpm.queries import Filters
 from engine.org.actor import ADMIN
 from engine.org.queries import people_named
 from web.activities import NAMES, told
-from web.pages.boxes import PERIODS
-from web.phrases import INCIDENTS
+from web.pages.boxes import PERIODS, filters_of
+from web.phrases import INCIDENTS, LETTERS, SYSTEMS
 from web.rendering import STATES, fragment, page
 from web.session import Page, Router, Visitor
 
@@ -22,7 +19,6 @@ router = Router()
 
 _KEPT = ("state", "process", "text", "urgency", "period", "stuck")
 _ACTIVITIES_KEPT = ("who", "verb", "period")
-_DAYS = {"today": 0, "week": 6, "month": 29, "year": 364}
 
 
 @router.get("/admin")
@@ -31,13 +27,12 @@ def instances(call: Visitor, cursor: str | None = None) -> Response:
     """Show all instances by state."""
     chosen = _chosen(call, _KEPT)
     found = queries.instances(
-        call.session, call.actor, filters=_filters(chosen), stuck=chosen.get("stuck") == "1", cursor=cursor
+        call.session, call.actor, filters=filters_of(chosen), stuck=chosen.get("stuck") == "1", cursor=cursor
     )
     values: dict[str, Any] = {"rows": found.rows, "next_cursor": found.next_cursor, "chosen": chosen}
     values["here_path"] = "/admin/instances" + (f"?{urlencode(chosen)}" if chosen else "")
     if call.htmx and cursor is not None:
         return fragment(call, "admin/rows.html", **values)
-    open_incidents = queries.incidents(call.session, call.actor, limit=1).rows
     return page(
         call,
         "admin/instances.html",
@@ -45,9 +40,8 @@ def instances(call: Visitor, cursor: str | None = None) -> Response:
         processes={row.key: row.name for row in queries.processes(call.session, call.actor)},
         state_names=STATES,
         periods=PERIODS,
-        troubled=bool(open_incidents),
+        **_tabs(call, "instances"),
         title="流程监控",
-        section="admin",
     )
 
 
@@ -63,8 +57,38 @@ def incidents(call: Visitor, resolved: bool = False, cursor: str | None = None) 
         resolved=resolved,
         kinds=INCIDENTS,
         may_mend=call.actor.has(ADMIN),
+        **_tabs(call, "incidents"),
         title="异常",
-        section="admin",
+    )
+
+
+@router.get("/admin/outbox")
+def outbox(
+    call: Visitor,
+    system: str | None = None,
+    topic: str | None = None,
+    reason: str | None = None,
+    cursor: str | None = None,
+    count: int = 0,
+) -> Response:
+    """Show what waits to be delivered and what was given up; with a system, topic and reason one by one."""
+    alike = {name: text for name, text in (("system", system), ("topic", topic), ("reason", reason)) if text}
+    found = None
+    if alike:
+        found = queries.letters(call.session, call.actor, system=system, topic=topic, reason=reason, cursor=cursor)
+    return page(
+        call,
+        "admin/outbox.html",
+        waiting=queries.backlog(call.session, call.actor),
+        reasons=queries.reasons(call.session, call.actor),
+        alike=alike,
+        letters=found,
+        systems=SYSTEMS,
+        names=LETTERS,
+        count=count,
+        may_mend=call.actor.has(ADMIN),
+        **_tabs(call, "outbox"),
+        title="投递",
     )
 
 
@@ -78,7 +102,7 @@ def activities(call: Visitor, cursor: str | None = None) -> Response:
         call.actor,
         verb=chosen.get("verb"),
         people=people,
-        since=_since(chosen),
+        since=filters_of(chosen).since,
         cursor=cursor,
     )
     values: dict[str, Any] = {"rows": found.rows, "next_cursor": found.next_cursor, "chosen": chosen}
@@ -91,9 +115,8 @@ def activities(call: Visitor, cursor: str | None = None) -> Response:
         **values,
         unknown=people == [],
         periods=PERIODS,
-        troubled=bool(queries.incidents(call.session, call.actor, limit=1).rows),
+        **_tabs(call, "activities"),
         title="操作记录",
-        section="admin",
     )
 
 
@@ -102,18 +125,11 @@ def _chosen(call: Page, names: Iterable[str]) -> dict[str, str]:
     return {name: given[name].strip()[:200] for name in names if given.get(name, "").strip()}
 
 
-def _since(chosen: Mapping[str, str]) -> datetime | None:
-    if chosen.get("period") not in _DAYS:
-        return None
-    return datetime.combine(clock.today() - timedelta(days=_DAYS[chosen["period"]]), time(), clock.LOCAL)
-
-
-def _filters(chosen: Mapping[str, str]) -> Filters:
-    urgency = chosen.get("urgency", "")
-    return Filters(
-        process=chosen.get("process"),
-        text=chosen.get("text"),
-        urgency=int(urgency) if urgency.isdecimal() and len(urgency) < 3 else None,
-        since=_since(chosen),
-        state=chosen.get("state"),
-    )
+def _tabs(call: Page, here: str) -> dict[str, Any]:
+    """Return what the tabs show: where one is, and where something is to be mended."""
+    return {
+        "section": "admin",
+        "here": here,
+        "troubled": bool(queries.incidents(call.session, call.actor, limit=1).rows),
+        "undelivered": bool(queries.letters(call.session, call.actor, limit=1).rows),
+    }

@@ -67,7 +67,7 @@ def list_path(box: str, chosen: Mapping[str, str]) -> str:
 def listing(call: Page, box: str, given: Mapping[str, str], *, cursor: str | None = None, show: int = PAGE) -> Listing:
     """Read a page of a box; `given` are filters as they stand in an address. Raises Invalid for bad ones."""
     chosen = {name: given[name].strip()[:200] for name in _KEPT if given.get(name, "").strip()}
-    found = queries.page(call.session, call.actor, box, filters=_filters(chosen), cursor=cursor, limit=show)
+    found = queries.page(call.session, call.actor, box, filters=filters_of(chosen), cursor=cursor, limit=show)
     processes = _processes(call, box, found if not chosen and cursor is None else None)
     if "process" in chosen:
         processes.setdefault(chosen["process"], chosen["process"])
@@ -96,7 +96,8 @@ def listing_of(call: Page, path: str) -> Listing | None:
         return None
 
 
-def _filters(chosen: Mapping[str, str]) -> Filters:
+def filters_of(chosen: Mapping[str, str]) -> Filters:
+    """Return what a list is narrowed to; what can't be understood leaves it as it is. Raises Invalid."""
     since = None
     if chosen.get("period") in _DAYS:
         first = clock.today() - timedelta(days=_DAYS[chosen["period"]])
@@ -107,6 +108,7 @@ def _filters(chosen: Mapping[str, str]) -> Filters:
         text=chosen.get("text"),
         urgency=int(urgency) if urgency.isdecimal() and len(urgency) < 3 else None,
         since=since,
+        state=chosen.get("state"),
     )
 
 

@@ -4,10 +4,12 @@ Each reads: lock, checks in a fixed order with typed refusals, the round decides
 """
 
 from engine.bpm.commands.admin import dismiss, jump, retry
+from engine.bpm.commands.attaching import sent_before
 from engine.bpm.commands.case import ProcessFault
 from engine.bpm.commands.complete import Done, complete
 from engine.bpm.commands.ending import terminate, withdraw
 from engine.bpm.commands.events import send_message
+from engine.bpm.commands.letters import requeue, requeue_all
 from engine.bpm.commands.people import circulate, claim, reassign, unclaim
 from engine.bpm.commands.reading import acknowledge
 from engine.bpm.commands.returning import send_back, take_back
@@ -32,10 +34,13 @@ __all__ = [
     "mark_opened",
     "may_start",
     "reassign",
+    "requeue",
+    "requeue_all",
     "retry",
     "save_draft",
     "send_back",
     "send_message",
+    "sent_before",
     "start",
     "take_back",
     "terminate",

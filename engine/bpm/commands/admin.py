@@ -11,11 +11,13 @@ from engine.bpm.commands import checks, opening
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
-from engine.bpm.models import Incident
+from engine.bpm.commands.requests import keyed
+from engine.bpm.models import Incident, IncidentKind
 from engine.errors import Conflict, NotFound
 from engine.org.actor import Actor
 
 
+@keyed
 def jump(
     session: Session,
     actor: Actor,
@@ -56,7 +58,7 @@ def jump(
 def retry(session: Session, actor: Actor, incident_id: uuid.UUID) -> Done:
     """Try again what an incident stopped (重试): its job goes back to the outbox, its timer is due at once."""
     incident, case = _incident(session, actor, incident_id)
-    if incident.kind == "nobody":
+    if incident.kind == IncidentKind.NOBODY:
         raise Conflict("这条异常没有可以重试的步骤：请给待办换人，再点“忽略”", code="not_retryable")
     if incident.outbox_id is not None:
         outbox.requeue(session, actor, incident.outbox_id)

@@ -1,16 +1,24 @@
 """Attachments named in a form's data become part of the instance (附件)."""
 
+import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from engine import attachments
+from engine.attachments import Attachment
 from engine.bpm import runtime
-from engine.bpm.commands.case import Case
+from engine.bpm.commands.case import Case, idem
+from engine.bpm.models import ActionLog
 from engine.errors import Invalid
+from engine.org.actor import Actor
+
+_CHUNK = 256 << 10  # bytes
 
 
 def bind(
@@ -31,6 +39,32 @@ def bind(
     for key, ids in named.items():
         held = frozenset(_readable(form.references({key: before.get(key)}).files))
         attachments.bind(case.session, case.actor, _ids(key, ids), case.row.id, item_id, key, held=held)
+
+
+def sent_before(session: Session, actor: Actor, key: str | None, content: BinaryIO) -> uuid.UUID | None:
+    """Return the attachment that the request under this key has brought along already, None for a new file.
+
+    A form with files that is sent twice is the same request, though browsers send the files themselves both times.
+    """
+    stored = idem(actor, key)
+    if stored is None:
+        return None
+    content.seek(0)
+    read = hashlib.sha256()
+    while chunk := content.read(_CHUNK):
+        read.update(chunk)
+    mine = (
+        select(Attachment.id)
+        .join(ActionLog, ActionLog.instance_id == Attachment.instance_id)
+        .where(
+            ActionLog.idem_key == stored,
+            Attachment.uploader_id == actor.person_id,
+            Attachment.sha256 == read.hexdigest(),
+        )
+        .order_by(Attachment.id)
+        .limit(1)
+    )
+    return session.scalar(mine)
 
 
 def _ids(key: str, texts: Sequence[str]) -> list[uuid.UUID]:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from engine import audit, clock, outbox
 from engine.batch import Batch
 from engine.bpm import definitions, runtime, visibility
-from engine.bpm.commands import describing
+from engine.bpm.commands import describing, requests
 from engine.bpm.commands import statements as sql
 from engine.bpm.models import Incident, InstanceState, ItemState
 from engine.db import new_id
@@ -126,7 +126,7 @@ class Case:
         case.org_revision = case.row.org_revision
         case.key = stored
         if stored is not None and (before := answers.pop()):
-            case.replayed = same_request(before[0], verb, target)
+            case.replayed = same_request(session, before[0], verb, target)
         return case, answers
 
     @cached_property
@@ -208,7 +208,7 @@ class Case:
             "message": fault.message[:400],
             "created_at": self.now,
         }
-        error.afterwards = lambda session: _record(session, incident)
+        error.afterwards = lambda session: record(session, incident)
         return error
 
     # -- rounds -----------------------------------------------------------------------------------------------------
@@ -274,6 +274,8 @@ class Case:
                 "step": item.step,
                 "step_name": item.step_name,
             } | fields
+        if keyed and self.key is not None:
+            fields["detail"] = fields.get("detail", {}) | requests.noted(self.session)
         actor = None if verb == "auto" else self.actor
         row = audit.log_row(
             self.session.info["audit_key"],
@@ -346,6 +348,7 @@ class Case:
             rows.append(outbox.row("job", key, "run", payload, self.now, idem_key=f"job:{key}:{job.task_id}"))
         for event in self.thrown:
             payload = {
+                "instance": key,  # whose event it is
                 "kind": event.kind,
                 "name": event.name,
                 "correlation": event.correlation,
@@ -355,7 +358,7 @@ class Case:
         return rows
 
 
-def _record(session: Session, incident: dict[str, Any]) -> None:
+def record(session: Session, incident: dict[str, Any]) -> None:
     """Write an incident, unless the same one is open already: people try again."""
     same = select(Incident.id).where(
         Incident.instance_id == incident["instance_id"],
@@ -382,13 +385,18 @@ def replay(session: Session, key: bytes | None, verb: str) -> Any | None:
     batch = Batch()
     batch.query(sql.REPLAY, {"idem_key": key})
     found = batch.run(session)[0]
-    return same_request(found[0], verb, None) if found else None
+    return same_request(session, found[0], verb, None) if found else None
 
 
-def same_request(row: Any, verb: str, target: uuid.UUID | None) -> Any:
+def same_request(session: Session, row: Any, verb: str, target: uuid.UUID | None) -> Any:
     """Return the row; raises Conflict where the key was used for something else."""
     if row.verb != verb or (target is not None and target not in (row.item_id, row.instance_id)):
         raise key_reused()
+    if not requests.same_words(session, row):
+        raise Conflict(
+            "这个请求编号（Idempotency-Key）已用过，内容与这一次不同：第一次的已生效，这一次没有。请刷新查看",
+            code="idempotency_key_reused",
+        )
     return row
 
 

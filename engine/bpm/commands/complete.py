@@ -11,6 +11,7 @@ from engine.bpm import rounds, runtime
 from engine.bpm.commands import attaching, checks, opening, reading
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case
+from engine.bpm.commands.requests import keyed
 from engine.bpm.models import ItemKind, ItemState
 from engine.errors import Conflict
 from engine.org.actor import Actor
@@ -28,6 +29,7 @@ class Done:
     replayed: bool = False
 
 
+@keyed
 def complete(
     session: Session,
     actor: Actor,

@@ -10,6 +10,7 @@ from engine.bpm.commands import checks
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
+from engine.bpm.commands.requests import keyed
 from engine.bpm.models import InstanceState
 from engine.errors import Forbidden
 from engine.org.actor import Actor
@@ -19,6 +20,7 @@ RESOLVE_INCIDENTS = Statement(
 )
 
 
+@keyed
 def withdraw(session: Session, actor: Actor, instance_id: uuid.UUID, *, reason: str, key: str | None = None) -> Done:
     """End one's own instance with a reason (撤销); every open item closes.
 
@@ -34,6 +36,7 @@ def withdraw(session: Session, actor: Actor, instance_id: uuid.UUID, *, reason: 
     return _end(case, actor, "withdraw", InstanceState.WITHDRAWN, reason)
 
 
+@keyed
 def terminate(session: Session, actor: Actor, instance_id: uuid.UUID, *, reason: str, key: str | None = None) -> Done:
     """End an instance as a process admin, with a reason (终止); every open item closes."""
     case = Case.by_id(session, actor, instance_id, "terminate", key)

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
+import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import outbox
 from engine.bpm import runtime
 from engine.bpm.commands import opening
-from engine.bpm.commands.case import Case
+from engine.bpm.commands.case import Case, key_reused
 from engine.bpm.commands.jobs import stuck
 from engine.bpm.extensions import is_reserved
 from engine.bpm.models import InstanceState, Subscription
@@ -50,7 +51,7 @@ def deliver(session: Session, row: outbox.Leased) -> None:
     instance_id, task_id = uuid.UUID(row.payload["instance"]), int(row.payload["task"])
     case = Case.by_id(session, None, instance_id)
     waits = session.get(Subscription, (instance_id, task_id))
-    if waits is None and row.payload.get("kind") == "message":  # rows written before they said so are dropped
+    if waits is None and row.payload["kind"] == "message":
         spread(session, row)
         return
     if waits is None or case.instance_state != InstanceState.RUNNING:
@@ -74,6 +75,8 @@ def send_message(
 ) -> None:
     """Let another system send a message (消息) to whoever waits for it; the same `key` again does nothing.
 
+    Raises Conflict where the key was used for another message.
+
     `actor` is None for the system itself. Raises Forbidden unless it is a process admin or acts by a token with the
     scope `messages:send`, Invalid where the payload has a name that the engine keeps for itself.
     """
@@ -84,4 +87,8 @@ def send_message(
     stored = key if actor is None else f"{actor.person_id}:{key}"
     body = {"kind": "message", "name": name, "correlation": correlation, "payload": dict(payload or {})}
     digest = blake2b(stored.encode(), digest_size=16).hexdigest()
-    outbox.enqueue(session, "event", f"message:{name}", "thrown", body, idem_key=f"message:{digest}")
+    idem_key = f"message:{digest}"
+    outbox.enqueue(session, "event", f"message:{name}", "thrown", body, idem_key=idem_key)
+    sent = session.scalar(select(outbox.Outbox.payload).where(outbox.Outbox.idem_key == idem_key))
+    if sent is None or orjson.loads(sent) != body:
+        raise key_reused()

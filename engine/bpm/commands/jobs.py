@@ -15,8 +15,6 @@ from engine.bpm.commands.case import Case, ProcessFault
 from engine.bpm.models import Incident, InstanceState
 from engine.db import new_id
 
-RETRIES = 3  # of rows written before they said so
-
 
 def run(session: Session, row: outbox.Leased) -> None:
     """Run a job's operation and let its instance go on (outbox handler); a job of a left task is dropped."""
@@ -53,7 +51,7 @@ def run(session: Session, row: outbox.Leased) -> None:
 
 def attempts(row: outbox.Leased) -> int:
     """Return how often a job is tried: once, and as many times again as its operation says (`retries`)."""
-    return int(row.payload.get("retries", RETRIES)) + 1
+    return int(row.payload["retries"]) + 1
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from engine.bpm.assignment import AssignmentContext, Handler
 from engine.bpm.commands import merging
 from engine.bpm.commands.case import Case
 from engine.bpm.extensions import Assign, TaskExtension
-from engine.bpm.models import ItemState
+from engine.bpm.models import IncidentKind, ItemState
 from engine.bpm.rounds import first_states
 from engine.db import new_id
 from engine.errors import Invalid
-from engine.feel import to_plain
+from engine.feel import FeelError, to_plain
 from engine.org.actor import ADMIN
 
 AUTOMATIC = "auto"  # the verb of what the engine decides by a rule of the step
@@ -29,7 +29,11 @@ def open_pending(case: Case, sender: uuid.UUID | None) -> None:
         if not case.pending:
             return
         opened, case.pending = case.pending[0], case.pending[1:]
-        _open(case, opened, sender)
+        try:
+            _open(case, opened, sender)
+        except FeelError as error:
+            fault = runtime.RuntimeFault("expression", opened.step, f"办理人的表达式没有结果：{error.message}")
+            raise case.fault(fault) from error
     raise case.fault(
         runtime.RuntimeFault("budget", case.definition.key, f"连续 {_LIMIT} 个步骤都自动办理，流程可能是死循环")
     )
@@ -192,7 +196,7 @@ def _nobody(case: Case, task: TaskExtension, opened: runtime.Opened) -> tuple[li
             "instance_id": case.row.id,
             "task_id": opened.task_id,
             "step": opened.step,
-            "kind": "nobody",
+            "kind": IncidentKind.NOBODY,
             "message": f"步骤“{name}”按规则找不到办理人，已转给{taker}",
             "created_at": case.now,
         }

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from engine.bpm.commands import checks, opening
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
+from engine.bpm.commands.requests import keyed
 from engine.bpm.models import InstanceState, ItemKind, ItemState
 from engine.errors import Conflict, Forbidden, Invalid
 from engine.org.actor import ADMIN, Actor
@@ -16,6 +17,7 @@ from engine.org.actor import ADMIN, Actor
 CIRCULATE_LIMIT = 500
 
 
+@keyed
 def claim(session: Session, actor: Actor, item_id: uuid.UUID, *, key: str | None = None) -> Done:
     """Take a step that several candidates could handle (签收); the others' items stand by."""
     case, items = Case.by_item(session, actor, item_id, "claim", key)
@@ -34,6 +36,7 @@ def claim(session: Session, actor: Actor, item_id: uuid.UUID, *, key: str | None
     return _saved(case, item, "claim")
 
 
+@keyed
 def unclaim(session: Session, actor: Actor, item_id: uuid.UUID, *, key: str | None = None) -> Done:
     """Give a claimed step back to all candidates (退签)."""
     case, items = Case.by_item(session, actor, item_id, "unclaim", key)
@@ -50,6 +53,7 @@ def unclaim(session: Session, actor: Actor, item_id: uuid.UUID, *, key: str | No
     return _saved(case, item, "unclaim")
 
 
+@keyed
 def reassign(
     session: Session, actor: Actor, item_id: uuid.UUID, *, to: uuid.UUID, reason: str, key: str | None = None
 ) -> Done:
@@ -93,6 +97,7 @@ def reassign(
     return Done(case.row.id, item.id, "reassign")
 
 
+@keyed
 def circulate(
     session: Session,
     actor: Actor,

@@ -8,14 +8,16 @@ from sqlalchemy.orm import Session
 from engine import audit, clock
 from engine.batch import Batch
 from engine.bpm import rounds, runtime, visibility
-from engine.bpm.commands import checks, opening
+from engine.bpm.commands import checks, opening, requests
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case, idem, same_request
+from engine.bpm.commands.requests import keyed
 from engine.bpm.models import InstanceState, ItemKind, ItemState
 from engine.errors import Conflict, Forbidden, Unavailable
 from engine.org.actor import Actor
 
 
+@keyed
 def acknowledge(
     session: Session, actor: Actor, item_id: uuid.UUID, *, opinion: str = "", key: str | None = None
 ) -> bool:
@@ -34,6 +36,7 @@ def acknowledge(
         token_id=actor.token_id,
         opinion=opinion.strip(),
         at=clock.now(),
+        detail=None if key is None else requests.noted(session),
         idem_key=idem(actor, key),
     )
     return _write(session, row) or _not_done(session, actor, item_id, row["idem_key"])
@@ -60,7 +63,7 @@ def _not_done(session: Session, actor: Actor, item_id: uuid.UUID, stored_key: by
     if not found:
         raise visibility.not_found()
     if replayed and replayed[0]:
-        same_request(replayed[0][0], "read", item_id)
+        same_request(session, replayed[0][0], "read", item_id)
         return False
     item = found[0]
     case = Case.by_id(session, actor, item.instance_id)
@@ -92,6 +95,7 @@ def acknowledge_behind_lock(case: Case, item: Any, outcome: str, opinion: str) -
         outcome="acknowledge",
         opinion=opinion.strip(),
         at=case.now,
+        detail=None if case.key is None else requests.noted(case.session),
         idem_key=case.key,
     )
     if not _write(case.session, row):

@@ -10,11 +10,13 @@ from engine.bpm.acts import acted_since
 from engine.bpm.commands import checks, opening
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
+from engine.bpm.commands.requests import keyed
 from engine.bpm.models import ItemKind, ItemState
 from engine.errors import Conflict, Forbidden, Invalid
 from engine.org.actor import Actor
 
 
+@keyed
 def send_back(
     session: Session,
     actor: Actor,
@@ -87,6 +89,7 @@ def _allowed(case: Case, allowed: tuple[str, ...], task_id: int, target: str) ->
     return "previous" in allowed and targets(case, task_id)[:1] == [target]
 
 
+@keyed
 def take_back(session: Session, actor: Actor, item_id: uuid.UUID, *, key: str | None = None) -> Done:
     """Take back one's own handled item (撤回), while nobody has acted on what followed.
 

@@ -14,6 +14,7 @@ from engine.bpm import definitions, runtime
 from engine.bpm.commands import attaching, checks, describing, opening
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case, ProcessFault, idem, key_reused, replay
+from engine.bpm.commands.requests import keyed
 from engine.bpm.models import Draft, Instance, InstanceState, ItemState, Process
 from engine.db import new_id
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
@@ -63,6 +64,7 @@ def may_start(actor: Actor, starters: tuple[str, ...], department_codes: frozens
     return False
 
 
+@keyed
 def start(
     session: Session,
     actor: Actor,

@@ -15,7 +15,9 @@ from engine.bpm import visibility
 from engine.bpm.commands import checks
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
+from engine.bpm.commands.requests import keyed
 from engine.bpm.models import ActionLog, Copy, Draft, ItemState, Process, WorkItem
+from engine.bpm.telling import told
 from engine.db import new_id
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
 from engine.org.actor import ADMIN, Actor
@@ -27,6 +29,7 @@ DRAFT_LIMIT = 200_000  # bytes of JSON
 DRAFT_KEEPS = timedelta(days=30)  # how long the files of a draft wait for it
 
 
+@keyed
 def comment(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str, key: str | None = None) -> Done:
     """Add a comment to an instance that one may see (评论); allowed after its end too."""
     case = _seen(session, actor, instance_id, "comment", key)
@@ -39,6 +42,7 @@ def comment(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str
     return Done(instance_id, None, "comment", replayed=case.replayed is not None)
 
 
+@keyed
 def urge(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str = "", key: str | None = None) -> Done:
     """Remind whoever holds the instance (催办): by its initiator, a handler or an admin, once an hour each."""
     case = _seen(session, actor, instance_id, "urge", key)
@@ -64,18 +68,15 @@ def urge(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str = 
     ).all()
     if not holders:
         raise Conflict("现在没有等待办理的人，不需要催办", code="nobody_to_urge")
-    payload = {
-        "instance": str(instance_id),
-        "kind": "urge",
-        "persons": [str(h.assignee_id) for h in holders],
-        "text": text.strip() or f"{actor.name}催您尽快办理",
-    }
+    words = text.strip() or f"{actor.name}催您尽快办理"
+    payload = told(instance_id, "urge", [h.assignee_id for h in holders], words)
     outbox.put(session, case.batch, [outbox.row("notice", str(instance_id), "person", payload, case.now)])
     case.log("urge", opinion=text.strip(), detail={"to": [h.name for h in holders][:20], "count": len(holders)})
     case.save(touch=False)
     return Done(instance_id, None, "urge")
 
 
+@keyed
 def copy(
     session: Session,
     actor: Actor,
@@ -113,12 +114,7 @@ def copy(
         )
         for p in people
     )
-    payload = {
-        "instance": str(instance_id),
-        "kind": "copy",
-        "persons": [str(p.id) for p in people],
-        "text": reason.strip() or f"{actor.name}抄送给您",
-    }
+    payload = told(instance_id, "copy", [p.id for p in people], reason.strip() or f"{actor.name}抄送给您")
     outbox.put(session, case.batch, [outbox.row("notice", str(instance_id), "person", payload, case.now)])
     case.log("copy", opinion=reason.strip(), detail={"to": [p.name for p in people]})
     case.save(touch=False)

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 from engine import clock
 from engine.bpm import runtime
 from engine.bpm.commands import opening
-from engine.bpm.commands.case import Case, ProcessFault
-from engine.bpm.models import Instance, InstanceState, Timer
+from engine.bpm.commands.case import Case, ProcessFault, record
+from engine.bpm.models import Incident, IncidentKind, Instance, InstanceState, Timer
 from engine.db import Database
-from engine.errors import Unavailable
+from engine.errors import EngineError, Unavailable
 from engine.outbox.handling import place
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ def fire_due(db: Database, limit: int = 100) -> int:
     """Fire what is due, oldest first; returns how many fired. An instance that is being worked on is passed over.
 
     No timer stands in the way of the others: one whose diagram has no way on is disarmed, its incident lets an admin
-    retry it; one that fails is due again in half a minute where the database was busy, else in five. Raises what the
-    database raises where not even that can be written.
+    retry it; one that fails is due again in half a minute where the database was busy, else in five minutes, with an
+    incident until it fires. Raises what the database raises where not even that can be written.
     """
     with db.reading() as session:
         due = session.execute(
@@ -67,8 +67,11 @@ def _set_aside(db: Database, instance_id: uuid.UUID, task_id: int, error: Except
         with db.unit_of_work() as session:
             if isinstance(error, ProcessFault):
                 _disarm(session, instance_id, task_id)
+            elif isinstance(error, Unavailable):
+                _put_off(session, instance_id, task_id, BUSY)
             else:
-                _put_off(session, instance_id, task_id, BUSY if isinstance(error, Unavailable) else DEFECT)
+                _put_off(session, instance_id, task_id, DEFECT)
+                _tell(session, instance_id, task_id, error)
     except Unavailable as busy:  # the row is locked: whoever holds it fires it or takes it away
         log.warning("timer stays due: instance=%s task=%d error=%s", instance_id, task_id, place(busy))
 
@@ -86,6 +89,10 @@ def fire(session: Session, instance_id: uuid.UUID, task_id: int) -> bool:
     rearmed = _fired(case, task_id)
     if not rearmed:
         _disarm(session, instance_id, task_id)
+    mended = update(Incident).where(Incident.instance_id == instance_id, Incident.task_id == task_id)
+    session.execute(
+        mended.where(Incident.kind == IncidentKind.TIMER, Incident.resolved_at.is_(None)).values(resolved_at=case.now)
+    )
     case.log("timer", step=element, step_name=case.definition.names.get(element, "")[:80])
     case.save()
     return True
@@ -97,6 +104,25 @@ def _fired(case: Case, task_id: int) -> bool:
     case.advance(runtime.Fire(task_id))
     opening.open_pending(case, None)
     return any(t == task_id and due > before for t, due in case.armed)
+
+
+def _tell(session: Session, instance_id: uuid.UUID, task_id: int, error: Exception) -> None:
+    """Let an incident tell where a timer failed; of an error that is no refusal its type and place, never its words."""
+    timer = session.get(Timer, (instance_id, task_id))
+    if timer is None:  # somebody else has fired it, or it is void
+        return
+    reason = error.message if isinstance(error, EngineError) else place(error)
+    record(
+        session,
+        {
+            "instance_id": instance_id,
+            "task_id": task_id,
+            "step": timer.element,
+            "kind": IncidentKind.TIMER,
+            "message": f"定时到点后没有触发，每 5 分钟再试一次：{reason}"[:400],
+            "created_at": clock.now(),
+        },
+    )
 
 
 # Both leave a timer alone that somebody else has armed again meanwhile.

@@ -90,7 +90,6 @@ class Loader:
             "hide": hide,
             "rule": custom.feel("rule"),
             "rule_message": custom.text("ruleMessage"),
-            "summary": custom.choice("summary", ("true", "false", ""), "") == "true",
         }
         if kind in _LABELLED:
             common |= {"label": reader.templated("label"), "description": reader.templated("description")}

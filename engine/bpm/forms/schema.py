@@ -161,7 +161,6 @@ class Component:
     widget: str = ""
     rule: Expression | None = None
     rule_message: str = ""
-    summary: bool = False
     # by type
     subtype: str = ""  # datetime: date | time | datetime
     disallow_past: bool = False

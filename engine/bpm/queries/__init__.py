@@ -16,6 +16,7 @@ from engine.bpm.queries.catalogue import (
 from engine.bpm.queries.detail import InstanceDetail, ItemDetail, instance_detail, may_open, work_item_detail
 from engine.bpm.queries.diagrams import Diagram, diagram
 from engine.bpm.queries.drafts import DraftView, draft
+from engine.bpm.queries.letters import Letter, Reason, backlog, letters, reasons
 from engine.bpm.queries.paging import Filters, Page
 from engine.bpm.queries.search import FieldFilter, IncidentRow, InstanceRow, incidents, instances
 from engine.bpm.queries.trail import Timeline, timeline
@@ -38,12 +39,15 @@ __all__ = [
     "InstanceDetail",
     "InstanceRow",
     "ItemDetail",
+    "Letter",
     "Page",
+    "Reason",
     "ReturnTarget",
     "Timeline",
     "VersionDiff",
     "VersionRow",
     "activities",
+    "backlog",
     "counts",
     "definition_versions",
     "diagram",
@@ -51,9 +55,11 @@ __all__ = [
     "incidents",
     "instance_detail",
     "instances",
+    "letters",
     "may_open",
     "page",
     "processes",
+    "reasons",
     "start_page",
     "startable",
     "timeline",

@@ -137,7 +137,7 @@ def instances(
 
     Two statements. Raises Forbidden unless the viewer is a process admin or an auditor, Invalid for bad filters.
     """
-    _require_overseer(viewer)
+    require_overseer(viewer)
     if len(fields) > MAX_FIELDS:
         raise Invalid(f"最多 {MAX_FIELDS} 个字段条件", code="bad_field")
     if fields and filters.process is None:
@@ -180,7 +180,7 @@ def incidents(
 
     Raises Forbidden unless the viewer is a process admin or an auditor.
     """
-    _require_overseer(viewer)
+    require_overseer(viewer)
     filters = Filters(process=process)
     statement = (
         select(*_INCIDENT_COLUMNS)
@@ -196,6 +196,7 @@ def incidents(
     return _INCIDENTS.page(rows, [(row.id,) for row in rows], limit)
 
 
-def _require_overseer(viewer: Actor) -> None:
+def require_overseer(viewer: Actor) -> None:
+    """Raise Forbidden unless the viewer is a process admin or an auditor."""
     if not viewer.sees_all:
         raise Forbidden("只有流程管理员和审计员可以查看", code="not_overseer")

@@ -122,7 +122,7 @@ _ENTRIES = Statement(
     FROM action_log l LEFT JOIN work_item i ON i.id = l.item_id
     WHERE l.instance_id = :id
       AND NOT (l.verb = 'read' AND l.opinion = '') -- readers are counted, not listed, but for those who said something
-      AND (:all OR l.verb NOT IN ('settle', 'retry', 'dismiss')) -- what the engine notes, and what admins mend
+      AND (:all OR l.verb NOT IN ('settle', 'retry', 'dismiss', 'requeue')) -- what the engine notes, what admins mend
     ORDER BY l.id DESC LIMIT :most
     """,
     item_id=uuid.UUID,

@@ -14,6 +14,7 @@ import zstandard
 from engine.bpm.runtime.flow import Flow, SubFlow
 from engine.bpm.runtime.tree import Token
 from engine.bpm.runtime.types import Data
+from engine.errors import Conflict
 
 _FORMAT = b"\x01"
 
@@ -37,11 +38,23 @@ def encode(flow: Flow) -> bytes:
     return _FORMAT + zstandard.compress(orjson.dumps([flow.last_id, parts]), 1)
 
 
+class Unreadable(Conflict):
+    """The saved state is of another release's format, or it is damaged."""
+
+    code = "state_unreadable"
+
+
 def decode(definition: Any, state: bytes, data: Data, now: datetime) -> Flow:
-    """Read a flow back; the definition is the version that wrote it."""
+    """Read a flow back; the definition is the version that wrote it. Raises Unreadable."""
     if state[:1] != _FORMAT:
-        raise ValueError("unknown state format")
-    last_id, parts = orjson.loads(zstandard.decompress(state[1:], max_output_size=1 << 26))
+        raise Unreadable(
+            f"这件事的流程状态是另一版本的格式（{state[:1].hex() or '空'}），本版本读不了。"
+            "请流程管理员联系运维，用写下它的版本打开"
+        )
+    try:
+        last_id, parts = orjson.loads(zstandard.decompress(state[1:], max_output_size=1 << 26))
+    except (zstandard.ZstdError, orjson.JSONDecodeError) as error:
+        raise Unreadable("这件事的流程状态已损坏，读不出来。请流程管理员联系运维，从备份恢复") from error
     flow = Flow(definition, data, now)
     flow.last_id = last_id
     for holder, name, local, last_data, passed, rows in parts:

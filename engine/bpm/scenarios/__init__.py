@@ -5,7 +5,7 @@ ends in a state. The worker's jobs run after every act; the clock stands still u
 leaves running is terminated, so that stories don't disturb one another. processes/README.md describes the vocabulary.
 """
 
-from engine.bpm.scenarios.playing import Result, run
+from engine.bpm.scenarios.playing import Report, Result, run
 from engine.bpm.scenarios.stories import Story, load
 
-__all__ = ["Result", "Story", "load", "run"]
+__all__ = ["Report", "Result", "Story", "load", "run"]

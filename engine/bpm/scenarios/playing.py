@@ -14,6 +14,7 @@ from engine.bpm.commands.start import start
 from engine.bpm.commands.timers import fire_due
 from engine.bpm.models import InstanceState
 from engine.bpm.scenarios.acting import ACTS
+from engine.bpm.scenarios.coverage import gaps
 from engine.bpm.scenarios.expecting import EXPECTS, expect_end
 from engine.bpm.scenarios.scene import Scene, Unexpected
 from engine.bpm.scenarios.stories import Act, Story, load
@@ -45,8 +46,16 @@ class Result:
         return f"{self.file}：{self.story}：" + (f"第 {self.step} 步：{self.problem}" if self.problem else "通过")
 
 
-def run(db: Database, process_folder: Path) -> list[Result]:
-    """Play every story of a folder's scenarios.yaml against a migrated database; one result each, in order.
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How the stories of a folder went, one result each in order, and what none of them has shown (`gaps`)."""
+
+    results: list[Result]
+    gaps: list[str]
+
+
+def run(db: Database, process_folder: Path) -> Report:
+    """Play every story of a folder's scenarios.yaml against a migrated database.
 
     Loads the demo hospital and deploys the folder. Meant for a database of its own: the clock is frozen meanwhile, and
     outbox and timers of everything in it are worked off. The caller has imported `engine.registry`. Raises Invalid
@@ -58,8 +67,10 @@ def run(db: Database, process_folder: Path) -> list[Result]:
         clock.freeze(stories[0].at)
         with db.unit_of_work() as session:
             staff = load_demo(session)
-            key = definitions.deploy(session, None, _files(process_folder), note="scenarios").key
-        return [_play(db, staff, key, story, str(file)) for story in stories]
+            deployed = definitions.deploy(session, None, _files(process_folder), note="scenarios")
+        results = [_play(db, staff, deployed.key, story, str(file)) for story in stories]
+        with db.reading() as session:
+            return Report(results, gaps(session, definitions.current(session, deployed.key)))
     finally:
         clock.freeze(None)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import orjson
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from engine import clock
 from engine.bpm import commands
 from engine.bpm.commands import ProcessFault, timers
-from engine.bpm.models import Instance, Timer
+from engine.bpm.models import Incident, Instance, Timer
 from engine.db import Database
 from engine.errors import Unavailable
 from tests.dsl import Bpm, Story, bpmn, chain, start_task, task
@@ -44,6 +45,11 @@ def reminded(text: str = "PT1H", kind: str = "timeDuration") -> dict[str, str]:
     )
 
 
+def incident(story: Story) -> list[Incident]:
+    with story.bpm.db.reading() as session:
+        return list(session.scalars(select(Incident).where(Incident.instance_id == story.id)))
+
+
 def spoil(bpm: Bpm, story: Story, stored: bytes) -> None:
     with bpm.db.unit_of_work() as session:
         session.execute(update(Instance).where(Instance.id == story.id).values(data=stored))
@@ -69,10 +75,75 @@ def test_a_timer_that_fails_stops_no_other_and_waits(bpm: Bpm, caplog: pytest.Lo
     assert "张三" not in caplog.text
     assert "patient" not in caplog.text
 
+    [told] = incident(bad)
+    assert (told.kind, told.step, told.resolved_at) == ("timer", "late", None)
+    assert "JSONDecodeError (commands/case.py" in told.message
+    assert "张三" not in told.message
+    clock.freeze(clock.now() + timers.DEFECT)
+    assert commands.fire_due(bpm.db) == 0
+    assert len(incident(bad)) == 1, "it failed again, and is told once"
+
     spoil(bpm, bad, kept)
     clock.freeze(clock.now() + timers.DEFECT)
     assert commands.fire_due(bpm.db) == 1
     bad.expect_open("work", "boss")
+    assert [found.resolved_at for found in incident(bad)] == [clock.now()], "it has mended itself"
+
+
+def refusing() -> dict[str, str]:
+    """A timer behind which nobody is found, where the step then refuses."""
+    nobody = (
+        '<userTask id="boss" name="boss"><extensionElements><piyue:task kind="decide"/>'
+        '<piyue:assign rule="field" field="chosen"/><piyue:nobody do="refuse"/></extensionElements></userTask>'
+    )
+    return bpmn(
+        '<startEvent id="s"/><endEvent id="e"/><endEvent id="f"/>'
+        + start_task()
+        + task("work", "head_nurse")
+        + boundary("late", "work", timer("PT1H"), interrupting=False)
+        + nobody
+        + chain("s", "apply", "work", "e")
+        + chain("late", "boss", "f")
+    )
+
+
+def test_a_timer_behind_which_the_step_refuses_tells_an_admin_who_may_try_again(bpm: Bpm) -> None:
+    story = bpm.deploy_files(refusing()).start("p", by="nurse")
+    clock.freeze(MONDAY + HOUR)
+    assert commands.fire_due(bpm.db) == 0
+    [told] = incident(story)
+    assert (told.kind, told.step) == ("timer", "late")
+    assert "找不到办理人" in told.message
+    spoil(bpm, story, orjson.dumps(orjson.loads(story.instance.data) | {"chosen": str(bpm.person("hr_head"))}))
+    story.act("retry", "process_admin", told.id).expect_open("work", "boss")
+    assert [found.resolved_at is None for found in incident(story)] == [False]
+
+
+def endless() -> dict[str, str]:
+    """A timer behind which the handlers are computed by an expression that never comes to an end."""
+    many = "for a in 1..100000 return for b in 1..100000 return a"
+    computed = (
+        '<userTask id="boss" name="boss"><extensionElements><piyue:task kind="decide"/>'
+        f'<piyue:assign rule="expression" value="={many}"/></extensionElements></userTask>'
+    )
+    return bpmn(
+        '<startEvent id="s"/><endEvent id="e"/><endEvent id="f"/>'
+        + start_task()
+        + task("work", "head_nurse")
+        + boundary("late", "work", timer("PT1H"), interrupting=False)
+        + computed
+        + chain("s", "apply", "work", "e")
+        + chain("late", "boss", "f")
+    )
+
+
+def test_handlers_that_cannot_be_computed_are_an_incident_at_their_step(bpm: Bpm) -> None:
+    story = bpm.deploy_files(endless()).start("p", by="nurse")
+    clock.freeze(MONDAY + HOUR)
+    assert commands.fire_due(bpm.db) == 0
+    [told] = incident(story)
+    assert (told.kind, told.step) == ("expression", "boss")
+    assert running(story) == {}
 
 
 def test_one_batch_fires_what_comes_after_a_bad_timer(bpm: Bpm) -> None:

@@ -1,5 +1,6 @@
 """Every verb: idempotent under its key, told late with who and when, refused in the order 404, 403, 409, 422."""
 
+import inspect
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ import pytest
 from engine.bpm import commands
 from engine.errors import Conflict, EngineError, Forbidden, Invalid, NotFound
 from tests.dsl import Bpm, Story, task
-from tests.engine.bpm.contracts.kit import by_task_id, line
+from tests.engine.bpm.contracts.kit import by_task_id, form, line
 
 FILES = line(
     ("first", task("first", "head_nurse")),
@@ -124,6 +125,66 @@ def test_the_same_key_for_something_else_is_refused(bpm: Bpm, verb: Verb) -> Non
         story.act(verb.name, verb.by, target(story, verb), *verb.args, **verb.options(story), key="tap")
     assert refused.value.code == "idempotency_key_reused"
     assert story.open == before
+
+
+OTHER_WORDS: dict[str, dict[str, Any]] = {
+    "complete": {"args": ("reject",), "opinion": "不行"},
+    "send_back": {"opinion": "请重写"},
+    "reassign": {"reason": "请假"},
+    "acknowledge": {"opinion": "知悉"},
+    "circulate": {"reason": "请看"},
+    "withdraw": {"reason": "算了"},
+    "terminate": {"reason": "作废"},
+    "jump": {"reason": "出差"},
+    "copy": {"reason": "供参考"},
+    "comment": {"text": "不急"},
+    "urge": {"text": "请今天办"},
+}
+
+
+@pytest.mark.parametrize("verb", [v for v in VERBS if v.name in OTHER_WORDS], ids=lambda v: v.name)
+def test_the_same_key_with_other_words_is_refused_and_the_first_ones_stand(bpm: Bpm, verb: Verb) -> None:
+    story = reached(bpm, verb)
+    on, options, other = target(story, verb), verb.options(story), dict(OTHER_WORDS[verb.name])
+    story.act(verb.name, verb.by, on, *verb.args, **options, key="tap")
+    trail, open_ = story.trail, story.open
+    args = other.pop("args", verb.args)
+    with pytest.raises(Conflict) as refused:
+        story.act(verb.name, verb.by, on, *args, **(options | other), key="tap")
+    assert (refused.value.code, "第一次的已生效" in refused.value.message) == ("idempotency_key_reused", True)
+    assert (story.trail, story.open) == (trail, open_)
+
+
+def test_who_asks_again_after_looking_again_asks_for_the_same(bpm: Bpm) -> None:
+    story = bpm.deploy_files(FILES).start("p", by="nurse")
+    item, seen = story.item("head_nurse").id, story.instance.version
+    story.act("complete", "head_nurse", item, "approve", version=seen, key="tap")
+    trail = story.trail
+    story.act("complete", "head_nurse", item, "approve", version=story.instance.version, key="tap")
+    assert story.trail == trail
+
+
+def test_every_command_that_takes_a_key_compares_what_it_is_asked() -> None:
+    """`send_message` compares by itself: it leaves its row in the outbox, not on a trail; `sent_before` only asks."""
+    taking = {name for name in commands.__all__ if "key" in inspect.signature(getattr(commands, name)).parameters}
+    assert {name for name in taking if not hasattr(getattr(commands, name), "__wrapped__")} == {
+        "send_message",
+        "sent_before",
+    }
+
+
+def test_the_same_key_with_other_data_is_refused(bpm: Bpm) -> None:
+    files = line(("first", task("first", "head_nurse")))
+    files = files | form("apply", "subject")
+    files["process.bpmn"] = files["process.bpmn"].replace('start="true"', 'start="true" form="apply"')
+    bpm.deploy_files(files)
+    nurse = bpm.actor("nurse")
+    for _ in range(2):
+        with bpm.db.unit_of_work() as session:
+            commands.start(session, nurse, "p", data={"subject": "一"}, key="tap")
+    with bpm.db.unit_of_work() as session, pytest.raises(Conflict) as refused:
+        commands.start(session, nurse, "p", data={"subject": "二"}, key="tap")
+    assert refused.value.code == "idempotency_key_reused"
 
 
 def test_the_key_of_another_person_is_another_key(bpm: Bpm) -> None:

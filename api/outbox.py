@@ -1,0 +1,127 @@
+"""The outbox as process admins see and mend it (投递): what waits, and what was given up (投递失败)."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Path, Query
+from pydantic import Field
+
+from api.boxes import Cursor, Limit
+from api.deps import Call, Router, allowed
+from api.schemas import Answer, Body, Text
+from engine.bpm import commands, queries
+
+router = Router("流程监控")
+
+Reads = Annotated[Call, Depends(allowed("admin:read"))]
+Mends = Annotated[Call, Depends(allowed("admin:write"))]
+
+_SYSTEM = "由谁办：job 系统步骤，event 消息和信号，settle 传阅收尾，notice 站内通知"
+_EXAMPLE_REASON = "AssertionError (bpm/handlers.py:33)"
+
+
+class DepthOut(Answer):
+    """What waits for one system."""
+
+    system: str = Field(description=_SYSTEM, examples=["notice"])
+    pending: int = Field(description="还没有投递的", examples=[3])
+    oldest: datetime = Field(description="其中最早一条写下的时刻")
+    failing: int = Field(description="其中失败过、等着再试的", examples=[1])
+
+
+class ReasonOut(Answer):
+    """Dead letters that failed alike."""
+
+    system: str = Field(description=_SYSTEM, examples=["notice"])
+    topic: str = Field(examples=["items"])
+    reason: str = Field(examples=[_EXAMPLE_REASON])
+    count: int = Field(examples=[12])
+    first: datetime = Field(description="最早一条写下的时刻")
+    last: datetime = Field(description="最近一条写下的时刻")
+
+
+class OutboxOut(Answer):
+    """What waits, and what was given up; what an incident stands for is not in it."""
+
+    waiting: list[DepthOut]
+    given_up: list[ReasonOut]
+
+
+class LetterOut(Answer):
+    """A dead letter (投递失败)."""
+
+    id: int = Field(examples=[4711])
+    system: str = Field(description=_SYSTEM, examples=["notice"])
+    topic: str = Field(examples=["items"])
+    reason: str = Field(examples=[_EXAMPLE_REASON])
+    attempts: int = Field(examples=[8])
+    created_at: datetime
+    given_up_at: datetime
+    instance_id: uuid.UUID | None
+    title: str | None = Field(examples=["单晓燕的请假申请"])
+
+
+class LetterPage(Answer):
+    """A page of dead letters, newest first."""
+
+    rows: list[LetterOut]
+    next_cursor: str | None = Field(examples=["bGV0dGVycyA0NzEx"])
+
+
+class AlikeBody(Body):
+    """Which dead letters: those of a system and topic that failed for one reason."""
+
+    system: Text = Field(max_length=20, examples=["notice"])
+    topic: Text = Field(max_length=40, examples=["items"])
+    reason: Text = Field(max_length=400, examples=[_EXAMPLE_REASON])
+
+
+class Requeued(Answer):
+    """How many are delivered again."""
+
+    count: int = Field(examples=[12])
+
+
+System = Annotated[Text | None, Query(max_length=20, description=_SYSTEM)]
+Topic = Annotated[Text | None, Query(max_length=40, description="做什么，如 items、thrown")]
+ReasonText = Annotated[Text | None, Query(max_length=400, description="失败原因，逐字相同")]
+
+
+@router.get("/admin/outbox", summary="投递：积压和失败的概况")
+def overview(call: Reads) -> OutboxOut:
+    """Show what waits and what was given up."""
+    return OutboxOut(
+        waiting=[DepthOut.model_validate(row) for row in queries.backlog(call.session, call.actor)],
+        given_up=[ReasonOut.model_validate(row) for row in queries.reasons(call.session, call.actor)],
+    )
+
+
+@router.get("/admin/dead-letters", summary="投递失败，逐条")
+def letters(
+    call: Reads,
+    system: System = None,
+    topic: Topic = None,
+    reason: ReasonText = None,
+    cursor: Cursor = None,
+    limit: Limit = 20,
+) -> LetterPage:
+    """List dead letters."""
+    found = queries.letters(
+        call.session, call.actor, system=system, topic=topic, reason=reason, cursor=cursor, limit=limit
+    )
+    return LetterPage.model_validate(found)
+
+
+@router.post("/admin/dead-letters/requeue", summary="同一原因的投递失败全部重新投递，一次最多 200 条")
+def requeue_all(call: Mends, body: AlikeBody) -> Requeued:
+    """Deliver again what failed alike."""
+    count = commands.requeue_all(call.session, call.actor, system=body.system, topic=body.topic, reason=body.reason)
+    return Requeued(count=count)
+
+
+@router.post("/admin/dead-letters/{letter_id}/requeue", summary="重新投递一条")
+def requeue(call: Mends, letter_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Requeued:
+    """Deliver a dead letter again."""
+    commands.requeue(call.session, call.actor, letter_id)
+    return Requeued(count=1)

@@ -1,0 +1,59 @@
+"""Dead letters (投递失败): what the outbox gave up is delivered again, one or all that failed alike."""
+
+import uuid
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from engine import audit, clock, outbox
+from engine.batch import Batch
+from engine.bpm.letters import about_instance, given_up
+from engine.bpm.models import Incident, Instance
+from engine.errors import Conflict
+from engine.org.actor import Actor
+from engine.outbox import Outbox
+
+AT_ONCE = 200
+"""Letters that are requeued together."""
+
+
+def requeue(session: Session, actor: Actor, letter_id: int) -> None:
+    """Deliver a dead letter again (重新投递).
+
+    Refusals: Forbidden (not a process admin), NotFound, Conflict (it is no longer dead; an incident stands for it).
+    """
+    row = outbox.requeue(session, actor, letter_id)
+    if session.scalar(select(Incident.id).where(Incident.outbox_id == letter_id).limit(1)) is not None:
+        raise Conflict("这一条已记为异常，请在异常里重试", code="letter_has_incident")
+    _log(session, actor, row)
+
+
+def requeue_all(session: Session, actor: Actor, *, system: str, topic: str, reason: str) -> int:
+    """Deliver again what failed alike, the oldest 200; returns how many. Raises Forbidden."""
+    outbox.require_requeuer(actor)
+    alike = select(Outbox.id).where(*given_up(system, topic, reason)).order_by(Outbox.id).limit(AT_ONCE)
+    ids = session.scalars(alike.with_for_update(of=Outbox, skip_locked=True)).all()
+    for letter_id in ids:
+        _log(session, actor, outbox.requeue(session, actor, letter_id))
+    return len(ids)
+
+
+def _log(session: Session, actor: Actor, row: Outbox) -> None:
+    """Add a row to the trail of the instance that the letter is about; a message from outside has none."""
+    instance_id: uuid.UUID | None = about_instance(row)
+    if instance_id is None or session.get(Instance, instance_id) is None:
+        return
+    detail = {"outbox": row.id, "system": row.system, "topic": row.topic, "reason": row.last_error}
+    batch = Batch()
+    batch.add(
+        audit.INSERT_ACTION,
+        audit.log_row(
+            session.info["audit_key"],
+            instance_id=instance_id,
+            verb="requeue",
+            at=clock.now(),
+            actor_id=actor.person_id,
+            detail=detail,
+        ),
+    )
+    batch.run(session)
