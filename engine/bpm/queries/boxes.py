@@ -6,16 +6,19 @@ thousand items as for one with ten; the predicates of partial indexes stand lite
 
 import enum
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, null, select, text
 from sqlalchemy.orm import Session, aliased
 
-from engine.bpm.models import Copy, Draft, Instance, Process, WorkItem, WorkRound
+from engine.bpm import definitions
+from engine.bpm.models import Copy, Draft, Instance, InstanceState, Process, WorkItem, WorkRound
 from engine.bpm.queries.paging import Filters, Keyset, Page
+from engine.bpm.queries.trail import awaited
+from engine.bpm.runtime import Awaited
 from engine.errors import Invalid
 from engine.org.actor import Actor
 from engine.org.models import Department, Person
@@ -52,7 +55,8 @@ class BoxRow:
     """A row of a box; what a box doesn't have is None.
 
     `id` is that of the item, instance, copy or draft. `arrived_at` is when it came into the box: opened, handled,
-    started, copied, or last saved. `sender` and `reason` are those of a copy.
+    started, copied, or last saved. `sender` and `reason` are those of a copy. Of `started`: `now` are the open steps,
+    `awaited` what an instance without any waits for.
     """
 
     id: uuid.UUID
@@ -75,6 +79,7 @@ class BoxRow:
     sender: str | None
     reason: str | None
     now: tuple[Handling, ...] = field(default=())
+    awaited: tuple[Awaited, ...] = field(default=())
 
     @property
     def unread(self) -> bool:
@@ -114,7 +119,7 @@ _HANDLED = text("work_item.state IN ('done', 'reassigned') AND work_item.origin 
 _UNREAD_COPY = text("copy.read_at IS NULL")
 _VIEWER: ColumnElement[Any] = bindparam("viewer")
 _Sender = aliased(Person)
-_COLUMNS = [name for name in BoxRow.__dataclass_fields__ if name != "now"]
+_COLUMNS = [name for name in BoxRow.__dataclass_fields__ if name not in ("now", "awaited")]
 _INSTANCE = {
     "process_name": Process.name,
     "title": Instance.title,
@@ -261,7 +266,7 @@ def page(
 ) -> Page[BoxRow]:
     """Return a page of one of the viewer's own boxes, newest first; `limit` is 1 to 100 rows.
 
-    One statement, and one more for where the instances of `started` now stand. Raises Invalid for an unknown box, a
+    One statement, and up to two more for where the instances of `started` now stand. Raises Invalid for an unknown box, a
     limit out of range, and a cursor that no page of this box gave.
     """
     if box not in set(Box):
@@ -278,10 +283,39 @@ def page(
     rows = [BoxRow(*row) for row in session.execute(statement, {"viewer": viewer.person_id})]
     keys = [(row.arrived_at, row.id) if box == Box.DONE else (row.id,) for row in rows]
     found = chosen.keyset.page(rows, keys, limit)
-    if box != Box.STARTED or not found.rows:
-        return found
-    standing = open_steps(session, viewer, [row.id for row in found.rows])
-    return replace(found, rows=tuple(replace(row, now=standing.get(row.id, ())) for row in found.rows))
+    return replace(found, rows=standing(session, viewer, found.rows)) if box == Box.STARTED else found
+
+
+class _Standing(Protocol):
+    """A row of a list of instances."""
+
+    @property
+    def id(self) -> uuid.UUID: ...
+    @property
+    def state(self) -> str | None: ...
+
+
+_Row = TypeVar("_Row", bound=_Standing)
+
+
+def standing(session: Session, viewer: Actor, rows: Sequence[_Row]) -> tuple[_Row, ...]:
+    """Return rows of instances that the viewer is known to see, with where these stand: `now` and `awaited`.
+
+    One statement, and one more where instances run without an open step.
+    """
+    if not rows:
+        return ()
+    steps = open_steps(session, viewer, [row.id for row in rows])
+    idle = [row.id for row in rows if row.state == InstanceState.RUNNING and row.id not in steps]
+    waits: dict[uuid.UUID, tuple[Awaited, ...]] = {}
+    if idle:
+        columns = Instance.id, Instance.version_id, Instance.state, Instance.engine_state
+        for instance in session.execute(select(*columns).where(Instance.id.in_(idle))):
+            waits[instance.id] = awaited(definitions.version(session, instance.version_id).definition, instance)
+    return tuple(
+        replace(row, now=steps.get(row.id, ()), awaited=waits.get(row.id, ()))  # type: ignore[type-var]
+        for row in rows
+    )
 
 
 def open_steps(

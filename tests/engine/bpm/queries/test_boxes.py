@@ -93,11 +93,12 @@ def test_a_page_costs_the_same_however_long_it_is(
     session: Session, office: Any, me: Person, rows: dict[Box, list[uuid.UUID]], box: Box, statements: Any
 ) -> None:
     costs, viewer = [], office.actor(me)
+    boxes.page(session, viewer, box)  # the version is parsed once
     for limit in (1, 7):
         with statements(session) as sent:
             assert len(boxes.page(session, viewer, box, limit=limit).rows) == limit
         costs.append(len(sent))
-    assert costs == ([2, 2] if box == Box.STARTED else [1, 1])
+    assert costs == ([3, 3] if box == Box.STARTED else [1, 1])  # where they stand, and what the others wait for
 
 
 def test_a_row_shows_all_that_the_list_shows(session: Session, office: Any, me: Person) -> None:
