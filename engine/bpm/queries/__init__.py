@@ -1,7 +1,7 @@
 """What people read of the process engine. Every function takes the viewer, and shows them what is theirs to see."""
 
 from engine.bpm.queries.actions import Actions, ReturnTarget
-from engine.bpm.queries.boxes import Box, BoxRow, Counts, Handling, counts, page
+from engine.bpm.queries.boxes import Box, BoxRow, Counts, Handling, box_processes, counts, outcome_name, page
 from engine.bpm.queries.catalogue import (
     VersionDiff,
     VersionRow,
@@ -40,6 +40,7 @@ __all__ = [
     "Timeline",
     "VersionDiff",
     "VersionRow",
+    "box_processes",
     "counts",
     "definition_versions",
     "diagram",
@@ -48,6 +49,7 @@ __all__ = [
     "instance_detail",
     "instances",
     "may_open",
+    "outcome_name",
     "page",
     "processes",
     "start_page",

@@ -157,7 +157,8 @@ def instances(
 ) -> Page[InstanceRow]:
     """Search all instances, newest first; `fields` need a process in `filters`; `stuck`: with an open incident only.
 
-    Two statements, or three. Raises Forbidden unless the viewer is a process admin or an auditor, Invalid for bad filters.
+    Up to three statements. Raises Forbidden unless the viewer is a process admin or an auditor, Invalid for bad
+    filters.
     """
     _require_overseer(viewer)
     if len(fields) > MAX_FIELDS:

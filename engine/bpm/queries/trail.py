@@ -27,7 +27,7 @@ MAX_ENTRIES = 500
 """Entries of a timeline; of a longer trail the newest."""
 MAX_NAMES = 200
 """Names of handlers or of people who have not read, for each open step."""
-_SPARED = 5  # names shown of those who needn't act any more
+_SPARED = 3  # names shown of those who needn't act any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,8 @@ _READER_COLUMNS: tuple[Any, ...] = (WorkItem.id, Person.name, Department.name, W
 _READERS = Keyset("readers", ((WorkItem.closed_at, datetime), (WorkItem.id, uuid.UUID)))
 _ENTRIES = Statement(
     """
-    SELECT l.id, l.round_id, l.item_id, l.at, l.actor_id, l.verb, l.step, l.step_name, l.outcome, l.opinion, l.detail, i.opened_at
+    SELECT l.id, l.round_id, l.item_id, l.at, l.actor_id, l.verb, l.step, l.step_name, l.outcome, l.opinion, l.detail,
+      i.opened_at
     FROM action_log l LEFT JOIN work_item i ON i.id = l.item_id
     WHERE l.instance_id = :id
       AND NOT (l.verb = 'read' AND l.opinion = '') -- readers are counted, not listed, but for those who said something
