@@ -405,10 +405,10 @@ def _by_row(errors: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a line for each place, one for all mistakes of a row of a sheet."""
     lines: dict[str, list[str]] = {}
     for error in errors:
-        row = f"{error['sheet']} 第 {error['row']} 行" if "row" in error else str(error["place"])
-        column = f"{error['column']} " if error.get("column") else ""
-        lines.setdefault(row, []).append(f"{column}{error['message']}")
-    return [f"{place}：{'；'.join(told)}" for place, told in lines.items()]
+        message = f"{error['place']}：{error['message']}"
+        row = f"{error['sheet']} 第 {error['row']} 行" if "row" in error else message
+        lines.setdefault(row, []).append(message.removeprefix(row).strip())
+    return [" ".join(filter(None, (row, "；".join(told)))) if told != [""] else row for row, told in lines.items()]
 
 
 def _expected(problem: Any) -> str:
