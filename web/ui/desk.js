@@ -101,6 +101,7 @@ async function draw(box) {
     if (box.classList.toggle("viewer_full")) box.style.height = "";
     fit();
   };
+  document.addEventListener("keydown", (event) => event.key === "Escape" && box.classList.contains("viewer_full") && full());
   const zoom = make("div", "viewer__zoom");
   for (const [text, name, act] of [["＋", "放大", () => canvas.zoom(canvas.zoom() * 1.3)], ["－", "缩小", () => canvas.zoom(canvas.zoom() / 1.3)], ["全图", "显示全图", whole], ["全屏", "放大到整个窗口，再按一次缩回", full]]) {
     const button = make("button", "", text);
