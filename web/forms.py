@@ -132,7 +132,7 @@ class _View:
             if kind in ("inputs", "values") and blocks and blocks[-1].kind == kind:
                 before = blocks[-1].cells[-1]
                 if _is_half_day(component) and before.name in dates:
-                    before.beside, cell.label = cell, f"{before.label}，{cell.label}"
+                    before.beside, cell.label = cell, f"{cell.label}：上午或下午"
                 else:
                     blocks[-1].cells.append(cell)
             else:

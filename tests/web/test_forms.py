@@ -277,25 +277,23 @@ DAY = [
 
 def test_a_half_day_stands_beside_its_date(env: Environment) -> None:
     form = make(*DAY)
-    tree = html.fromstring(render(env, form, data={"half": "下午"}, rights=EDIT, lookups=Names()))
+    tree = page(env, form, {"half": "下午"})
     (line,) = tree.xpath("//div[contains(@class, 'form-line')][.//input[@type='date']]")
     (half,) = line.xpath(".//select")
-    assert (half.get("name"), half.get("aria-label")) == ("half", "开始日期，从")
+    assert (half.get("name"), half.get("aria-label")) == ("half", "从：上午或下午")
     assert half.xpath("option[@selected]/@value") == ["下午"]
-    assert len(tree.xpath("//div[contains(@class, 'form-cell')]")) == 2
-    shown = html.fromstring(
-        render(env, form, data={"day": "2026-12-01", "half": "下午", "kind": "a"}, rights=READ, lookups=Names())
-    )
+    assert len(tree.xpath("//div[contains(concat(@class, ' '), 'form-cell ')]")) == 2
+    shown = page(env, form, {"day": "2026-12-01", "half": "下午", "kind": "a"}, READ)
     assert [each.text_content() for each in shown.xpath("//dd")] == ["2026-12-01 下午", "甲"]
-    alone = html.fromstring(render(env, form, data={}, rights=Rights(fields={"day": "hidden"}), lookups=Names()))
+    alone = page(env, form, {}, Rights(fields={"day": "hidden"}))
     assert alone.xpath("//select[@name='half']")
 
 
 def test_the_kinds_of_files_that_a_field_takes_are_told(env: Environment) -> None:
     files = [
-        field("any", "filepicker"),
-        field("some", "filepicker", accept=".pdf,.doc,.docx,.jpg,.jpeg,image/*", description="合同正文。"),
+        field("files", "filepicker"),
+        field("contract", "filepicker", accept=".pdf,.doc,.docx,.jpg,.jpeg,image/*", description="合同正文。"),
     ]
     form = make(*files)
-    tree = html.fromstring(render(env, form, data={}, rights=EDIT, lookups=Names()))
+    tree = page(env, form, {})
     assert [each.text for each in tree.xpath("//p[@class='form-hint']")] == ["合同正文。可选 PDF、Word、JPG、图片"]

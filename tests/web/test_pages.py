@@ -17,6 +17,7 @@ from engine.bpm.queries.trail import readers
 from engine.org.demo import CAST
 from tests.dsl import Bpm, bpmn, chain, start_task, task
 from tests.web.conftest import Browser
+from web.rendering import initial, waited
 
 LEAVE = {"leave_type": "事假", "start_date": "2026-12-01", "end_date": "2026-12-03", "reason": "家中有事"}
 
@@ -327,7 +328,9 @@ def test_a_groups_item_is_claimed_from_the_bar(browser_of: Browser, bpm: Bpm) ->
     bpm.deploy_files(bpmn(body + chain("s", "apply", "check", "e"))).start("p", by="nurse")
     head, item = browser_of.login("head_nurse"), todo(bpm, "head_nurse")
     page = head.get(f"/items/{item}")
-    assert re.search(r'class="bar__claim"><span>2 人也可办理，签收后由您一人办理</span><button[^>]*form="claim"', page)
+    assert re.search(
+        r'class="bar__claim"><span>另有 2 人可办理，签收后由您一人办理</span><button[^>]*form="claim"', page
+    )
     assert "任一人办理即可" in page[page.index("trail__list") :]
     assert "已办 0/3" not in page
     action = f"/items/{item}/claim"
@@ -401,3 +404,19 @@ def test_many_processes_are_typed(browser_of: Browser, bpm: Bpm, monkeypatch: py
     assert found.count('class="rows__item"') == 1
     assert '/box/todo?process=leave_request"' in found.replace("&amp;", "&")
     assert "没有符合条件的事项" in head.get("/box/todo?process=没有这个")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("欧阳修", "欧阳"), ("欧阳静怡", "静怡"), ("单晓燕", "晓燕"), ("令狐伟", "令狐"), ("覃怀", "覃怀"), ("单", "单")],
+)
+def test_an_avatar_never_cuts_a_surname_in_two(name: str, shown: str) -> None:
+    assert initial(name) == shown
+
+
+def test_waiting_is_told_from_a_minute_on() -> None:
+    assert [waited(clock.now() - timedelta(seconds=s)) for s in (5, 61, 7500)] == [
+        "刚到",
+        "已等 1 分钟",
+        "已等 2 小时 5 分",
+    ]

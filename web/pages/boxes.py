@@ -85,7 +85,9 @@ def listing(call: Page, box: str, given: Mapping[str, str], *, cursor: str | Non
             processes = dict(sorted({r.process_key: r.process_name for r in found.rows}.items(), key=lambda p: p[1]))
         else:
             processes = queries.box_processes(call.session, call.actor, box)
-    outcomes = {row.id: queries.outcome_name(call.session, row) for row in found.rows} if box == "done" else {}
+    outcomes = (
+        {row.id: queries.outcome_name(call.session, call.actor, row) for row in found.rows} if box == "done" else {}
+    )
     return Listing(box, found.rows, found.next_cursor, chosen, processes, outcomes)
 
 

@@ -288,8 +288,8 @@ def box_processes(session: Session, viewer: Actor, box: str) -> dict[str, str]:
     return dict(sorted(names.items(), key=lambda each: each[1]))
 
 
-def outcome_name(session: Session, row: BoxRow) -> str:
-    """Return what the viewer decided, in the words of the step (同意、归档); empty where a row has no outcome."""
+def outcome_name(session: Session, viewer: Actor, row: BoxRow) -> str:
+    """Return what the viewer of a row decided, in the words of the step (同意、归档); empty where it has no outcome."""
     if row.outcome is None or row.version_id is None:
         return ""
     task = definitions.version(session, row.version_id).definition.tasks.get(row.step or "")
