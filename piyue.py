@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -285,7 +285,8 @@ def process_deploy(path: Path, note: str = "") -> None:
     """Deploy a process folder as a new version (部署); running instances stay on theirs."""
     with open_database(Settings()).unit_of_work() as session:
         version = definitions.deploy(session, None, process_files(path), note=note)
-        typer.echo(f"{version.key} 第 {version.number} 版已部署")
+        done = "已部署" if version.fresh else "与这些文件相同，没有部署新版本"
+        typer.echo(f"{version.key} 第 {version.number} 版{done}")
 
 
 @process_app.command("test")
@@ -420,9 +421,7 @@ def told(error: Exception) -> list[str]:
     """Return the lines that tell an operator of an error: a sentence, then its places."""
     match error:
         case EngineError():
-            places = [
-                f"{e['place']}：{e['message']}" for e in getattr(error, "errors", ()) if e["message"] != error.message
-            ]
+            places = _by_row([e for e in getattr(error, "errors", ()) if e["message"] != error.message])
             places += [str(Finding(**found)) for found in error.fields.get("findings", ())]
             more = [f"  另有 {len(places) - _MOST_TOLD} 处"] if len(places) > _MOST_TOLD else []
             return [f"错误：{error.message}", *(f"  {place}" for place in places[:_MOST_TOLD]), *more]
@@ -435,6 +434,16 @@ def told(error: Exception) -> list[str]:
         case _:
             problem = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
             return [f"错误：数据库打不开或出了错，请检查 PIYUE_DATABASE_URL 和数据库是否已启动（{problem}）"]
+
+
+def _by_row(errors: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each place, one for all mistakes of a row of a sheet."""
+    lines: dict[str, list[str]] = {}
+    for error in errors:
+        message = f"{error['place']}：{error['message']}"
+        row = f"{error['sheet']} 第 {error['row']} 行" if "row" in error else message
+        lines.setdefault(row, []).append(message.removeprefix(row).strip())
+    return [" ".join(filter(None, (row, "；".join(told)))) if told != [""] else row for row, told in lines.items()]
 
 
 def _expected(problem: Any) -> str:

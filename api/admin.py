@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 from pydantic import Field
 
-from api.boxes import Cursor, HandlingOut, Limit, filters
+from api.boxes import AwaitedOut, Cursor, HandlingOut, Limit, filters
 from api.deps import Call, IdempotencyKey, Router, allowed
 from api.instances import ReasonBody
 from api.schemas import Answer, Body, Key, Opinion, Text
@@ -41,6 +41,7 @@ class InstanceRowOut(Answer):
     ended_at: datetime | None
     incident: bool = Field(description="有没有处理的异常", examples=[False])
     now: list[HandlingOut]
+    awaited: list[AwaitedOut] = Field(description="没有人在办理时，流程在等什么")
 
 
 class InstancePage(Answer):
@@ -65,6 +66,7 @@ class IncidentOut(Answer):
     created_at: datetime
     resolved_at: datetime | None
     resolved_by: str | None = Field(examples=["燕子青"])
+    item_id: uuid.UUID | None = Field(description="找不到办理人时转给管理员的待办，可以换人")
 
 
 class IncidentPage(Answer):

@@ -43,6 +43,15 @@ class HandlingOut(Answer):
     total: int = Field(examples=[1])
 
 
+class AwaitedOut(Answer):
+    """What an instance waits for beside its people: a timer with its moment, a message, a signal, or a job."""
+
+    element: str = Field(examples=["leave_begins"])
+    name: str = Field(examples=["休假开始"])
+    kind: str = Field(description="timer 时间，message 消息，signal 信号，job 系统步骤", examples=["timer"])
+    due_at: datetime | None
+
+
 class BoxRowOut(Answer):
     """A row of a box; what a box doesn't have is null. `id` is that of the item, instance, copy or draft."""
 
@@ -67,6 +76,7 @@ class BoxRowOut(Answer):
     sender: str | None = Field(examples=["欧阳静怡"])
     reason: str | None = Field(examples=["请知悉"])
     now: list[HandlingOut]
+    awaited: list[AwaitedOut] = Field(description="没有人在办理时，流程在等什么（只在 started）")
 
 
 class BoxPage(Answer):

@@ -72,6 +72,7 @@ class DeployedOut(Answer):
     number: int = Field(examples=[4])
     deployed_at: datetime
     note: str = Field(examples=["加人事科一步"])
+    fresh: bool = Field(description="false：文件与当前版本相同，没有部署新版本", examples=[True])
 
 
 class VersionOut(Answer):

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends
 from pydantic import Field
 
+from api.boxes import AwaitedOut
 from api.deps import Call, IdempotencyKey, Router, allowed
 from api.schemas import Answer, Body, Ids, Opinion
 from api.shown import DoneOut, InstanceOut, TimelineOut, parts
@@ -25,6 +26,7 @@ class DiagramOut(Answer):
     walked: list[str] = Field(examples=[["start", "apply", "head_review"]])
     open: list[str] = Field(examples=[["head_review"]])
     handlers: dict[str, list[str]] = Field(examples=[{"head_review": ["欧阳静怡"]}])
+    awaited: list[AwaitedOut] = Field(description="除了人，流程还在等什么")
 
 
 class CommentBody(Body):

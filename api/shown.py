@@ -9,6 +9,7 @@ import orjson
 from pydantic import BeforeValidator, Field
 
 from api.attachments import AttachmentOut, may_see
+from api.boxes import AwaitedOut
 from api.deps import Call
 from api.schemas import Answer
 from engine import attachments
@@ -105,6 +106,14 @@ class OpinionBoxOut(Answer):
     opinions: list[OpinionOut]
 
 
+class SparedOut(Answer):
+    """Who had not acted when a round was decided: the first names, and how many."""
+
+    names: list[str] = Field(examples=[["曾淑贞"]])
+    total: int = Field(examples=[1])
+    policy: str = Field(examples=["any"])
+
+
 class EntryOut(Answer):
     """One action of the trail; without an actor the engine itself acted."""
 
@@ -123,6 +132,7 @@ class EntryOut(Answer):
     took: Took
     target: str = Field(description="退回、转办、抄送等的对象", examples=["曾淑贞"])
     note: str = Field(examples=["曾淑贞在上一步已同意，自动通过"])
+    spared: SparedOut | None
 
 
 class WaitingOut(Answer):
@@ -148,6 +158,8 @@ class StepOut(Answer):
     took: Took
     total: int = Field(examples=[1])
     done: int = Field(examples=[0])
+    policy: str = Field(description="any、all、in_turn、share、at_least、none", examples=["any"])
+    value: int = Field(description="share 的百分数、at_least 的人数，其他为 0", examples=[0])
     waiting: list[WaitingOut]
 
 
@@ -157,6 +169,7 @@ class TimelineOut(Answer):
     entries: list[EntryOut]
     cut: bool = Field(examples=[False])
     steps: list[StepOut]
+    awaited: list[AwaitedOut] = Field(description="除了人，流程还在等什么")
 
 
 class InstanceOut(Answer):

@@ -30,11 +30,18 @@ class Keys:
     def load(cls, settings: Settings) -> "Keys":
         """Read the installation's secret; in demo mode make one where none is set.
 
-        Raises Invalid in production when PIYUE_SECRET_KEY is missing or shorter than 32 characters.
+        Raises Invalid in production when PIYUE_SECRET_KEY is missing or shorter than 32 characters; beside the demo's
+        own key it says how to use that.
         """
         given = settings.secret_key.get_secret_value()
         if not given and settings.demo:
             return cls(_kept(settings.var / KEY_FILE))
+        if not given and (settings.var / KEY_FILE).is_file():
+            raise Invalid(
+                "环境变量 PIYUE_SECRET_KEY 未设置。这里是演示医院，它的密钥在自己的文件里："
+                "请先运行 export PIYUE_MODE=demo，再执行这条命令",
+                code="secret_key_of_demo",
+            )
         if len(given) < _SHORTEST:
             problem = f"太短（至少 {_SHORTEST} 个字符）" if given else "未设置"
             raise Invalid(

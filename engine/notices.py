@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, func, insert, select, update
+from sqlalchemy import ForeignKey, Index, ScalarSelect, Select, String, func, insert, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -70,12 +70,12 @@ def add_many(session: Session, rows: Sequence[NewNotice]) -> None:
         session.execute(insert(Notice), values)
 
 
-def unread(session: Session, viewer: Viewer) -> int:
-    """Return how many of the viewer's notices are unread."""
-    count = (
-        select(func.count()).select_from(Notice).where(Notice.person_id == viewer.person_id, Notice.read_at.is_(None))
-    )
-    return session.scalar(count) or 0
+def unread(session: Session, viewer: Viewer, about: uuid.UUID | None = None) -> int:
+    """Return how many of the viewer's notices are unread, of all or of those about an instance."""
+    mine = [Notice.person_id == viewer.person_id, Notice.read_at.is_(None)]
+    if about is not None:
+        mine.append(Notice.instance_id == about)
+    return session.scalar(select(func.count()).select_from(Notice).where(*mine)) or 0
 
 
 def list_notices(session: Session, viewer: Viewer, cursor: str | None = None) -> tuple[list[Notice], str | None]:
@@ -99,6 +99,22 @@ def mark_read(session: Session, viewer: Viewer, ids: Sequence[uuid.UUID] | None 
     if ids is not None:
         mine = mine.where(Notice.id.in_(ids))
     session.execute(mine.values(read_at=clock.now()))
+
+
+def mark_seen(session: Session, viewer: Viewer, instance_id: uuid.UUID | ScalarSelect[uuid.UUID]) -> None:
+    """Mark the viewer's notices about an instance as read: they have opened it."""
+    mine = update(Notice).where(Notice.person_id == viewer.person_id, Notice.read_at.is_(None))
+    session.execute(mine.where(Notice.instance_id == instance_id).values(read_at=clock.now()))
+
+
+def mark_settled(session: Session, instance_id: uuid.UUID, items: Select[uuid.UUID], *kinds: str) -> None:
+    """Mark notices about an instance as read, whoever's they are: those of `items`, and those of some kinds.
+
+    What they asked for is done, or is needed no more.
+    """
+    settled = Notice.item_id.in_(items) | Notice.kind.in_(kinds)
+    open_ = update(Notice).where(Notice.instance_id == instance_id, Notice.read_at.is_(None), settled)
+    session.execute(open_.values(read_at=clock.now()), execution_options={"synchronize_session": False})
 
 
 def _cut(words: str, longest: int) -> str:

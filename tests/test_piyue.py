@@ -1,6 +1,6 @@
 """The command line: from an empty database to people who log in and processes that run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -57,13 +57,16 @@ def run(*arguments: str, given: str = "") -> Result:
     return CliRunner().invoke(piyue.app, arguments, input=given)
 
 
-def staff(folder: Path, head: str = "1001") -> Path:
+STAFF = (("1001", "张一", "YB"), ("1002", "李二", "YB"))
+
+
+def staff(folder: Path, head: str = "1001", rows: Sequence[Sequence[str]] = STAFF) -> Path:
     """Write a staff workbook."""
     departments = {"部门编码": 12, "部门名称": 12, "部门类别": 12, "负责人工号": 12}
     people = {"工号": 12, "姓名": 12, "部门编码": 12}
     sheets = {
         DEPARTMENTS: (departments, [["YB", "院办", "职能科室", head]]),
-        PEOPLE: (people, [["1001", "张一", "YB"], ["1002", "李二", "YB"]]),
+        PEOPLE: (people, [list(row) for row in rows]),
     }
     path = folder / "人员.xlsx"
     path.write_bytes(write_workbook(sheets, []))
@@ -149,6 +152,30 @@ def test_an_import_tells_what_it_did_and_every_mistake_by_its_place(
     told = tell(monkeypatch, capsys, "staff", "import", str(staff(home, head="7777")))
     assert told[0].startswith("错误：文件有 1 处错误")
     assert told[1:] == ["  部门 第 2 行 负责人工号：工号“7777”不在文件中，系统中也没有"]
+    several = staff(home, rows=[["1001", "", "没有"], ["10 02", "李二", "YB"], ["1003", "", "YB"]])
+    told = tell(monkeypatch, capsys, "staff", "import", str(several))
+    assert told[1:] == [
+        "  人员 第 2 行 姓名：必填；部门编码：“没有”不正确，只能用字母、数字、- 和 _，最多 40 个",
+        "  人员 第 3 行 工号：“10 02”不正确，只能用字母、数字、- 和 _，最多 20 个",
+        "  人员 第 4 行 姓名：必填",
+    ]
+
+
+def test_the_same_files_once_more_are_not_deployed(db: Database, home: Path) -> None:
+    folder = str(ROOT / "processes" / "notice_circulation")
+    assert run("process", "deploy", folder).output == "notice_circulation 第 1 版已部署\n"
+    assert run("process", "deploy", folder).output == "notice_circulation 第 1 版与这些文件相同，没有部署新版本\n"
+
+
+def test_beside_the_demos_key_a_missing_one_says_how_to_use_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PIYUE_SECRET_KEY", raising=False)
+    monkeypatch.delenv("PIYUE_MODE", raising=False)
+    (home / "var").mkdir()
+    (home / "var" / "secret.key").write_text("x" * 64)
+    (told,) = tell(monkeypatch, capsys, "audit", "verify")
+    assert "请先运行 export PIYUE_MODE=demo" in told
 
 
 def test_a_deployment_tells_its_findings(

@@ -33,7 +33,7 @@ class Choice:
 
 @dataclass(slots=True)
 class Cell:
-    """One component as its macro prints it; `macro` is its name."""
+    """One component as its macro prints it; `macro` is its name. `beside` is the half day that belongs to a date."""
 
     macro: str
     id: str = ""
@@ -51,6 +51,7 @@ class Cell:
     suffix: str = ""
     most: int | None = None
     money: bool = False
+    beside: "Cell | None" = None
     choices: list[Choice] = field(default_factory=list)
     blocks: list["Block"] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
@@ -117,7 +118,10 @@ class _View:
     ) -> list[Block]:
         """Return the blocks of the components of one data object; `prefix` is that of the names of a row's fields."""
         blocks: list[Block] = []
+        dates = set[str]()
         for component in components:
+            if component.type == "datetime" and component.subtype == "date":
+                dates.add(f"{prefix}{component.key}")
             if component.id in state.hidden or component.type == "expression":
                 continue
             if component.key and not prefix and self.rights.of(component.key) == "hidden":
@@ -126,7 +130,11 @@ class _View:
             if cell is None:
                 continue
             if kind in ("inputs", "values") and blocks and blocks[-1].kind == kind:
-                blocks[-1].cells.append(cell)
+                before = blocks[-1].cells[-1]
+                if _is_half_day(component) and before.name in dates:
+                    before.beside, cell.label = cell, f"{cell.label}：上午或下午"
+                else:
+                    blocks[-1].cells.append(cell)
             else:
                 blocks.append(Block(kind, [cell]))
         return blocks
@@ -183,6 +191,9 @@ class _View:
         if component.type == "filepicker":
             cell.choices = self._files(value)
             cell.extra = {"accept": ",".join(component.accept), "multiple": component.multiple}
+            if component.accept:
+                takes = f"可选 {_file_types(component.accept)}"
+                cell.description = f"{cell.description.rstrip('。')}。{takes}" if cell.description else takes
             return cell
         if component.type == "checkbox":
             cell.value = value is True
@@ -361,7 +372,29 @@ _LAYOUT: Mapping[str, Callable[..., Cell | None]] = {
     "separator": _View.spacing,
     "spacer": _View.spacing,
 }
+_HALVES = {"上午", "下午"}
+_FILE_TYPES = {
+    **dict.fromkeys((".doc", ".docx"), "Word"),
+    **dict.fromkeys((".xls", ".xlsx"), "Excel"),
+    **dict.fromkeys((".ppt", ".pptx"), "PPT"),
+    **dict.fromkeys((".jpg", ".jpeg"), "JPG"),
+    "image/*": "图片",
+    "video/*": "视频",
+    "audio/*": "音频",
+    "text/*": "文本",
+}
 _ID = {ord("["): "-", ord("]"): None, ord("."): "-"}
+
+
+def _is_half_day(component: Component) -> bool:
+    """Whether a field only chooses 上午 or 下午: it stands beside its date."""
+    return component.options is not None and {option.label for option in component.options.static} == _HALVES
+
+
+def _file_types(accept: Iterable[str]) -> str:
+    """Return the kinds of files that a field takes, in words; empty where it takes any."""
+    names = (_FILE_TYPES.get(each, each.removeprefix(".").upper()) for each in accept)
+    return "、".join(dict.fromkeys(names))
 
 
 def _all_numbers(values: list[Any]) -> bool:

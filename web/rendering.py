@@ -15,13 +15,16 @@ from starlette.responses import HTMLResponse
 
 from engine import clock, notices
 from engine.bpm import queries
+from engine.bpm.runtime import Awaited
 from engine.org.actor import ADMIN, AUDITOR, DESIGNER
+from engine.org.pinyin import is_compound
 from web.session import Page
 
 HERE = Path(__file__).resolve().parent
 STATIC = HERE / "static"
 URGENCIES = ("普通", "平急", "加急", "特急")
 STATES = {"running": "办理中", "completed": "已办结", "withdrawn": "已撤销", "terminated": "已终止"}
+AWAITED = {"timer": "等待时间", "message": "等待消息", "signal": "等待信号", "job": "系统处理中"}
 CARE, WIDE = "piyue_care", "piyue_wide"  # cookies: senior mode (关怀模式), and whether two panes fit
 
 
@@ -38,9 +41,10 @@ def environment(cache_folder: Path) -> Environment:
     )
     env.filters |= {"age": age, "moment": moment, "span": span, "initial": initial, "tint": tint}
     env.filters |= {"size": size}
-    env.filters |= {"waited": lambda since: span(elapsed(since))}
+    env.filters |= {"waited": waited, "awaited": awaited}
     env.globals |= {"asset": asset, "new_key": lambda: secrets.token_urlsafe(12), "urgencies": URGENCIES}
-    env.globals |= {"states": STATES, "query": lambda **values: urlencode({k: v for k, v in values.items() if v})}
+    env.globals |= {"states": STATES, "awaiting": AWAITED}
+    env.globals |= {"query": lambda **values: urlencode({k: v for k, v in values.items() if v})}
     return env
 
 
@@ -55,14 +59,14 @@ def _manifest(_changed: int) -> Mapping[str, str]:
     return found
 
 
-def page(call: Page, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return a page for somebody who is logged in."""
+def page(call: Page, template: str, status: int = 200, seen: int = 0, **values: Any) -> HTMLResponse:
+    """Return a page for somebody who is logged in; `seen` of the unread notices are read by opening it."""
     actor = call.actor
     shared = {
         "me": actor,
         "csrf": call.csrf,
         "counts": queries.counts(call.session, actor).shown(),
-        "unread": notices.unread(call.session, actor),
+        "unread": notices.unread(call.session, actor) - seen,
         "oversees": actor.has(ADMIN, AUDITOR),
         "audits": actor.has(AUDITOR),
         "designs": actor.has(ADMIN, AUDITOR, DESIGNER),
@@ -123,6 +127,19 @@ def span(length: timedelta) -> str:
     return f"{minutes} 分钟"
 
 
+def waited(since: datetime) -> str:
+    """Return for how long something has been waiting."""
+    length = elapsed(since)
+    return f"已等 {span(length)}" if length >= timedelta(minutes=1) else "刚到"
+
+
+def awaited(what: Awaited) -> str:
+    """Return what an instance waits for beside its people, and until when."""
+    if what.due_at is not None:
+        return f"等待{what.name}（{moment(what.due_at)}）"
+    return f"{AWAITED[what.kind]}（{what.name}）"
+
+
 def size(count: int) -> str:
     """Return a number of bytes in words."""
     if count < 1 << 10:
@@ -131,7 +148,9 @@ def size(count: int) -> str:
 
 
 def initial(name: str) -> str:
-    """Return the end of a name, as an avatar shows it."""
+    """Return the end of a name, as an avatar shows it; a compound surname (复姓) is never cut in two."""
+    if len(name) == 3 and is_compound(name[:2]):
+        return name[:2]
     return name[-2:] if len(name) > 2 else name
 
 

@@ -97,8 +97,8 @@ def picture(
 ) -> Picture | None:
     """Return the picture of a process, None where its file has no diagram.
 
-    `standing` are the open steps, `notes` the lines under a step's name: who has it, for how long. What has no proper
-    place in the file isn't drawn; the linter refuses it.
+    `standing` are the elements where the instance waits, `notes` the lines under a name there: who has it, for how
+    long, or until when. What has no proper place in the file isn't drawn; the linter refuses it.
     """
     shapes, flows = _read(text)
     passed, here = frozenset(walked), frozenset(standing)
@@ -116,7 +116,8 @@ def picture(
     edges.sort(key=lambda edge: edge.state == "walked")  # what was walked is drawn last, above the rest
     xs = [v for n in nodes.values() for v in (n.x - n.width / 2, n.x + n.width / 2)]
     ys = [v for n in nodes.values() for v in (n.y - n.height / 2, n.y + n.height / 2)]
-    xs += [n.x + 20 + 11.5 * len(line) for n in nodes.values() if n.kind in ("event", "gateway") for line in n.lines]
+    beside = [n for n in nodes.values() if n.kind in ("event", "gateway")]
+    xs += [n.x + 20 + 11.5 * len(line) for n in beside for line in (*n.lines, *n.notes)]
     for edge in edges:
         half = 6.0 * len(edge.name)
         xs += [edge.label[0] - half, edge.label[0] + half] if edge.across else [edge.label[0] + 2 * half]
@@ -130,6 +131,14 @@ def picture(
         nodes=tuple(_moved_node(n, left, top) for n in sorted(nodes.values(), key=lambda n: n.kind != "frame")),
         edges=tuple(_moved_edge(e, left, top) for e in edges),
     )
+
+
+def callers(text: str) -> dict[str, list[str]]:
+    """Return which activities of a diagram call a process, by its id."""
+    found: dict[str, list[str]] = {}
+    for element in xml.parse(text, "process.bpmn").iter(f"{{{BPMN}}}callActivity"):
+        found.setdefault(element.get("calledElement", ""), []).append(element.get("id", ""))
+    return found
 
 
 def _read(text: str) -> tuple[dict[str, _Shape], list[_Flow]]:
@@ -225,7 +234,7 @@ def _node(
     for kind in ("event", "gateway"):
         if shape.type.lower().endswith(kind):
             name = (shape.name,) if shape.name else ()
-            return Node(shape.id, kind, shape.type, name, x, y, 2 * _ROUND, 2 * _ROUND, state)
+            return Node(shape.id, kind, shape.type, name, x, y, 2 * _ROUND, 2 * _ROUND, state, notes)
     width, height = across(shape.y + shape.height) - across(shape.y), down(shape.x + shape.width) - down(shape.x)
     if shape.expanded:
         return Node(shape.id, "frame", shape.type, (shape.name,), x, y, width, height, state)

@@ -85,7 +85,8 @@ def deploy(
 ) -> ProcessVersion:
     """Check the files of a process and make them its newest version (部署); running instances stay on theirs.
 
-    `files` maps paths (`process.bpmn`, `forms/x.json`, …) to texts. The same files again give the version that exists.
+    `files` maps paths (`process.bpmn`, `forms/x.json`, …) to texts. The same files again give the version that exists,
+    which is not `fresh` then.
     Raises Forbidden without the designer's role, Invalid (code `lint`, `findings`) where the linter finds an error.
     """
     if actor is not None and not actor.has(DESIGNER, ADMIN):
@@ -121,6 +122,7 @@ def deploy(
     session.flush()
     process.name, process.category = definition.name, definition.process.category
     process.current_version_id = row.id
+    row.fresh = True
     detail = {"key": key, "name": process.name, "number": row.number, "note": row.note}
     record(session, actor, "deploy", detail, at=row.deployed_at)
     return row

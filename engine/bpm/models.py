@@ -102,6 +102,7 @@ class ProcessVersion(Base):
     deployed_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
     deployed_at: Mapped[datetime]
     note: Mapped[str] = mapped_column(String(400), default="")
+    fresh = False  # whether this very call of `definitions.deploy` made it
 
     __table_args__ = (UniqueConstraint("key", "number"),)
 

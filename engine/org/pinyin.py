@@ -43,6 +43,11 @@ _TONES = re.compile("[\u0300\u0301\u0304\u030c]")
 _NOT_A_LETTER = re.compile(r"[^a-z0-9]")
 
 
+def is_compound(surname: str) -> bool:
+    """Whether two characters are a compound surname (复姓)."""
+    return surname in _DOUBLE
+
+
 def search_keys(name: str, reading: str = "") -> str:
     """Return the keys by which a name (姓名) is found: space separated, at most 200 characters.
 

@@ -37,10 +37,11 @@ class Sheets:
     problems: list[Problem] = field(default_factory=list)
 
     def refuse_problems(self) -> None:
-        """Raise Invalid with all mistakes (the first 200) where there are any."""
+        """Raise Invalid with all mistakes (the first 200), row after row, where there are any."""
         if not self.problems:
             return
-        found, self.problems = self.problems, []
+        found = sorted(self.problems, key=lambda each: (each["sheet"] == PEOPLE, each["row"]))
+        self.problems = []
         first = found[0]
         raise Invalid(
             f"文件有 {len(found)} 处错误，没有导入任何内容。第一处：{first['place']}，{first['message']}",

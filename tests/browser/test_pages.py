@@ -11,7 +11,7 @@ from engine.errors import Unauthenticated
 from engine.org import auth, roles, service_tokens, system_accounts
 from engine.org.demo import CAST
 from tests.browser.conftest import Visit
-from tests.dsl import Bpm, bpmn, flow, task
+from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
 
 pytestmark = [pytest.mark.browser, pytest.mark.backend("sqlite")]
 
@@ -197,3 +197,55 @@ def test_the_list_keeps_its_place(bpm: Bpm, people: Visit) -> None:
         head.page.wait_for_url("**/box/todo?period=week")
         expect(rows).to_have_count(25)
         assert head.page.evaluate("document.scrollingElement.scrollTop") > 500
+
+
+def test_the_diagram_at_the_desk_is_readable_and_shows_where_it_waits(bpm: Bpm, people: Visit) -> None:
+    first = clock.today() + timedelta(days=5)
+    dates = {"start_date": first.isoformat(), "end_date": first.isoformat()}
+    bpm.deploy("leave_request").start("leave_request", by="nurse", **LEAVE | dates).approve(by="head_nurse")
+    nurse = people("nurse").open("started", "单晓燕的请假申请")
+    expect(nurse.page.locator(".standing")).to_contain_text(f"等待休假开始（{first:%m-%d} 08:00）")
+    nurse.page.locator("[data-diagram]").click()
+    if nurse.telephone:
+        expect(nurse.page.locator('.flow [data-element="leave_begins"]')).to_contain_text(f"{first:%m-%d} 08:00")
+        nurse.shot("69-waiting")
+        return
+    box = nurse.page.locator(".viewer[data-ready]")
+    expect(box.locator('[data-element-id="leave_begins"].standing')).to_be_in_viewport()
+    expect(box.locator(".viewer__note")).to_have_text(f"{first:%m-%d} 08:00")
+    scale = "box => box.querySelector('.viewport').getCTM().a"
+    assert box.evaluate(scale) >= 0.9  # names are readable
+    nurse.shot("69-waiting")
+    box.get_by_role("button", name="显示全图").click()
+    assert box.evaluate(scale) < 0.9
+    box.get_by_role("button", name="放大到整个窗口").click()
+    expect(box).to_have_css("position", "fixed")
+    assert box.evaluate(scale) >= 0.9
+    nurse.page.keyboard.press("Escape")
+    expect(box).not_to_have_css("position", "fixed")
+
+
+def test_a_groups_item_is_claimed_within_the_thumbs_reach(bpm: Bpm, people: Visit) -> None:
+    body = '<startEvent id="s"/><endEvent id="e"/>' + start_task() + task("check", "head_nurse", "doctor")
+    bpm.deploy_files(bpmn(body + chain("s", "apply", "check", "e"))).start("p", by="nurse")
+    head = people("head_nurse").open("todo", "p（单晓燕）")
+    claim = head.page.locator(".bar").get_by_role("button", name="签收")
+    place, size = claim.bounding_box(), head.page.viewport_size
+    assert place is not None
+    assert size is not None
+    assert place["height"] >= 44
+    assert place["y"] > size["height"] - 140
+    head.shot("70-claim")
+    claim.click()
+    expect(head.page.get_by_role("status").first).to_contain_text("已签收")
+    expect(claim).to_have_count(0)
+
+
+def test_files_of_a_process_are_listed_when_they_are_chosen(bpm: Bpm, people: Visit) -> None:
+    bpm.deploy("leave_request")
+    admin = people("process_admin").goto("/definitions")
+    files: list[FilePayload] = [
+        {"name": name, "mimeType": "text/plain", "buffer": b"x" * 2048} for name in ("process.bpmn", "leave.json")
+    ]
+    admin.page.get_by_label("流程文件").set_input_files(files)
+    expect(admin.page.locator(".upload .upload-row")).to_have_text(["process.bpmn2 KB", "leave.json2 KB"])

@@ -250,3 +250,32 @@ def test_nobody_else_reads_it(browser_of: Browser) -> None:
 
 def test_every_activity_is_told_in_words() -> None:
     assert set(NAMES) == set(VERBS)
+
+
+def test_where_nobody_was_found_somebody_is_put(browser_of: Browser, bpm: Bpm) -> None:
+    nobody = task("check").replace('rule="initiator"', 'rule="expression" value="=[]"')
+    body = '<startEvent id="s"/><endEvent id="e"/>' + start_task() + nobody + chain("s", "apply", "check", "e")
+    story = bpm.deploy_files(bpmn(body)).start("p", by="nurse")
+    admin = browser_of.login("process_admin")
+    page = admin.get("/admin/incidents")
+    assert "重试</button>" not in page
+    (link,) = re.findall(r'href="([^"]+)">换人</a>', page)
+    action = f"/items/{story.item('process_admin').id}/reassign"
+    form = admin.form(link.replace("&amp;", "&"), action) | {"reason": "由她核对", "to": str(bpm.person("head_nurse"))}
+    admin.send(action, form)
+    story.expect_open(("check", "head_nurse"))
+    assert "没有异常，一切正常" in admin.get("/admin/incidents")
+
+
+def test_the_same_files_once_more_are_not_deployed(browser_of: Browser, bpm: Bpm) -> None:
+    bpm.deploy("purchase_request")
+    admin = browser_of.login("process_admin")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path, content in PURCHASE.items():
+            archive.writestr(path, content)
+    form = admin.form("/definitions", "/definitions")
+    answer = admin.send("/definitions", form, files={"files": ("p.zip", packed.getvalue(), "application/zip")})
+    page = admin.get(answer.headers["location"])
+    assert "文件与当前版本相同，没有部署新版本" in page
+    assert "第 2 版" not in page

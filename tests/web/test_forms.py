@@ -265,3 +265,35 @@ def test_names_are_asked_for_once_of_each_kind(env: Environment) -> None:
 )
 def test_markdown(text: str, expected: str) -> None:
     assert markdown.render(text) == Markup(expected)
+
+
+HALF = {"values": [{"label": "上午", "value": "上午"}, {"label": "下午", "value": "下午"}]}
+DAY = [
+    {"type": "datetime", "key": "day", "id": "C_day", "subtype": "date", "dateLabel": "开始日期"},
+    field("half", "select", label="从", defaultValue="上午", **HALF),
+    field("kind", "select", **VALUES),
+]
+
+
+def test_a_half_day_stands_beside_its_date(env: Environment) -> None:
+    form = make(*DAY)
+    tree = page(env, form, {"half": "下午"})
+    (line,) = tree.xpath("//div[contains(@class, 'form-line')][.//input[@type='date']]")
+    (half,) = line.xpath(".//select")
+    assert (half.get("name"), half.get("aria-label")) == ("half", "从：上午或下午")
+    assert half.xpath("option[@selected]/@value") == ["下午"]
+    assert len(tree.xpath("//div[contains(concat(@class, ' '), 'form-cell ')]")) == 2
+    shown = page(env, form, {"day": "2026-12-01", "half": "下午", "kind": "a"}, READ)
+    assert [each.text_content() for each in shown.xpath("//dd")] == ["2026-12-01 下午", "甲"]
+    alone = page(env, form, {}, Rights(fields={"day": "hidden"}))
+    assert alone.xpath("//select[@name='half']")
+
+
+def test_the_kinds_of_files_that_a_field_takes_are_told(env: Environment) -> None:
+    files = [
+        field("files", "filepicker"),
+        field("contract", "filepicker", accept=".pdf,.doc,.docx,.jpg,.jpeg,image/*", description="合同正文。"),
+    ]
+    form = make(*files)
+    tree = page(env, form, {})
+    assert [each.text for each in tree.xpath("//p[@class='form-hint']")] == ["合同正文。可选 PDF、Word、JPG、图片"]

@@ -17,6 +17,7 @@ from engine.bpm.queries.trail import readers
 from engine.org.demo import CAST
 from tests.dsl import Bpm, bpmn, chain, start_task, task
 from tests.web.conftest import Browser
+from web.rendering import initial, waited
 
 LEAVE = {"leave_type": "事假", "start_date": "2026-12-01", "end_date": "2026-12-03", "reason": "家中有事"}
 
@@ -322,3 +323,102 @@ def test_what_takes_nothing_or_words_alone(browser_of: Browser, bpm: Bpm) -> Non
     story.expect_state("withdrawn")
     for unknown in (f"/items/{item}/forget", f"/instances/{story.id}/forget"):
         nurse.send(unknown, form, 404)
+
+
+def test_a_groups_item_is_claimed_from_the_bar(browser_of: Browser, bpm: Bpm) -> None:
+    body = '<startEvent id="s"/><endEvent id="e"/>' + start_task() + task("check", "head_nurse", "doctor", "surgeon")
+    bpm.deploy_files(bpmn(body + chain("s", "apply", "check", "e"))).start("p", by="nurse")
+    head, item = browser_of.login("head_nurse"), todo(bpm, "head_nurse")
+    page = head.get(f"/items/{item}")
+    assert re.search(
+        r'class="bar__claim"><span>另有 2 人可办理，签收后由您一人办理</span><button[^>]*form="claim"', page
+    )
+    assert "任一人办理即可" in page[page.index("trail__list") :]
+    assert "已办 0/3" not in page
+    action = f"/items/{item}/claim"
+    page = head.get(head.send(action, head.form(f"/items/{item}", action)).headers["location"])
+    assert "已签收" in page
+    assert "bar__claim" not in page
+    form = head.form(f"/items/{item}", f"/items/{item}/complete") | {"_outcome": "approve"}
+    page = head.get(head.send(f"/items/{item}/complete", form).headers["location"])
+    assert re.search("任一人办理即可，(诸葛子轩、冼国栋|冼国栋、诸葛子轩)也可办理", page)
+
+
+def test_what_it_waits_for_is_told_on_the_page_in_the_list_and_on_the_diagram(browser_of: Browser, bpm: Bpm) -> None:
+    start = clock.today() + timedelta(days=5)
+    dates = {"start_date": start.isoformat(), "end_date": start.isoformat()}
+    story = bpm.start("leave_request", by="nurse", **LEAVE | dates).approve("head_nurse")
+    moment, nurse = f"{start:%m-%d} 08:00", browser_of.login("nurse")
+    assert f"现在：等待休假开始（{start:%m-%d} 08:00）" in nurse.get(f"/instances/{story.id}")
+    assert f"等待休假开始（{moment}）" in nurse.get("/box/started")
+    assert moment in nurse.get(f"/instances/{story.id}/diagram")
+    found = nurse.client.get(f"/instances/{story.id}/diagram.json").json()
+    assert (found["open"], found["notes"]) == (["leave_begins"], {"leave_begins": [moment]})
+    assert f"等待休假开始（{moment}）" in browser_of.login("process_admin").get("/admin")
+
+
+def test_a_step_in_a_called_process_is_told_where_it_is_called(browser_of: Browser, bpm: Bpm) -> None:
+    called = bpmn('<startEvent id="s"/><endEvent id="e"/>' + task("look", "surgeon") + chain("s", "look", "e"), "inner")
+    body = '<startEvent id="s"/><endEvent id="e"/>' + start_task() + '<callActivity id="call" calledElement="inner"/>'
+    files = bpmn(body + chain("s", "apply", "call", "e"))
+    story = bpm.deploy_files(files | {"called/inner.bpmn": called["process.bpmn"]}).start("p", by="nurse")
+    found = browser_of.login("nurse").client.get(f"/instances/{story.id}/diagram.json").json()
+    assert (found["open"], found["notes"]) == (["call"], {"call": ["look", CAST["surgeon"].name, "刚到"]})
+
+
+def test_opening_a_matter_reads_what_was_told_of_it(browser_of: Browser, bpm: Bpm) -> None:
+    bpm.start("leave_request", by="nurse", **LEAVE)
+    bpm.start("leave_request", by="nurse", **LEAVE | {"reason": "又有事"})
+    head = browser_of.login("head_nurse")
+
+    def badge(page: str) -> str:
+        tab = page[page.index('href="/notices"') :]
+        found = re.search(r'nav__count"><span class="sr">，</span>(\d+)<', tab[: tab.index("</a>")])
+        return found[1] if found else ""
+
+    assert badge(head.get("/box/todo")) == "2"
+    link = re.findall(r'href="(/items/[^"?]+)', head.get("/box/todo"))[0]
+    assert badge(head.get(link)) == "1"  # on the very page
+    assert badge(head.get(link)) == badge(head.get("/box/todo")) == "1"
+
+
+def test_what_one_decided_is_told_in_the_words_of_the_step(browser_of: Browser, bpm: Bpm) -> None:
+    filed = task("file", "archivist", kind="fill", inner='<piyue:outcome id="submit" name="归档"/>')
+    body = '<startEvent id="s"/><endEvent id="e"/>' + start_task() + filed + task("check", "archivist")
+    story = bpm.deploy_files(bpmn(body + chain("s", "apply", "file", "check", "e"))).start("p", by="nurse")
+    story.submit("archivist", "file").send_back("archivist", to="file")
+    item = story.item("archivist", "file")
+    story.act("reassign", "archivist", item.id, to=bpm.person("doctor"), reason="代办")
+    page = browser_of.login("archivist").get("/box/done")
+    assert re.findall(r'<span class="tag">([^<]+)</span>', page) == ["已转办", "退回", "归档"]
+
+
+def test_many_processes_are_typed(browser_of: Browser, bpm: Bpm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("web.pages.boxes._MANY", 1)
+    body = '<startEvent id="s"/><endEvent id="e"/>' + start_task() + task("check", "head_nurse")
+    bpm.deploy_files(bpmn(body + chain("s", "apply", "check", "e"), key="other")).start("other", by="nurse")
+    bpm.start("leave_request", by="nurse", **LEAVE)
+    head = browser_of.login("head_nurse")
+    page = head.get("/box/todo")
+    options = page[page.index('<datalist id="filter-processes">') : page.index("</datalist>")]
+    assert re.findall('value="([^"]+)"', options) == ["other", "请假"]
+    found = head.get("/box/todo?process=请假")
+    assert found.count('class="rows__item"') == 1
+    assert '/box/todo?process=leave_request"' in found.replace("&amp;", "&")
+    assert "没有符合条件的事项" in head.get("/box/todo?process=没有这个")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("欧阳修", "欧阳"), ("欧阳静怡", "静怡"), ("单晓燕", "晓燕"), ("令狐伟", "令狐"), ("覃怀", "覃怀"), ("单", "单")],
+)
+def test_an_avatar_never_cuts_a_surname_in_two(name: str, shown: str) -> None:
+    assert initial(name) == shown
+
+
+def test_waiting_is_told_from_a_minute_on() -> None:
+    assert [waited(clock.now() - timedelta(seconds=s)) for s in (5, 61, 7500)] == [
+        "刚到",
+        "已等 1 分钟",
+        "已等 2 小时 5 分",
+    ]

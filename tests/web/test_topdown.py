@@ -8,7 +8,7 @@ import pytest
 from engine.errors import Invalid
 from engine.settings import ROOT
 from tests.dsl import bpmn, chain, start_task
-from web.topdown import Picture, picture
+from web.topdown import Picture, callers, picture
 
 PROCESSES = sorted(path.parent.name for path in (ROOT / "processes").glob("*/process.bpmn"))
 
@@ -79,3 +79,21 @@ def test_a_shape_without_a_proper_place_is_left_out_and_the_rest_drawn(name: str
 def test_a_hostile_file_is_refused() -> None:
     with pytest.raises(Invalid):
         picture('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', walked=(), standing=(), notes={})
+
+
+def test_where_it_waits_is_told_beside_an_event() -> None:
+    text = (ROOT / "processes" / "leave_request" / "process.bpmn").read_text("utf-8")
+    plain = picture(text, walked=("start",), standing=("leave_begins",), notes={})
+    found = picture(
+        text, walked=("start",), standing=("leave_begins",), notes={"leave_begins": ["等待到很久很久以后 12-01 08:00"]}
+    )
+    assert found is not None
+    assert plain is not None
+    (event,) = (node for node in found.nodes if node.id == "leave_begins")
+    assert (event.state, event.notes) == ("open", ("等待到很久很久以后 12-01 08:00",))
+    assert found.width > plain.width  # there is room for it
+
+
+def test_a_called_process_is_found_by_who_calls_it() -> None:
+    text = (ROOT / "processes" / "purchase_request" / "process.bpmn").read_text("utf-8")
+    assert callers(text) == {"price_comparison": ["compare_prices"]}

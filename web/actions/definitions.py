@@ -23,7 +23,7 @@ def upload(call: Posted) -> Response:
     """Deploy the files of a process as its newest version (部署), after the checks; findings are shown."""
     call.or_else(definitions_page)
     version = definitions.deploy(call.session, call.actor, _files(call), note=call.text("note")[:400])
-    return call.go(f"/definitions/{version.key}?done=deploy")
+    return call.go(f"/definitions/{version.key}?done={'deploy' if version.fresh else 'same'}")
 
 
 @router.post("/definitions/{key}/suspend")

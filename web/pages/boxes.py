@@ -1,5 +1,6 @@
 """A person's boxes (待办、待阅、已办、我发起、抄送、草稿): the home page, and the list beside a detail at the desk."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -29,6 +30,7 @@ PERIODS = {"today": "今天", "week": "近 7 天", "month": "近 30 天", "year"
 _DAYS = {"today": 0, "week": 6, "month": 29, "year": 364}
 _KEPT = ("process", "text", "urgency", "period")
 PAGE, MOST = 20, 100
+_MANY = 12  # processes of a filter that are still chosen from a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,12 @@ class Listing:
     next_cursor: str | None
     chosen: Mapping[str, str]
     processes: Mapping[str, str]
+    outcomes: Mapping[uuid.UUID, str]
+
+    @property
+    def many(self) -> bool:
+        """Whether the processes are so many that one types a name."""
+        return len(self.processes) > _MANY
 
     @property
     def path(self) -> str:
@@ -67,22 +75,31 @@ def list_path(box: str, chosen: Mapping[str, str]) -> str:
 def listing(call: Page, box: str, given: Mapping[str, str], *, cursor: str | None = None, show: int = PAGE) -> Listing:
     """Read a page of a box; `given` are filters as they stand in an address. Raises Invalid for bad ones."""
     chosen = {name: given[name].strip()[:200] for name in _KEPT if given.get(name, "").strip()}
+    processes = None
+    if chosen:
+        processes = queries.box_processes(call.session, call.actor, box)
+        _by_name(chosen, processes)
     found = queries.page(call.session, call.actor, box, filters=filters_of(chosen), cursor=cursor, limit=show)
-    processes = _processes(call, box, found if not chosen and cursor is None else None)
-    if "process" in chosen:
-        processes.setdefault(chosen["process"], chosen["process"])
-    return Listing(box, found.rows, found.next_cursor, chosen, processes)
+    if processes is None:
+        if cursor is None and found.next_cursor is None:  # this page is all there is
+            processes = dict(sorted({r.process_key: r.process_name for r in found.rows}.items(), key=lambda p: p[1]))
+        else:
+            processes = queries.box_processes(call.session, call.actor, box)
+    outcomes = (
+        {row.id: queries.outcome_name(call.session, call.actor, row) for row in found.rows} if box == "done" else {}
+    )
+    return Listing(box, found.rows, found.next_cursor, chosen, processes, outcomes)
 
 
-def _processes(call: Page, box: str, known: queries.Page[BoxRow] | None) -> dict[str, str]:
-    """Return the processes to filter a box by: those of its newest rows; of a longer one what one may start, too."""
-    if known is None or known.next_cursor is not None:
-        known = queries.page(call.session, call.actor, box, limit=MOST)
-    processes = {row.process_key: row.process_name for row in known.rows}
-    if known.next_cursor is not None:
-        startable = queries.startable(call.session, call.actor)
-        processes = {process.key: process.name for _, group in startable for process in group} | processes
-    return dict(sorted(processes.items(), key=lambda each: each[1]))
+def _by_name(chosen: dict[str, str], processes: dict[str, str]) -> None:
+    """Let a process be chosen by its name, as it is typed where there are many; keep one that is in the box no more."""
+    if "process" not in chosen:
+        return
+    keys = [key for key, name in processes.items() if chosen["process"] in (key, name)]
+    if keys:
+        chosen["process"] = keys[0]
+    else:
+        processes[chosen["process"]] = chosen["process"]
 
 
 def listing_of(call: Page, path: str) -> Listing | None:

@@ -9,15 +9,16 @@ from fastapi import Response
 from markupsafe import Markup
 
 from api.errors import status_of
+from engine import notices
 from engine.bpm import commands, definitions, queries
 from engine.bpm.queries import InstanceDetail, ItemDetail
-from engine.bpm.queries.trail import readers
+from engine.bpm.queries.trail import Step, Timeline, readers
 from engine.errors import EngineError, Invalid
 from web.forms import render
 from web.lookups import Names
 from web.pages.boxes import BOXES, PERIODS, Listing, listing_of
 from web.phrases import phrases
-from web.rendering import fragment, page
+from web.rendering import awaited, fragment, page
 from web.session import Page, Router, Visitor, local_path
 
 router = Router()
@@ -60,12 +61,13 @@ def item_page(call: Page, item_id: uuid.UUID, typed: Typed) -> Response:
     """Return the page of a work item. Raises NotFound."""
     detail = queries.work_item_detail(call.session, call.actor, item_id)
     mine = detail.item.assignee_id == call.actor.person_id
-    if mine and detail.item.read_at is None:
+    seen = notices.unread(call.session, call.actor, detail.head.id)
+    if mine and (detail.item.read_at is None or seen):
         call.later(lambda writing: commands.mark_opened(writing, call.actor, item_id=item_id))
     box = "read_todo" if detail.item.kind == "read" else "todo"
     back = _back(call, box)
     beside = listing_of(call, back)
-    values = _shared(call, detail, typed, f"/items/{item_id}", back, beside)
+    values = _shared(call, detail, typed, f"/items/{item_id}", back, beside, seen if mine else 0)
     open_form = "complete" in detail.actions.may
     return page(
         call,
@@ -96,12 +98,13 @@ def instance_page(call: Page, instance_id: uuid.UUID, typed: Typed) -> Response:
     detail = queries.instance_detail(call.session, call.actor, instance_id)
     back = _back(call, "started")
     beside = listing_of(call, back)
+    seen = notices.unread(call.session, call.actor, instance_id)
     return page(
         call,
         "instance.html",
         200 if typed.error is None else status_of(typed.error),
         selected=str(instance_id),
-        **_shared(call, detail, typed, f"/instances/{instance_id}", back, beside),
+        **_shared(call, detail, typed, f"/instances/{instance_id}", back, beside, seen),
     )
 
 
@@ -119,7 +122,7 @@ def read_by(call: Visitor, instance_id: uuid.UUID, round_id: uuid.UUID, cursor: 
 
 
 def _shared(
-    call: Page, detail: InstanceDetail, typed: Typed, here: str, back: str, beside: Listing | None
+    call: Page, detail: InstanceDetail, typed: Typed, here: str, back: str, beside: Listing | None, seen: int
 ) -> dict[str, Any]:
     return {
         "detail": detail,
@@ -136,7 +139,23 @@ def _shared(
         "title": detail.head.title,
         "section": "admin" if back.startswith("/admin/") else "todo",
         "jumps": _jumps(call, detail),
+        "now": standing(detail.timeline),
+        "seen": seen,
     }
+
+
+def standing(trail: Timeline) -> str:
+    """Return where an instance now stands, in words: open steps with whom they wait for, and what else it waits for."""
+    steps = [f"{step.step_name}（{who}）" if (who := names(step)) else step.step_name for step in trail.open]
+    return "、".join([*steps, *map(awaited, trail.awaited)])
+
+
+def names(step: Step) -> str:
+    """Return whom an open step waits for: two names, and how many there are of more; of readers how many have read."""
+    if step.kind == "read":
+        return f"已阅 {step.done}/{step.total}"
+    first, count = "、".join(person.name for person in step.waiting[:2]), step.total - step.done
+    return f"{first} 等 {count} 人" if count > 2 else first
 
 
 def forms(call: Page, detail: InstanceDetail, typed: Typed, here: str) -> list[Markup]:

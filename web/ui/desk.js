@@ -53,6 +53,9 @@ document.addEventListener("click", (event) => {
   draw(box).then(() => box.scrollIntoView({ block: "nearest" }));
 }, true);
 
+const ROOM = 36; // around the diagram, for buttons and notes
+const READABLE = 0.95; // of the diagram's own size: names are then 11 pixels high
+
 let loading;
 function viewer(box) {
   loading ??= new Promise((resolve, reject) => {
@@ -78,10 +81,29 @@ async function draw(box) {
   const canvas = shown.get("canvas");
   const overlays = shown.get("overlays");
   const known = shown.get("elementRegistry");
-  const fit = () => canvas.zoom("fit-viewport", "auto");
-  fit();
+  const whole = () => canvas.zoom("fit-viewport", "auto");
+  const here = [...state.open.filter((id) => known.get(id)), ...state.walked.filter((id) => known.get(id)?.width).slice(-1)][0];
+  const clamp = (value, low, high) => (low > high ? (low + high) / 2 : Math.min(high, Math.max(low, value)));
+  // As wide as there is room, but never so small that names can't be read: then one starts where the instance stands.
+  const fit = () => {
+    whole();
+    const { inner } = canvas.viewbox();
+    const scale = clamp(box.clientWidth / (inner.width + 2 * ROOM), READABLE, 1.2);
+    if (!box.classList.contains("viewer_full")) box.style.height = `${clamp((inner.height + 2 * ROOM) * scale, 300, 560)}px`;
+    canvas.resized();
+    const [width, height] = [box.clientWidth / scale, box.clientHeight / scale];
+    const at = here ? known.get(here) : { ...inner, width: 0 };
+    const x = clamp(at.x + at.width / 2 - width / 2, inner.x - ROOM, inner.x + inner.width + ROOM - width);
+    const y = clamp(at.y + at.height / 2 - height / 2, inner.y - ROOM, inner.y + inner.height + ROOM - height);
+    canvas.viewbox({ x, y, width, height });
+  };
+  const full = () => {
+    if (box.classList.toggle("viewer_full")) box.style.height = "";
+    fit();
+  };
+  document.addEventListener("keydown", (event) => event.key === "Escape" && box.classList.contains("viewer_full") && full());
   const zoom = make("div", "viewer__zoom");
-  for (const [text, name, act] of [["＋", "放大", () => canvas.zoom(canvas.zoom() * 1.3)], ["－", "缩小", () => canvas.zoom(canvas.zoom() / 1.3)], ["全图", "显示全图", fit]]) {
+  for (const [text, name, act] of [["＋", "放大", () => canvas.zoom(canvas.zoom() * 1.3)], ["－", "缩小", () => canvas.zoom(canvas.zoom() / 1.3)], ["全图", "显示全图", whole], ["全屏", "放大到整个窗口，再按一次缩回", full]]) {
     const button = make("button", "", text);
     button.type = "button";
     button.setAttribute("aria-label", name);
@@ -89,12 +111,13 @@ async function draw(box) {
     zoom.append(button);
   }
   box.append(zoom);
+  fit();
   for (const id of state.walked) if (known.get(id)) canvas.addMarker(id, "walked");
   for (const id of state.open) {
     if (!known.get(id)) continue;
     canvas.addMarker(id, "standing");
     const text = (state.notes[id] ?? []).join(" · ");
-    if (text) overlays.add(id, { position: { bottom: -6, left: 0 }, html: make("div", "viewer__note", text) });
+    if (text) overlays.add(id, { position: { top: -26, left: 0 }, html: make("div", "viewer__note", text) });
   }
   box.dataset.ready = "1";
 }

@@ -4,6 +4,7 @@ import { csrf, enhance, icon, make, once } from "./page.js";
 enhance((root) => {
   once(root, "[data-picker]", "ready", picker);
   once(root, "input[data-upload]", "ready", uploads);
+  once(root, "input[data-chosen]", "ready", chosen);
 });
 
 // People and departments
@@ -127,6 +128,20 @@ function uploads(field) {
     keep.closest("label").hidden = true;
     row.append(remove);
   }
+}
+
+// Files that go with their form: what was chosen is listed, the browser only counts them.
+function chosen(field) {
+  const list = make("div", "upload-list");
+  field.after(list);
+  field.addEventListener("change", () => {
+    list.replaceChildren();
+    for (const file of field.files) {
+      const row = make("div", "upload-row");
+      row.append(make("span", "upload-row__name", file.name), make("span", "upload-row__size", sized(file.size)));
+      list.append(row);
+    }
+  });
 }
 
 function remover(act) {

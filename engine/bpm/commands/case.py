@@ -19,7 +19,7 @@ from engine.batch import Batch
 from engine.bpm import definitions, runtime, visibility
 from engine.bpm.commands import describing, requests
 from engine.bpm.commands import statements as sql
-from engine.bpm.models import Incident, InstanceState, ItemState
+from engine.bpm.models import Incident, InstanceState, ItemKind, ItemState
 from engine.db import new_id
 from engine.errors import Conflict
 from engine.org.actor import Actor
@@ -27,7 +27,7 @@ from engine.org.directory import Directory, directory
 
 outbox.declare("job", "run")
 outbox.declare("event", "thrown", "deliver")
-outbox.declare("notice", "items", "ended", "person")
+outbox.declare("notice", "items", "ended", "person", "agreed")
 outbox.declare("settle", "round")
 
 _FEW = 20  # decisions that a completion reads along with its lock; most instances have no more
@@ -334,6 +334,10 @@ class Case:
         if self.incidents:
             self.batch.add(sql.INSERT_INCIDENT, self.incidents)
 
+    def _asks(self) -> bool:
+        """Whether the command has opened a step that somebody must act on."""
+        return bool(self.woken) or any(r["closed_at"] is None and r["kind"] != ItemKind.READ for r in self.rounds)
+
     def outbox_rows(self) -> list[dict[str, Any]]:
         """Return what must still happen: notices, jobs, thrown events."""
         key, rows = str(self.row.id), []
@@ -343,6 +347,8 @@ class Case:
             rows.append(outbox.row("notice", key, "items", {"instance": key, "rounds": waiting}, self.now))
         if self.instance_state != InstanceState.RUNNING and self.row.state == InstanceState.RUNNING:
             rows.append(outbox.row("notice", key, "ended", {"instance": key, "state": self.instance_state}, self.now))
+        elif self.approving and self.moved and not self.jobs and not self._asks():  # it waits for a time or a message
+            rows.append(outbox.row("notice", key, "agreed", {"instance": key}, self.now))
         for job in self.jobs:
             payload = {"instance": key, "task": job.task_id, "retries": job.retries}
             rows.append(outbox.row("job", key, "run", payload, self.now, idem_key=f"job:{key}:{job.task_id}"))

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from engine.batch import Statement
 from engine.bpm.commands import checks, opening
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
@@ -15,6 +16,11 @@ from engine.errors import Conflict, Forbidden, Invalid
 from engine.org.actor import ADMIN, Actor
 
 CIRCULATE_LIMIT = 500
+# a step for which nobody was found has its handler now
+RESOLVE_NOBODY = Statement(
+    "UPDATE incident SET resolved_at = :at, resolved_by = :by WHERE instance_id = :id AND task_id = :task_id "
+    "AND kind = 'nobody' AND resolved_at IS NULL"
+)
 
 
 @keyed
@@ -87,6 +93,8 @@ def reassign(
         _passed_on(case, item, to, f"由{actor.name}转办", origin="reassigned", state=item.state, claimed=item.claimed)
     )
     case.woken.append(item.round_id)
+    mended = {"id": case.row.id, "task_id": item.task_id, "at": case.now, "by": actor.person_id}
+    case.batch.add(RESOLVE_NOBODY, mended)
     case.log(
         "reassign",
         item=item,

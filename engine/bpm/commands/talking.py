@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from engine import attachments, clock, outbox
+from engine import attachments, clock, notices, outbox
 from engine.bpm import visibility
 from engine.bpm.commands import checks
 from engine.bpm.commands.case import Case
@@ -124,7 +124,10 @@ def copy(
 def mark_opened(
     session: Session, actor: Actor, *, item_id: uuid.UUID | None = None, instance_id: uuid.UUID | None = None
 ) -> None:
-    """Note that the actor has opened their own item, or their copy of an instance, for the first time."""
+    """Note that the actor has opened their own item, or their copy of an instance, for the first time.
+
+    Their notices about the instance are read with it.
+    """
     now = clock.now()
     if item_id is not None:
         session.execute(
@@ -132,12 +135,14 @@ def mark_opened(
             .where(WorkItem.id == item_id, WorkItem.assignee_id == actor.person_id, WorkItem.read_at.is_(None))
             .values(read_at=now)
         )
+        notices.mark_seen(session, actor, select(WorkItem.instance_id).where(WorkItem.id == item_id).scalar_subquery())
     if instance_id is not None:
         session.execute(
             update(Copy)
             .where(Copy.instance_id == instance_id, Copy.person_id == actor.person_id, Copy.read_at.is_(None))
             .values(read_at=now)
         )
+        notices.mark_seen(session, actor, instance_id)
 
 
 def save_draft(

@@ -2,7 +2,7 @@
 
 from engine.bpm.queries.actions import Actions, ReturnTarget
 from engine.bpm.queries.activities import VERBS, Activity, activities
-from engine.bpm.queries.boxes import Box, BoxRow, Counts, Handling, counts, page
+from engine.bpm.queries.boxes import Box, BoxRow, Counts, Handling, box_processes, counts, outcome_name, page
 from engine.bpm.queries.catalogue import (
     VersionDiff,
     VersionRow,
@@ -48,6 +48,7 @@ __all__ = [
     "VersionRow",
     "activities",
     "backlog",
+    "box_processes",
     "counts",
     "definition_versions",
     "diagram",
@@ -57,6 +58,7 @@ __all__ = [
     "instances",
     "letters",
     "may_open",
+    "outcome_name",
     "page",
     "processes",
     "reasons",

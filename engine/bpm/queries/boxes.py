@@ -6,16 +6,19 @@ thousand items as for one with ten; the predicates of partial indexes stand lite
 
 import enum
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, null, select, text
+from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, literal_column, null, select, text
 from sqlalchemy.orm import Session, aliased
 
-from engine.bpm.models import Copy, Draft, Instance, Process, WorkItem, WorkRound
+from engine.bpm import definitions
+from engine.bpm.models import Copy, Draft, Instance, InstanceState, Process, WorkItem, WorkRound
 from engine.bpm.queries.paging import Filters, Keyset, Page
+from engine.bpm.queries.trail import awaited
+from engine.bpm.runtime import Awaited
 from engine.errors import Invalid
 from engine.org.actor import Actor
 from engine.org.models import Department, Person
@@ -52,7 +55,8 @@ class BoxRow:
     """A row of a box; what a box doesn't have is None.
 
     `id` is that of the item, instance, copy or draft. `arrived_at` is when it came into the box: opened, handled,
-    started, copied, or last saved. `sender` and `reason` are those of a copy.
+    started, copied, or last saved. `sender` and `reason` are those of a copy. Of `started`: `now` are the open steps,
+    `awaited` what an instance without any waits for.
     """
 
     id: uuid.UUID
@@ -60,6 +64,8 @@ class BoxRow:
     instance_id: uuid.UUID | None
     process_key: str
     process_name: str
+    version_id: uuid.UUID | None
+    step: str | None
     step_name: str | None
     title: str | None
     summary: str | None
@@ -75,6 +81,7 @@ class BoxRow:
     sender: str | None
     reason: str | None
     now: tuple[Handling, ...] = field(default=())
+    awaited: tuple[Awaited, ...] = field(default=())
 
     @property
     def unread(self) -> bool:
@@ -99,9 +106,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    """How a box is read: its statement without page and filters, its order, and what filters look at."""
+    """How a box is read: its statement without page and filters, its order, and what filters look at.
+
+    `bare` is the statement with nothing but the rows' process.
+    """
 
     statement: Select[Any]
+    bare: Select[Any]
     keyset: Keyset
     process: Any
     urgency: Any
@@ -114,9 +125,10 @@ _HANDLED = text("work_item.state IN ('done', 'reassigned') AND work_item.origin 
 _UNREAD_COPY = text("copy.read_at IS NULL")
 _VIEWER: ColumnElement[Any] = bindparam("viewer")
 _Sender = aliased(Person)
-_COLUMNS = [name for name in BoxRow.__dataclass_fields__ if name != "now"]
+_COLUMNS = [name for name in BoxRow.__dataclass_fields__ if name not in ("now", "awaited")]
 _INSTANCE = {
     "process_name": Process.name,
+    "version_id": Instance.version_id,
     "title": Instance.title,
     "summary": Instance.summary,
     "applicant": Person.name,
@@ -148,6 +160,7 @@ def _items(name: str, predicate: Any, *, handled: bool = False) -> _List:
         item_id=WorkItem.id,
         instance_id=WorkItem.instance_id,
         process_key=WorkItem.process_key,
+        step=WorkRound.step,
         step_name=WorkRound.step_name,
         urgency=WorkItem.urgency,
         kind=WorkItem.kind,
@@ -166,7 +179,8 @@ def _items(name: str, predicate: Any, *, handled: bool = False) -> _List:
     order: tuple[tuple[Any, type], ...] = ((WorkItem.id, uuid.UUID),)
     if handled:
         order = ((WorkItem.closed_at, datetime), *order)
-    return _List(_described(statement), Keyset(name, order), WorkItem.process_key, WorkItem.urgency, moment)
+    bare = select(WorkItem.process_key).where(WorkItem.assignee_id == _VIEWER, predicate)
+    return _List(_described(statement), bare, Keyset(name, order), WorkItem.process_key, WorkItem.urgency, moment)
 
 
 def _started() -> _List:
@@ -181,8 +195,9 @@ def _started() -> _List:
         read_at=Instance.started_at,
     )
     statement = _described(select(*columns).select_from(Instance)).where(Instance.initiator_id == _VIEWER)
+    bare = select(Instance.process_key).where(Instance.initiator_id == _VIEWER)
     order = Keyset(Box.STARTED, ((Instance.id, uuid.UUID),))
-    return _List(statement, order, Instance.process_key, Instance.urgency, Instance.started_at)
+    return _List(statement, bare, order, Instance.process_key, Instance.urgency, Instance.started_at)
 
 
 def _copied() -> _List:
@@ -205,8 +220,9 @@ def _copied() -> _List:
         .join(_Sender, _Sender.id == Copy.sender_id)
         .where(Copy.person_id == _VIEWER)
     )
+    bare = select(Instance.process_key).join(Copy, Copy.instance_id == Instance.id).where(Copy.person_id == _VIEWER)
     order = Keyset(Box.COPIED, ((Copy.id, uuid.UUID),))
-    return _List(_described(statement), order, Instance.process_key, Instance.urgency, Copy.created_at)
+    return _List(_described(statement), bare, order, Instance.process_key, Instance.urgency, Copy.created_at)
 
 
 def _drafts() -> _List:
@@ -235,8 +251,9 @@ def _drafts() -> _List:
         .outerjoin(Department, Department.id == Instance.department_id)
         .where(Draft.person_id == _VIEWER, _STILL_WANTED)
     )
+    bare = statement.with_only_columns(process_key.label("process_key"))
     order = Keyset(Box.DRAFTS, ((Draft.id, uuid.UUID),))
-    return _List(statement, order, process_key, Instance.urgency, Draft.updated_at)
+    return _List(statement, bare, order, process_key, Instance.urgency, Draft.updated_at)
 
 
 _STILL_WANTED = Draft.item_id.is_(None) | (WorkItem.state == "open")
@@ -250,6 +267,42 @@ _LISTS: Mapping[Box, _List] = {
 }
 
 
+def box_processes(session: Session, viewer: Actor, box: str) -> dict[str, str]:
+    """Return the names of the processes that occur in one of the viewer's own boxes, by key, for a filter.
+
+    The newest rows alone are looked at, along the box's index, however long it is; a longer box offers every process.
+    Raises Invalid for an unknown box.
+    """
+    chosen = _list(box)
+    newest = chosen.bare.order_by(*(column.desc() for column, _ in chosen.keyset.columns))
+    rows = newest.limit(literal_column(str(CAP + 1), Integer)).subquery()
+    found = session.execute(
+        select(Process.key, Process.name, func.count())
+        .join(rows, rows.c.process_key == Process.key)
+        .group_by(Process.key, Process.name),
+        {"viewer": viewer.person_id},
+    ).all()
+    names = {key: name for key, name, _ in found}
+    if sum(count for _, _, count in found) > CAP:
+        names |= {process.key: process.name for process in session.execute(select(Process.key, Process.name))}
+    return dict(sorted(names.items(), key=lambda each: each[1]))
+
+
+def outcome_name(session: Session, viewer: Actor, row: BoxRow) -> str:
+    """Return what the viewer of a row decided, in the words of the step (同意、归档); empty where it has no outcome."""
+    if row.outcome is None or row.version_id is None:
+        return ""
+    task = definitions.version(session, row.version_id).definition.tasks.get(row.step or "")
+    outcome = None if task is None else task.outcome(row.outcome)
+    return "退回" if row.outcome == "return" else "" if outcome is None else outcome.name
+
+
+def _list(box: str) -> _List:
+    if box not in set(Box):
+        raise Invalid(f"没有这个信箱，可选：{'、'.join(Box)}", code="bad_box")
+    return _LISTS[Box(box)]
+
+
 def page(
     session: Session,
     viewer: Actor,
@@ -261,12 +314,10 @@ def page(
 ) -> Page[BoxRow]:
     """Return a page of one of the viewer's own boxes, newest first; `limit` is 1 to 100 rows.
 
-    One statement, and one more for where the instances of `started` now stand. Raises Invalid for an unknown box, a
-    limit out of range, and a cursor that no page of this box gave.
+    One statement, and up to two more for where the instances of `started` now stand. Raises Invalid for an unknown box,
+    a limit out of range, and a cursor that no page of this box gave.
     """
-    if box not in set(Box):
-        raise Invalid(f"没有这个信箱，可选：{'、'.join(Box)}", code="bad_box")
-    chosen = _LISTS[Box(box)]
+    chosen = _list(box)
     conditions = filters.conditions(
         process=chosen.process,
         title=Instance.title,
@@ -278,10 +329,39 @@ def page(
     rows = [BoxRow(*row) for row in session.execute(statement, {"viewer": viewer.person_id})]
     keys = [(row.arrived_at, row.id) if box == Box.DONE else (row.id,) for row in rows]
     found = chosen.keyset.page(rows, keys, limit)
-    if box != Box.STARTED or not found.rows:
-        return found
-    standing = open_steps(session, viewer, [row.id for row in found.rows])
-    return replace(found, rows=tuple(replace(row, now=standing.get(row.id, ())) for row in found.rows))
+    return replace(found, rows=standing(session, viewer, found.rows)) if box == Box.STARTED else found
+
+
+class _Standing(Protocol):
+    """A row of a list of instances."""
+
+    @property
+    def id(self) -> uuid.UUID: ...
+    @property
+    def state(self) -> str | None: ...
+
+
+_Row = TypeVar("_Row", bound=_Standing)
+
+
+def standing(session: Session, viewer: Actor, rows: Sequence[_Row]) -> tuple[_Row, ...]:
+    """Return rows of instances that the viewer is known to see, with where these stand: `now` and `awaited`.
+
+    One statement, and one more where instances run without an open step.
+    """
+    if not rows:
+        return ()
+    steps = open_steps(session, viewer, [row.id for row in rows])
+    idle = [row.id for row in rows if row.state == InstanceState.RUNNING and row.id not in steps]
+    waits: dict[uuid.UUID, tuple[Awaited, ...]] = {}
+    if idle:
+        columns = Instance.id, Instance.version_id, Instance.state, Instance.engine_state
+        for instance in session.execute(select(*columns).where(Instance.id.in_(idle))):
+            waits[instance.id] = awaited(definitions.version(session, instance.version_id).definition, instance)
+    return tuple(
+        replace(row, now=steps.get(row.id, ()), awaited=waits.get(row.id, ()))  # type: ignore[type-var]
+        for row in rows
+    )
 
 
 def open_steps(

@@ -254,7 +254,7 @@ class _Reading:
         self._directory = directory(session, revision[0].revision)
         self._steps = [row.step for row in shown]
         self._handled = any(row.own for row in shown)
-        self.trail: Timeline = trail.told(self.version.definition, self._directory, answers)
+        self.trail: Timeline = trail.told(self.version.definition, self._directory, self.instance, answers)
 
     def scope(self, task_id: int) -> dict[str, Any]:
         """Return the data as a task sees it: with the local scope of its multi-instance, while it is open."""

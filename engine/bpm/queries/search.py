@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
-from engine.bpm.models import Incident, Instance, Process, SearchValue
-from engine.bpm.queries.boxes import Handling, open_steps
+from engine.bpm.models import Incident, Instance, Process, SearchValue, WorkItem, WorkRound
+from engine.bpm.queries.boxes import Handling, standing
 from engine.bpm.queries.paging import Filters, Keyset, Page
+from engine.bpm.runtime import Awaited
 from engine.errors import Forbidden, Invalid
 from engine.org.actor import Actor
 from engine.org.models import Department, Person
@@ -88,11 +89,15 @@ class InstanceRow:
     ended_at: datetime | None
     incident: bool
     now: tuple[Handling, ...] = ()
+    awaited: tuple[Awaited, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentRow:
-    """Something to mend; `retryable` when a job waits for another try."""
+    """Something to mend; `retryable` when a job or a timer waits for another try.
+
+    `item_id`: an open item of the step where nobody was found, to be given to somebody else (换人).
+    """
 
     id: uuid.UUID
     instance_id: uuid.UUID
@@ -106,11 +111,29 @@ class IncidentRow:
     created_at: datetime
     resolved_at: datetime | None
     resolved_by: str | None
+    item_id: uuid.UUID | None
 
 
 _INSTANCES = Keyset("instances", ((Instance.id, uuid.UUID),))
 _INCIDENTS = Keyset("incidents", ((Incident.id, uuid.UUID),))
 _STUCK: ColumnElement[bool] = exists().where(Incident.instance_id == Instance.id, Incident.resolved_at.is_(None))
+_RETRYABLE: ColumnElement[bool] = Incident.outbox_id.is_not(None) | (
+    Incident.task_id.is_not(None) & (Incident.kind != "nobody")
+)
+_ITEM: ColumnElement[Any] = (
+    select(WorkItem.id)
+    .join(WorkRound, WorkRound.id == WorkItem.round_id)
+    .where(
+        Incident.kind == "nobody",
+        WorkRound.instance_id == Incident.instance_id,
+        WorkRound.task_id == Incident.task_id,
+        WorkItem.state == "open",
+    )
+    .order_by(WorkItem.id)
+    .limit(1)
+    .correlate(Incident)
+    .scalar_subquery()
+)
 # in the order of the rows' fields
 _INSTANCE_COLUMNS: tuple[Any, ...] = (
     Instance.id, Instance.process_key, Process.name, Instance.title, Instance.summary, Person.name, Department.name,
@@ -118,8 +141,7 @@ _INSTANCE_COLUMNS: tuple[Any, ...] = (
 )  # fmt: skip
 _INCIDENT_COLUMNS: tuple[Any, ...] = (
     Incident.id, Incident.instance_id, Instance.process_key, Process.name, Instance.title, Incident.step,
-    Incident.kind, Incident.message, Incident.outbox_id.is_not(None), Incident.created_at, Incident.resolved_at,
-    Person.name,
+    Incident.kind, Incident.message, _RETRYABLE, Incident.created_at, Incident.resolved_at, Person.name, _ITEM,
 )  # fmt: skip
 
 
@@ -135,7 +157,8 @@ def instances(
 ) -> Page[InstanceRow]:
     """Search all instances, newest first; `fields` need a process in `filters`; `stuck`: with an open incident only.
 
-    Two statements. Raises Forbidden unless the viewer is a process admin or an auditor, Invalid for bad filters.
+    Up to three statements. Raises Forbidden unless the viewer is a process admin or an auditor, Invalid for bad
+    filters.
     """
     require_overseer(viewer)
     if len(fields) > MAX_FIELDS:
@@ -161,10 +184,7 @@ def instances(
         statement = statement.where(_STUCK)
     rows = [InstanceRow(*row) for row in session.execute(_INSTANCES.narrowed(statement, cursor, limit))]
     found = _INSTANCES.page(rows, [(row.id,) for row in rows], limit)
-    if not found.rows:
-        return found
-    standing = open_steps(session, viewer, [row.id for row in found.rows])
-    return replace(found, rows=tuple(replace(row, now=standing.get(row.id, ())) for row in found.rows))
+    return replace(found, rows=standing(session, viewer, found.rows))
 
 
 def incidents(

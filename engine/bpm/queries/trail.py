@@ -7,17 +7,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import orjson
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, undefer
 
 from engine.batch import Batch, Statement
-from engine.bpm import definitions, visibility
-from engine.bpm.models import ItemKind, ItemState, WorkItem
+from engine.bpm import definitions, runtime, visibility
+from engine.bpm.models import Instance, InstanceState, ItemKind, ItemState, WorkItem
 from engine.bpm.queries.paging import Keyset, Page
-from engine.bpm.runtime import Definition
+from engine.bpm.runtime import Awaited, Definition
 from engine.org.actor import Actor
 from engine.org.directory import REVISION, Directory, directory
 from engine.org.models import Department, Person
@@ -26,6 +27,7 @@ MAX_ENTRIES = 500
 """Entries of a timeline; of a longer trail the newest."""
 MAX_NAMES = 200
 """Names of handlers or of people who have not read, for each open step."""
+_SPARED = 3  # names shown of those who needn't act any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Entry:
     """One action: `actor` is None for the engine itself. `took` is how long the actor had the item.
 
     `target` says to whom or where a return, jump, reassignment, copy or urge went; `note` why the engine acted.
+    `spared` is on the decision that closed a round: who else had it then and needn't act any more.
     """
 
     id: int
@@ -50,6 +53,16 @@ class Entry:
     took: timedelta | None
     target: str
     note: str
+    spared: "Spared | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """Who had not acted when a round was decided: the first names, how many, and the round's policy."""
+
+    names: tuple[str, ...]
+    total: int
+    policy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,8 @@ class Step:
     """A round: an open step, or a read step (传阅), which keeps being read after the process has gone on.
 
     Of a read step `total` and `done` count the readers; `waiting` holds at most 200 people of the `total - done`, and
-    `readers` tells who the others are. `task_id` tells two open rounds of one step apart.
+    `readers` tells who the others are. `task_id` tells two open rounds of one step apart. `policy` says how it is
+    decided: any, all, in_turn, share, at_least (`value` percent, people) or, of a read step, none.
     """
 
     round_id: uuid.UUID
@@ -77,6 +91,8 @@ class Step:
     step: str
     step_name: str
     kind: str
+    policy: str
+    value: int
     opened_at: datetime
     closed_at: datetime | None
     total: int
@@ -101,16 +117,27 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The trail, oldest first; `cut` when there are older entries than these. `steps`: open ones and read ones."""
+    """The trail, oldest first; `cut` when there are older entries than these. `steps`: open ones and read ones.
+
+    `awaited` is what the instance waits for beside its people.
+    """
 
     entries: tuple[Entry, ...]
     cut: bool
     steps: tuple[Step, ...]
+    awaited: tuple[Awaited, ...]
 
     @property
     def open(self) -> tuple[Step, ...]:
         """The steps where the instance now stands."""
         return tuple(step for step in self.steps if step.closed_at is None)
+
+    @property
+    def past(self) -> tuple[Entry | Step, ...]:
+        """What is over, in the order in which it ended: actions, and the read steps that the process has left."""
+        read = (step for step in self.steps if step.closed_at is not None and step.total)
+        ended: list[tuple[datetime, Entry | Step]] = [(step.closed_at or step.opened_at, step) for step in read]
+        return tuple(part for _, part in sorted([*((e.at, e) for e in self.entries), *ended], key=itemgetter(0)))
 
 
 # in the order of the rows' fields
@@ -118,13 +145,15 @@ _READER_COLUMNS: tuple[Any, ...] = (WorkItem.id, Person.name, Department.name, W
 _READERS = Keyset("readers", ((WorkItem.closed_at, datetime), (WorkItem.id, uuid.UUID)))
 _ENTRIES = Statement(
     """
-    SELECT l.id, l.item_id, l.at, l.actor_id, l.verb, l.step, l.step_name, l.outcome, l.opinion, l.detail, i.opened_at
+    SELECT l.id, l.round_id, l.item_id, l.at, l.actor_id, l.verb, l.step, l.step_name, l.outcome, l.opinion, l.detail,
+      i.opened_at
     FROM action_log l LEFT JOIN work_item i ON i.id = l.item_id
     WHERE l.instance_id = :id
       AND NOT (l.verb = 'read' AND l.opinion = '') -- readers are counted, not listed, but for those who said something
       AND (:all OR l.verb NOT IN ('settle', 'retry', 'dismiss', 'requeue')) -- what the engine notes, what admins mend
     ORDER BY l.id DESC LIMIT :most
     """,
+    round_id=uuid.UUID,
     item_id=uuid.UUID,
     at=datetime,
     actor_id=uuid.UUID,
@@ -161,21 +190,38 @@ _WAITING = Statement(
     read_at=datetime,
 )
 
+# who had an item when their round was decided without them
+_LEFT = Statement(
+    """
+    SELECT round_id, assignee_id, total FROM (
+      SELECT i.round_id, i.assignee_id, count(*) OVER (PARTITION BY i.round_id) AS total,
+        row_number() OVER (PARTITION BY i.round_id ORDER BY i.position, i.id) AS number
+      FROM work_item i WHERE i.state = 'closed' AND i.round_id IN (
+        SELECT id FROM work_round WHERE instance_id = :id AND closed_at IS NOT NULL AND kind <> 'read'
+        ORDER BY id DESC LIMIT :most
+      )
+    ) AS closed WHERE number <= :few ORDER BY round_id, number
+    """,
+    round_id=uuid.UUID,
+    assignee_id=uuid.UUID,
+)
+
 
 def timeline(session: Session, viewer: Actor, instance_id: uuid.UUID) -> Timeline:
     """Return the trail of an instance. Raises NotFound unless the viewer may see it."""
-    instance = visibility.require(session, viewer, instance_id)
+    instance = visibility.require(session, viewer, instance_id, undefer(Instance.engine_state))
     batch = Batch()
     ask(batch, viewer, instance_id)
     batch.query(REVISION, {})  # after what names people: the directory holds them all
     *answers, revision = batch.run(session)
     definition = definitions.version(session, instance.version_id).definition
-    return told(definition, directory(session, revision[0].revision), answers)
+    return told(definition, directory(session, revision[0].revision), instance, answers)
 
 
 def ask(batch: Batch, viewer: Actor, instance_id: uuid.UUID) -> None:
-    """Queue what a timeline is read from: `told` takes the three answers."""
+    """Queue what a timeline is read from: `told` takes the four answers."""
     batch.query(_ENTRIES, {"id": instance_id, "all": viewer.sees_all, "most": MAX_ENTRIES + 1})
+    batch.query(_LEFT, {"id": instance_id, "most": MAX_ENTRIES, "few": _SPARED})
     ask_steps(batch, viewer, instance_id)
 
 
@@ -185,14 +231,28 @@ def ask_steps(batch: Batch, viewer: Actor, instance_id: uuid.UUID) -> None:
     batch.query(_WAITING, {"id": instance_id, "most": MAX_NAMES})
 
 
-def told(definition: Definition, people: Directory, answers: Sequence[list[Any]]) -> Timeline:
-    """Return the timeline from the answers to `ask`."""
-    rows, *steps = answers
-    entries = tuple(_entry(definition, people, row) for row in reversed(rows[:MAX_ENTRIES]))
-    return Timeline(entries, len(rows) > MAX_ENTRIES, told_steps(people, steps))
+def told(definition: Definition, people: Directory, instance: Any, answers: Sequence[list[Any]]) -> Timeline:
+    """Return the timeline from the answers to `ask`; `instance` is a row with its engine state."""
+    rows, left, *steps = answers
+    spared: dict[uuid.UUID, list[Any]] = {}
+    for row in left:
+        spared.setdefault(row.round_id, []).append(row)
+    entries = []
+    for row in rows[:MAX_ENTRIES]:  # the newest first: the decision that closed a round is the last one in it
+        closed = spared.pop(row.round_id, []) if row.verb == "complete" else []
+        entries.append(_entry(definition, people, row, closed))
+    return Timeline(
+        tuple(reversed(entries)), len(rows) > MAX_ENTRIES, told_steps(definition, people, steps),
+        awaited(definition, instance),
+    )  # fmt: skip
 
 
-def told_steps(people: Directory, answers: Sequence[list[Any]]) -> tuple[Step, ...]:
+def awaited(definition: Definition, instance: Any) -> tuple[Awaited, ...]:
+    """Return what an instance, a row with its engine state, waits for beside its people; nothing once it has ended."""
+    return runtime.awaited(definition, instance.engine_state) if instance.state == InstanceState.RUNNING else ()
+
+
+def told_steps(definition: Definition, people: Directory, answers: Sequence[list[Any]]) -> tuple[Step, ...]:
     """Return the open rounds and the read rounds with their people, from the answers to `ask_steps`."""
     rounds, items = answers
     waiting: dict[uuid.UUID, list[Waiting]] = {}
@@ -206,6 +266,8 @@ def told_steps(people: Directory, answers: Sequence[list[Any]]) -> tuple[Step, .
             step=r.step,
             step_name=r.step_name,
             kind=r.kind,
+            policy=definition.tasks[r.step].round.policy,
+            value=definition.tasks[r.step].round.value,
             opened_at=r.opened_at,
             closed_at=r.closed_at,
             total=r.total,
@@ -246,7 +308,7 @@ def readers(
     return _READERS.page(rows, [(row.at, row.item_id) for row in rows], limit)
 
 
-def _entry(definition: Definition, people: Directory, row: Any) -> Entry:
+def _entry(definition: Definition, people: Directory, row: Any, spared: list[Any]) -> Entry:
     actor = None if row.actor_id is None else people.people[row.actor_id]
     handled = row.opened_at is not None and row.verb in ("complete", "return", "read")
     detail: dict[str, Any] = orjson.loads(row.detail)
@@ -266,6 +328,13 @@ def _entry(definition: Definition, people: Directory, row: Any) -> Entry:
         took=row.at - row.opened_at if handled else None,
         target=_target(definition, row.verb, detail),
         note=str(detail.get("why", "")) if row.verb == "auto" else "",
+        spared=Spared(
+            tuple(people.people[each.assignee_id].name for each in spared),
+            spared[0].total,
+            definition.tasks[row.step].round.policy,
+        )
+        if spared
+        else None,
     )
 
 

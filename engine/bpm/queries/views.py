@@ -1,7 +1,7 @@
 """What a person sees of an instance's data (字段权限): forms with the rights and data of the steps they handled."""
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ _READER = {"edit": "read", "read": "read", "hidden": "hidden"}
 class FormView:
     """A form as one person sees it: `data` holds no field that is hidden from them, `rights` says what they may edit.
 
-    `attachments` are the ids that the visible fields name.
+    Of several views one field is shown by the first alone, though the others still read it. `attachments` are the ids
+    that the visible fields name.
     """
 
     form: str
@@ -33,7 +34,8 @@ class FormView:
         if named is None:
             return None
         rights = _rights(version, step, editable=editable and version.definition.tasks[step].form is not None)
-        return cls._of(version, named, step, rights, data)
+        keys = [key for key in version.forms[named].fields() if rights.of(key) != "hidden"]
+        return cls._of(version, named, step, rights, data, keys)
 
     @classmethod
     def of_reader(cls, version: Version, steps: Iterable[str], data: Mapping[str, Any]) -> "tuple[FormView, ...]":
@@ -51,21 +53,36 @@ class FormView:
                 rights = _rights(version, step, editable=False)
                 fields = version.forms[named].fields()
                 shown.setdefault(named, (step, set()))[1].update(k for k in fields if rights.of(k) != "hidden")
-        return tuple(
-            cls._of(version, form, step, Rights("hidden", dict.fromkeys(sorted(keys), "read")), data)
-            for form, (step, keys) in shown.items()
-        )
+        return cls._merged(version, [(form, step, keys) for form, (step, keys) in shown.items()], data)
 
     @classmethod
     def of_all(cls, version: Version, steps: Iterable[str], data: Mapping[str, Any]) -> "tuple[FormView, ...]":
         """Return the forms of steps with every field, to read: for who sees everything."""
         forms = {named: step for step in reversed(list(steps)) if (named := _form_of(version, step)) is not None}
-        return tuple(cls._of(version, form, step, Rights("read"), data) for form, step in reversed(list(forms.items())))
+        shown = [(form, step, set(version.forms[form].fields())) for form, step in reversed(list(forms.items()))]
+        return cls._merged(version, shown, data)
 
     @classmethod
-    def _of(cls, version: Version, form: str, step: str, rights: Rights, data: Mapping[str, Any]) -> "FormView":
-        fields = version.forms[form].fields()
-        visible = {key: data[key] for key in fields if key in data and rights.of(key) != "hidden"}
+    def _merged(
+        cls, version: Version, shown: Iterable[tuple[str, str, set[str]]], data: Mapping[str, Any]
+    ) -> "tuple[FormView, ...]":
+        """Return the views of forms with the fields that each may show; one without a field of its own is left out."""
+        views, printed = [], set[str]()
+        for form, step, keys in shown:
+            if keys <= printed:
+                continue
+            rights = Rights("hidden", dict.fromkeys(sorted(keys - printed), "read"))
+            view = cls._of(version, form, step, rights, data, keys)
+            views.append(view)
+            hidden = version.forms[form].settle(view.data, rights)[0].hidden  # by a condition: another form may show it
+            printed |= {key for key in keys if version.forms[form].by_key[key].id not in hidden}
+        return tuple(views)
+
+    @classmethod
+    def _of(
+        cls, version: Version, form: str, step: str, rights: Rights, data: Mapping[str, Any], keys: Collection[str]
+    ) -> "FormView":
+        visible = {key: data[key] for key in version.forms[form].fields() if key in data and key in keys}
         files = tuple(dict.fromkeys(_files(version.forms[form], visible)))
         return cls(form, step, rights, visible, files)
 

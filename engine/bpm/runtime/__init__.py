@@ -6,8 +6,9 @@ No clock, no database, no Python from a diagram: conditions are FEEL, jobs name 
 
 from engine.bpm.runtime.definition import Definition, load
 from engine.bpm.runtime.engine import advance, keep, start
-from engine.bpm.runtime.questions import back_targets, catches, element_of, has_timer, open_job, scope
+from engine.bpm.runtime.questions import awaited, back_targets, catches, element_of, has_timer, open_job, scope
 from engine.bpm.runtime.types import (
+    Awaited,
     Change,
     Closed,
     Complete,
@@ -30,6 +31,7 @@ from engine.bpm.runtime.types import (
 )
 
 __all__ = [
+    "Awaited",
     "Change",
     "Closed",
     "Complete",
@@ -51,6 +53,7 @@ __all__ = [
     "Unreachable",
     "Wait",
     "advance",
+    "awaited",
     "back_targets",
     "catches",
     "element_of",

@@ -28,8 +28,8 @@ def changed(flow: Flow, before: Mapping[int, Token], due: Mapping[int, Any], com
             opened.append(Opened(task_id, element, flow.scope(token)))
         elif isinstance(spec, specs.Job):
             jobs.append(job(flow, token))
-        elif isinstance(spec, specs.Catch) and moment is None and (wait := _wait(token, element)) is not None:
-            waits.append(wait)
+        elif isinstance(spec, specs.Catch) and moment is None and (waits_for := wait(token, element)) is not None:
+            waits.append(waits_for)
     left = [i for i in before if i not in after]
     gone = [i for i in left if due.get(i) is not None or isinstance(before[i].task_spec, specs.Catch | specs.Job)]
     closed = [
@@ -60,7 +60,8 @@ def job(flow: Flow, token: Token) -> Job:
     return Job(token.id, flow.element(token.task_spec), operation.name, operation.retries, inputs)
 
 
-def _wait(token: Token, element: str) -> Wait | None:
+def wait(token: Token, element: str) -> Wait | None:
+    """Return the message or signal that a catching event waits for, None where it waits for something else."""
     definition = token.task_spec.event_definition
     if isinstance(definition, MessageEventDefinition):
         kind = "message"

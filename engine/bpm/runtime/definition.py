@@ -39,6 +39,7 @@ class Definition:
         self._coming: dict[tuple[str, str], dict[str, frozenset[str]]] = {}
         self.tasks: dict[str, TaskExtension] = {}
         self.names: dict[str, str] = {}
+        self.ends: set[str] = set()  # end events of the process itself, those with a name
         self.operations: dict[str, Any] = {}
         self._thrown: dict[tuple[type, str], frozenset[str]] = {}
         self._entries: dict[str, tuple[str, str]] = {}
@@ -53,6 +54,8 @@ class Definition:
         self.names[step] = spec.bpmn_name or spec.bpmn_id
         if isinstance(spec, specs.UserTask | specs.ManualTask):
             self.tasks[step] = spec.extensions
+        if isinstance(spec, specs.EndEvent) and workflow is self.spec and spec.bpmn_name:
+            self.ends.add(step)
         if isinstance(spec, specs.Job):
             self.operations[step] = spec.extensions
         if isinstance(spec, specs.Throw | specs.EndEvent):

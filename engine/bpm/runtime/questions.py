@@ -9,7 +9,7 @@ import orjson
 from engine.bpm.runtime import changed, moves, specs
 from engine.bpm.runtime.codec import decode
 from engine.bpm.runtime.definition import Definition
-from engine.bpm.runtime.types import Data, Job
+from engine.bpm.runtime.types import Awaited, Data, Job
 
 _NEVER = datetime.min.replace(tzinfo=UTC)  # no question sets a timer
 
@@ -49,6 +49,29 @@ def element_of(definition: Definition, state: bytes, task_id: int) -> str | None
     flow = decode(definition, state, {}, _NEVER)
     token = flow.find(task_id)
     return None if token is None else flow.element(token.task_spec)
+
+
+def awaited(definition: Definition, state: bytes) -> tuple[Awaited, ...]:
+    """Return what an instance waits for beside its people, in the order in which it came to wait."""
+    flow = decode(definition, state, {}, _NEVER)
+    found = []
+    for token in flow.open_tokens().values():
+        spec, moment = token.task_spec, token.internal_data.get("due")
+        if isinstance(spec, specs.Job):
+            kind = "job"
+        elif not isinstance(spec, specs.Catch) or isinstance(spec, specs.BoundaryEvent):
+            continue
+        elif moment is not None:
+            kind = "timer"
+        else:
+            wait = changed.wait(token, flow.element(spec))
+            if wait is None:
+                continue
+            kind = wait.kind
+        element = flow.element(spec)
+        due_at = None if moment is None else datetime.fromisoformat(moment)
+        found.append(Awaited(element, definition.names[element], kind, due_at))
+    return tuple(found)
 
 
 def back_targets(definition: Definition, state: bytes, task_id: int) -> list[str]:

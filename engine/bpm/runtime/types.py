@@ -121,6 +121,19 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """What an instance waits for beside its people (等待): `kind` is timer, message, signal or job.
+
+    `due_at` is that of a timer. Boundary events are left out: they watch over a step that waits itself.
+    """
+
+    element: str
+    name: str
+    kind: str
+    due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A service or script task whose operation is to run, with its evaluated inputs."""
 

@@ -12,6 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from engine.batch import Batch
+from engine.bpm import runtime
 from engine.bpm.definitions import pack
 from engine.bpm.models import Copy, Instance, Process, ProcessVersion, WorkItem, WorkRound
 from engine.db import Base
@@ -42,6 +43,7 @@ class Office:
         session.add(version)
         session.flush()
         process.current_version_id = version.id
+        self._state = runtime.start(runtime.load(files), {}, now=NOON).state
         self.version = version.id
         self.nobody = org.person(session, "无关人员")
 
@@ -57,7 +59,7 @@ class Office:
             title=title,
             initiator_id=by.id,
             department_id=by.department_id,
-            engine_state=b"",
+            engine_state=self._state,
             data=values.pop("data", b"{}"),
             started_at=self.tick(),
             **values,

@@ -11,6 +11,7 @@ from engine.bpm import commands, queries
 from engine.errors import Conflict, NotFound
 from engine.org.models import Person
 from tests.dsl import Bpm, Story, bpmn, chain, start_task, task
+from tests.engine.bpm.contracts.kit import form, line, starting
 
 
 def days(first: int, last: int) -> dict[str, str]:
@@ -301,3 +302,34 @@ def test_statements_stay_the_same_however_many_take_part(bpm: Bpm, statements: A
                     call()
                 costs.setdefault(count, []).append(len(sent))
     assert costs[2] == costs[6] == [3, 2, 2, 2]
+
+
+def two_forms(bpm: Bpm, *second: str, hidden: str = "") -> Story:
+    """A process whose second step has a form that shows fields of the first one's again."""
+    filled = (
+        '<userTask id="file" name="file"><extensionElements><piyue:task kind="fill" form="second"/>'
+        f'<piyue:assign rule="initiator"/>{hidden}</extensionElements></userTask>'
+    )
+    files = line(("file", filled)) | form("first", "a", "b") | form("second", *second)
+    files["process.bpmn"] = files["process.bpmn"].replace(start_task(), starting("first"))
+    return bpm.deploy_files(files).start("p", "doctor", a="1", b="2").submit("doctor", "file")
+
+
+@pytest.mark.parametrize("who", ["doctor", "auditor"])
+def test_a_field_of_several_forms_is_shown_once(bpm: Bpm, who: str) -> None:
+    first, second = instance(two_forms(bpm, "a", "c"), who).forms
+    assert [first.rights.of(key) for key in "ab"] == ["read", "read"]
+    assert [second.rights.of(key) for key in "ac"] == ["hidden", "read"]
+    assert second.data["a"] == "1", "its conditions still read it"
+
+
+def test_a_form_that_adds_nothing_is_left_out(bpm: Bpm) -> None:
+    (only,) = instance(two_forms(bpm, "b", "a"), "doctor").forms
+    assert only.form == "first"
+
+
+def test_a_field_that_another_form_hides_stays_visible_where_it_was_shown(bpm: Bpm) -> None:
+    hidden = '<piyue:field key="a" access="hidden"/>'
+    first, second = instance(two_forms(bpm, "a", "c", hidden=hidden), "doctor").forms
+    assert (first.rights.of("a"), second.rights.of("a")) == ("read", "hidden")
+    assert "a" not in second.data
