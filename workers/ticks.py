@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from engine import attachments, clock, outbox, sealing
+from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
 from engine.db import Database
 from engine.org import auth
@@ -40,11 +41,17 @@ def standard(settings: Settings) -> list[Tick]:
             auth.purge_expired(session)
         return False
 
+    def closed_drafts(db: Database) -> bool:
+        with db.unit_of_work() as session:
+            purge_drafts(session)
+        return False
+
     return [
         Tick("timers", 1.0, timers),
         Tick("seal", _SEAL, sealing.seal, leader_only=True),
         Tick("purge.outbox", _HOUR, outbox_rows, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
         Tick("purge.sessions", _HOUR, expired_sessions, leader_only=True),
+        Tick("purge.drafts", _DAY, closed_drafts, leader_only=True),
         Tick("purge.files", _DAY, orphan_files, leader_only=True),
     ]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from engine import clock, xml
 from engine.audit import record
-from engine.bpm import lint, runtime
+from engine.bpm import assignment, lint, runtime
 from engine.bpm.extensions import BPMN
 from engine.bpm.forms import Form
 from engine.bpm.models import Process, ProcessVersion
@@ -31,7 +31,10 @@ _PATH = re.compile(r"process\.bpmn|(called|forms|decisions)/[\w.-]{1,80}\.(bpmn|
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A deployed version, ready to run: its graph and its forms."""
+    """A deployed version, ready to run: its graph and its forms.
+
+    `labels` name the forms' fields; `shown_by` are the names that title, summary and urgency are made of.
+    """
 
     id: uuid.UUID
     key: str
@@ -39,6 +42,8 @@ class Version:
     definition: runtime.Definition
     forms: Mapping[str, Form]
     files: Mapping[str, str]
+    labels: Mapping[str, str]
+    shown_by: frozenset[str]
 
     def form(self, step: str) -> Form | None:
         """Return the form of a step."""
@@ -77,7 +82,19 @@ def _build(version_id: uuid.UUID, key: str, number: int, files: Mapping[str, str
         for path, text in files.items()
         if path.startswith("forms/") and path.endswith(".json")
     }
-    return Version(version_id, key, number, runtime.load(files), forms, files)
+    definition = runtime.load(files)
+    shown = (definition.process.title, definition.process.summary, definition.process.urgency)
+    used = [definition.expression(text[1:]) for text in shown if text.startswith("=")]
+    return Version(
+        id=version_id,
+        key=key,
+        number=number,
+        definition=definition,
+        forms=forms,
+        files=files,
+        labels=assignment.labels(forms.values()),
+        shown_by=frozenset().union(*(e.names | e.possible_names for e in used)),
+    )
 
 
 def deploy(

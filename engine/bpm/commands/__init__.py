@@ -14,7 +14,7 @@ from engine.bpm.commands.people import circulate, claim, reassign, unclaim
 from engine.bpm.commands.reading import acknowledge
 from engine.bpm.commands.returning import send_back, take_back
 from engine.bpm.commands.start import Started, may_start, start
-from engine.bpm.commands.talking import comment, copy, drop_draft, mark_opened, save_draft, urge
+from engine.bpm.commands.talking import comment, copy, drop_draft, mark_opened, purge_drafts, save_draft, urge
 from engine.bpm.commands.timers import fire_due
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "jump",
     "mark_opened",
     "may_start",
+    "purge_drafts",
     "reassign",
     "requeue",
     "requeue_all",

@@ -161,12 +161,13 @@ class Case:
         self.path += change.path
         self.thrown += change.thrown
         self.jobs += list(change.jobs)
-        gone, closed_ids = set(change.gone), {c.task_id for c in change.closed}
+        closed_ids = {c.task_id for c in change.closed}
         self.pending = [o for o in self.pending if o.task_id not in closed_ids] + list(change.opened)
         where = {"instance_id": self.row.id}
-        if gone:
-            self.batch.add(sql.DELETE_TIMER, [where | {"task_id": t} for t in sorted(gone)])
-            self.batch.add(sql.DELETE_SUBSCRIPTION, [where | {"task_id": t} for t in sorted(gone)])
+        if change.unarmed:
+            self.batch.add(sql.DELETE_TIMER, [where | {"task_id": t} for t in sorted(change.unarmed)])
+        if waiting := set(change.gone) - set(change.unarmed):
+            self.batch.add(sql.DELETE_SUBSCRIPTION, [where | {"task_id": t} for t in sorted(waiting)])
         for task_id in change.undone:
             self.batch.add(sql.CANCEL_UNDONE, {"id": self.row.id, "task_id": task_id, "closed_at": self.now})
         for closed in change.closed:
@@ -299,26 +300,29 @@ class Case:
         row = self.row
         if self.moved:
             ended = self.instance_state != InstanceState.RUNNING
-            same = self.data == self.original
-            shown = row._asdict() if same else describing.describe(self.version, self.data, row)
+            names = self.data.keys() | self.original.keys()
+            changed = {name for name in names if self.data.get(name) != self.original.get(name)}
+            shown = {name: getattr(row, name) for name in ("title", "summary", "urgency")}
+            if not self.version.shown_by.isdisjoint(changed):
+                shown |= describing.describe(self.version, self.data)
+                if not self.definition.process.urgency.startswith("="):
+                    shown["urgency"] = row.urgency  # as it was chosen at the start
             self.batch.add(
                 sql.UPDATE_INSTANCE,
                 {
                     "id": row.id,
                     "version": row.version,
                     "engine_state": self.state,
-                    "data": row.data if same else orjson.dumps(self.data),
+                    "data": orjson.dumps(self.data),
                     "state": self.instance_state,
                     "ended_at": self.now if ended else None,
-                    **{name: shown[name] for name in ("title", "summary", "urgency")},
+                    **shown,
                 },
                 expect=1,
                 why="流程实例",
             )
-            before = [] if same else describing.search_values(self.version, self.original, row.id)
-            after = [] if same else describing.search_values(self.version, self.data, row.id)
-            if changed := [v for v in after if v not in before]:
-                self.batch.add(sql.UPSERT_SEARCH, changed)
+            if found := describing.search_values(self.version, self.data, row.id, changed):
+                self.batch.add(sql.UPSERT_SEARCH, found)
         elif touch:
             self.batch.add(sql.TOUCH_INSTANCE, {"id": row.id, "version": row.version}, expect=1, why="流程实例")
         self.write_opened()

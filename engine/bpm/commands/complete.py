@@ -74,7 +74,8 @@ def complete(
         _next_in_turn(case, after)
     attaching.bind(case, item.step, values, item.id, item.task_id)
     case.log("complete", item=item, outcome=outcome, opinion=opinion.strip())
-    case.batch.add(sql.DELETE_DRAFT, {"item_id": item.id, "person_id": actor.person_id})
+    if item.drafted:
+        case.batch.add(sql.DELETE_DRAFT, {"item_id": item.id, "person_id": actor.person_id})
     case.save()
     return Done(case.row.id, item.id, "complete", outcome, decided=decision is not None)
 

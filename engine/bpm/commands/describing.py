@@ -1,7 +1,7 @@
 """How an instance is shown and found: title, summary, urgency and searchable values, from FEEL over its data."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -15,7 +15,7 @@ STATE_NAMES = {"running": "办理中", "completed": "办结", "withdrawn": "撤�
 URGENCIES = ("普通", "平急", "加急", "特急")
 
 
-def describe(version: Version, data: Mapping[str, Any], row: Any) -> dict[str, Any]:
+def describe(version: Version, data: Mapping[str, Any]) -> dict[str, Any]:
     """Return title, summary and urgency; a title that can't be computed falls back to the process's name."""
     process = version.definition.process
     title = _text(version, process.title, data) or f"{version.definition.name}（{data['initiator']['name']}）"
@@ -42,10 +42,14 @@ def _text(version: Version, text: str, data: Mapping[str, Any]) -> str | None:
     return None if value is None else str(value)
 
 
-def search_values(version: Version, data: Mapping[str, Any], instance_id: uuid.UUID) -> list[dict[str, Any]]:
-    """Return the typed rows of the fields that the process declares searchable."""
+def search_values(
+    version: Version, data: Mapping[str, Any], instance_id: uuid.UUID, fields: Container[str]
+) -> list[dict[str, Any]]:
+    """Return the typed rows of those fields that the process declares searchable."""
     rows = []
     for field, kind in version.definition.process.searchable:
+        if field not in fields:
+            continue
         value = data.get(field)
         typed: dict[str, Any] = {"text": None, "number": None, "moment": None}
         if value is None:

@@ -123,7 +123,7 @@ def handlers_of(
         previous_id=sender,
         data=scope,
         evaluate=lambda text: to_plain(case.definition.expression(text).evaluate(scope)),
-        field_labels=assignment.labels(case.version.forms.values()),
+        field_labels=case.version.labels,
     )
     return assignment.resolve(case.directory, task.assign if rules is None else rules, context)
 

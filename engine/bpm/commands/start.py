@@ -112,13 +112,13 @@ def start(
         raise Invalid(
             f"流程图有错误，没有发起：{fault.message}", code="process_fault", element=fault.element
         ) from fault
-    row.urgency = row.urgency or describing.describe(version, case.data, row)["urgency"]
+    row.urgency = row.urgency or describing.describe(version, case.data)["urgency"]
     try:
         submitted = _submit(case, actor, step, values)
         opening.open_pending(case, actor.person_id)
     except ProcessFault as fault:  # there is no instance yet that an incident could stand on
         raise Invalid(f"流程图有错误，没有发起：{fault.reason}", code="process_fault", **fault.fields) from fault
-    shown = describing.describe(version, case.data, row)
+    shown = describing.describe(version, case.data)
     case.log("start", outcome="submit", step=step, detail={"title": shown["title"]}, **submitted)
     ended = case.instance_state != InstanceState.RUNNING
     written |= {
@@ -135,7 +135,7 @@ def start(
         **shown,
         "urgency": row.urgency,
     }
-    if rows := describing.search_values(version, case.data, row.id):
+    if rows := describing.search_values(version, case.data, row.id, case.data):
         case.batch.add(sql.UPSERT_SEARCH, rows)
     case.write_opened()
     outbox.put(session, case.batch, case.outbox_rows())

@@ -35,7 +35,8 @@ REPLAY = Statement(
 _ITEM = (
     "SELECT i.id, i.round_id, i.instance_id, i.kind, i.assignee_id, i.state, i.position, i.why, i.origin, i.claimed, "
     "i.outcome, i.opinion, i.opened_at, i.read_at, i.closed_at, r.task_id, r.step, r.step_name, "
-    "r.closed_at AS round_closed_at, r.sender_id, p.name AS assignee_name FROM work_item i "
+    "r.closed_at AS round_closed_at, r.sender_id, p.name AS assignee_name, (i.id = :item AND EXISTS "
+    "(SELECT 1 FROM draft d WHERE d.item_id = i.id AND d.person_id = i.assignee_id)) AS drafted FROM work_item i "
     "JOIN work_round r ON r.id = i.round_id JOIN person p ON p.id = i.assignee_id "
 )
 _ITEM_TYPES = {
@@ -45,6 +46,7 @@ _ITEM_TYPES = {
     "assignee_id": UUID,
     "sender_id": UUID,
     "claimed": bool,
+    "drafted": bool,
     "opened_at": datetime,
     "read_at": datetime,
     "closed_at": datetime,

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from engine import attachments, clock, notices, outbox
 from engine.bpm import visibility
 from engine.bpm.commands import checks
-from engine.bpm.commands.case import Case
+from engine.bpm.commands.case import LIVE, Case
 from engine.bpm.commands.complete import Done
 from engine.bpm.commands.requests import keyed
 from engine.bpm.models import ActionLog, Copy, Draft, ItemState, Process, WorkItem
@@ -198,6 +198,12 @@ def _named(content: Mapping[str, Any]) -> list[uuid.UUID]:
             with suppress(ValueError):
                 found.append(uuid.UUID(str(text)))
     return found[:100]
+
+
+def purge_drafts(session: Session) -> None:
+    """Delete the drafts of items that nobody will handle any more: read, or closed by what others did."""
+    wanted = select(WorkItem.id).where(WorkItem.id == Draft.item_id, WorkItem.state.in_(LIVE))
+    session.execute(delete(Draft).where(Draft.item_id.is_not(None), ~wanted.exists()))
 
 
 def drop_draft(session: Session, actor: Actor, draft_id: uuid.UUID) -> None:

@@ -46,6 +46,7 @@ def changed(flow: Flow, before: Mapping[int, Token], due: Mapping[int, Any], com
         waits=tuple(waits),
         jobs=tuple(jobs),
         gone=tuple(gone),
+        unarmed=tuple(i for i in gone if due.get(i) is not None),
         undone=tuple(flow.undone),
         thrown=tuple(flow.thrown),
         path=tuple(flow.path),

@@ -156,8 +156,11 @@ class Thrown:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one event did. `gone` are the tasks whose timers, waits and jobs are void now, `undone` the
-    completed user tasks that a return has taken back with everything that came of them."""
+    """What one event did.
+
+    `gone` are the tasks whose timers, waits and jobs are void now, `unarmed` those of them with timers, `undone` the
+    completed user tasks that a return has taken back with everything that came of them.
+    """
 
     state: bytes
     data: Data
@@ -167,6 +170,7 @@ class Change:
     waits: tuple[Wait, ...]
     jobs: tuple[Job, ...]
     gone: tuple[int, ...]
+    unarmed: tuple[int, ...]
     undone: tuple[int, ...]
     thrown: tuple[Thrown, ...]
     path: tuple[str, ...]

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import func, select
 
 from engine.bpm import commands
-from engine.bpm.models import Incident, WorkRound
+from engine.bpm.models import Draft, Incident, WorkRound
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
 from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
 
@@ -299,3 +299,18 @@ def test_the_data_says_who_started_it(bpm: Bpm) -> None:
         "department_id": str(actor.department_id),
         "post": "护士长",
     }
+
+
+def test_drafts_go_with_their_items(bpm: Bpm) -> None:
+    reading = task("circulate", "head_nurse", "surgeon", "doctor", kind="read")
+    line = chain("s", "apply", "circulate", "e")
+    bpm.deploy_files(bpmn(f'<startEvent id="s"/><endEvent id="e"/>{start_task()}{reading}{line}', key="reading"))
+    story = bpm.start("reading", by="nurse")
+    for who in ("head_nurse", "surgeon", "doctor"):
+        with bpm.db.unit_of_work() as session:
+            commands.save_draft(session, bpm.actor(who), item_id=story.item(who).id, content={"opinion": "收"})
+    story.read(by="head_nurse").complete(by="surgeon", outcome="acknowledge")
+    with bpm.db.unit_of_work() as session:
+        commands.purge_drafts(session)
+    with bpm.db.reading() as session:
+        assert session.scalars(select(Draft.person_id)).all() == [bpm.person("doctor")]
