@@ -18,11 +18,13 @@ from typing import Any, Literal
 
 import orjson
 import psycopg
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import PoolProxiedConnection
 
 from engine.errors import Unavailable
 from engine.wire import Wire
+from engine.writing import BEGIN_PENDING, DEFERRED, Writing
 
 STORED = "%Y-%m-%d %H:%M:%S.%f"  # how SQLAlchemy keeps a moment on SQLite
 _MANY = 8  # rows; more go as one JSON parameter
@@ -38,9 +40,7 @@ sqlite3.register_adapter(uuid.UUID, lambda value: value.hex)
 sqlite3.register_adapter(datetime, lambda value: value.astimezone(UTC).strftime(STORED))
 
 _TRIPPED = "22012"  # division by zero: how a tripwire fails a statement whose commit is on the way
-_DEFERRED = "deferred batch"
 _WIRE = "wire"
-BEGIN_PENDING = "begin pending"  # on a connection of PostgreSQL whose transaction begins with its first statement
 
 Params = Mapping[str, Any]
 
@@ -127,9 +127,9 @@ class Batch:
 
         Raises Unavailable where a tripwire finds another row count, or a lock could not be had: nothing is kept then.
         """
-        connection = _connected(session)
-        send_deferred(connection)
-        return self.send(connection)
+        pooled, engine = _connected(session)
+        send_deferred(pooled, engine)
+        return self.send(pooled, engine)
 
     def apart(self, session: Session) -> list[Any]:
         """Send everything ahead of the caller's transaction, where none has begun: on PostgreSQL one of their own.
@@ -137,80 +137,57 @@ class Batch:
         It is kept whatever becomes of the caller's, so it must stand by itself. On SQLite, and where the caller's
         transaction has begun, they are part of that. Raises as `run` does.
         """
-        bind = session.get_bind()
-        if session.in_transaction() or not isinstance(bind, Engine) or bind.dialect.name == "sqlite":
-            return self.run(session)
-        pooled = bind.raw_connection()  # without SQLAlchemy's transaction, which costs as much as the statements
-        raw: Any = pooled.driver_connection
-        try:
-            return _pipelined(_wire(pooled.info, raw), self._work, begin=False, commit=False)
-        except psycopg.Error as error:
-            if raw.closed:
-                pooled.invalidate(error)
-                raise _lost(bind) from error
-            raise translated(error) from error
-        finally:
-            pooled.close()
+        alone = isinstance(session, Writing) and session.untouched
+        pooled, engine = _connected(session)
+        send_deferred(pooled, engine)
+        return self.send(pooled, engine, begin=not alone)
 
     def defer(self, session: Session) -> None:
         """Send the writes together with the commit; earlier, if anything else is said on the connection before it."""
-        connection = _connected(session)
-        send_deferred(connection)
-        if connection.dialect.name == "sqlite":
-            self.send(connection)
+        pooled, engine = _connected(session)
+        send_deferred(pooled, engine)
+        if engine.dialect.name == "sqlite":
+            self.send(pooled, engine)
         else:
-            connection.info[_DEFERRED] = self
+            pooled.info[DEFERRED] = self
 
-    def send(self, connection: Connection, *, commit: bool = False) -> list[Any]:
+    def send(
+        self, pooled: PoolProxiedConnection, engine: Engine, *, begin: bool = True, commit: bool = False
+    ) -> list[Any]:
         """Send everything on a connection, its BEGIN first where that is still to come, its COMMIT last for `commit`.
 
         Returns the answers.
         """
-        raw: Any = connection.connection.driver_connection
+        raw: Any = pooled.driver_connection
         try:
-            if connection.dialect.name == "sqlite":
+            if engine.dialect.name == "sqlite":
                 return _in_order(raw, self._work)
-            begin = connection.info.pop(BEGIN_PENDING, False)
-            return _pipelined(_wire(connection.info, raw), self._work, begin=begin, commit=commit)
+            info = pooled.info
+            begin = begin and info.pop(BEGIN_PENDING, False)
+            wire = info.get(_WIRE) or info.setdefault(_WIRE, Wire(raw))
+            return _pipelined(wire, self._work, begin=begin, commit=commit)
         except (psycopg.Error, sqlite3.Error) as error:
             if getattr(raw, "closed", False):
-                connection.invalidate(error)
-                raise _lost(connection.engine) from error
+                pooled.invalidate(error)
+                engine.dispose()  # the server that this connection has lost was that of the pool's others too
+                raise Unavailable("数据库连接中断，请稍后重试", code="database_lost") from error
             raise translated(error) from error
 
 
-def _wire(info: dict[Any, Any], raw: Any) -> Wire:
-    found: Wire | None = info.get(_WIRE)
-    if found is None:
-        found = info[_WIRE] = Wire(raw)
-    return found
-
-
-def _lost(engine: Engine) -> Unavailable:
-    """Give up the pool's other connections too, for the server that this one lost was theirs; return the refusal."""
-    engine.dispose()
-    return Unavailable("数据库连接中断，请稍后重试", code="database_lost")
-
-
-def _connected(session: Session) -> Connection:
+def _connected(session: Session) -> tuple[PoolProxiedConnection, Engine]:
     if session.new or session.dirty or session.deleted:
         session.flush()
-    return session.connection()
+    if isinstance(session, Writing):
+        return session.pooled(), session.engine
+    connection = session.connection()
+    return connection.connection, connection.engine
 
 
-def send_deferred(connection: Connection, *, commit: bool = False) -> None:
+def send_deferred(pooled: PoolProxiedConnection, engine: Engine, *, commit: bool = False) -> None:
     """Send what was deferred on a connection, with its COMMIT where that is next."""
-    deferred: Batch | None = connection.info.pop(_DEFERRED, None)
+    deferred: Batch | None = pooled.info.pop(DEFERRED, None)
     if deferred is not None:
-        deferred.send(connection, commit=commit)
-
-
-def forget(connection: Connection) -> None:
-    """Drop what a transaction that is rolled back had deferred; a lost connection took it along."""
-    if connection.invalidated or connection.closed:
-        return
-    connection.info.pop(_DEFERRED, None)
-    connection.info.pop(BEGIN_PENDING, None)
+        deferred.send(pooled, engine, commit=commit)
 
 
 def _in_order(raw: sqlite3.Connection, work: list[_Work]) -> list[Any]:

@@ -11,14 +11,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import uuid_utils.compat
 from sqlalchemy import DateTime, Dialect, LargeBinary, TypeDecorator, Uuid, create_engine, event
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from engine.batch import BEGIN_PENDING, forget, send_deferred, translated
+from engine.batch import send_deferred, translated
 from engine.errors import EngineError, Unavailable
+from engine.writing import BEGIN_PENDING, Writing, begun, forget
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -60,9 +62,11 @@ class Database:
         self._info = {"audit_key": audit_key}
         self.url = make_url(url)
         if self.url.get_backend_name() == "postgresql":
+            self._writing: type[Session] = Writing
             self.engine = _postgresql(url, pool_size)
             self._reading = _postgresql_reading(url, pool_size)
         else:
+            self._writing = Session
             self.engine = _sqlite(url)
             self._reading = self.engine.execution_options(deferred=True)
         self.nudge: Callable[[], None] = lambda: None
@@ -70,16 +74,18 @@ class Database:
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:
         """One transaction: committed when the block ends well, rolled back otherwise; then the worker is nudged."""
-        with Session(self.engine, expire_on_commit=False, info=dict(self._info)) as session:
+        with self._writing(self.engine, expire_on_commit=False, info=dict(self._info)) as session:
             try:
                 yield session
-                if session.in_transaction():
-                    session.commit()
+                session.commit()
             except DBAPIError as error:
                 session.rollback()
                 if error.orig is not None and isinstance(busy := translated(error.orig), Unavailable):
                     raise busy from error
                 raise
+            except psycopg.Error as error:  # of a commit that nothing else was said with
+                session.rollback()
+                raise translated(error) from error
             except EngineError as error:
                 session.rollback()
                 if error.afterwards is not None:
@@ -127,19 +133,20 @@ def _postgresql(url: str, pool_size: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        connection.info[BEGIN_PENDING] = True
+        begun(connection.connection)
 
     @event.listens_for(engine, "commit")
     def _committing(connection: Connection) -> None:
-        send_deferred(connection, commit=True)
+        send_deferred(connection.connection, connection.engine, commit=True)
 
     @event.listens_for(engine, "rollback")
     def _rolled_back(connection: Connection) -> None:
-        forget(connection)
+        if not (connection.invalidated or connection.closed):
+            forget(connection.connection)
 
     @event.listens_for(engine, "before_cursor_execute")
     def _executing(connection: Connection, cursor: Any, *_: object) -> None:
-        send_deferred(connection)
+        send_deferred(connection.connection, connection.engine)
         if connection.info.pop(BEGIN_PENDING, False):
             connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
 
