@@ -24,7 +24,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from engine.errors import Unavailable
 from engine.wire import Wire
-from engine.writing import BEGIN_PENDING, DEFERRED, Writing
+from engine.writing import BEGIN_PENDING, DEFERRED, Writing, holds_objects
 
 STORED = "%Y-%m-%d %H:%M:%S.%f"  # how SQLAlchemy keeps a moment on SQLite
 _MANY = 8  # rows; more go as one JSON parameter
@@ -175,7 +175,7 @@ class Batch:
 
 
 def _connected(session: Session) -> tuple[PoolProxiedConnection, Engine]:
-    if session.new or session.dirty or session.deleted:
+    if holds_objects(session):
         session.flush()
     if isinstance(session, Writing):
         return session.pooled(), session.engine

@@ -24,8 +24,8 @@ def spared(
     just_now = sender if case.approving else None
     if task.merge == "previous" and all(i["assignee_id"] != just_now for i in items):
         return []
-    agreed = set[uuid.UUID]()
-    taken_back = Counter[tuple[str | None, uuid.UUID]]()
+    agreed: set[uuid.UUID] = set()
+    taken_back: Counter[tuple[str | None, uuid.UUID]] = Counter()
     returned = False
     for action in case.decisions():
         returned = returned or action.verb in ("return", "jump")
