@@ -115,6 +115,13 @@ def test_a_change_of_any_column_is_found(session: Session, instance: Instance, c
     assert broken(session) == [changed]
 
 
+@pytest.mark.parametrize("id_", [-(2**63), -1, 0, 2**62 + 1, 2**63 - 1])
+def test_a_row_is_found_wherever_it_was_put(session: Session, instance: Instance, id_: int) -> None:
+    write(session, instance)
+    session.execute(insert(ActionLog).values(rows(session)[1] | {"id": id_, "idem_key": None, "opinion": "不同意"}))
+    assert broken(session) == [id_]
+
+
 def test_every_signed_column_is_tried() -> None:
     columns = {column.name for column in ActionLog.__table__.columns} - {"id", "mac"}
     assert columns == set(audit.FIELDS) == {*CHANGES, "instance_id"}
