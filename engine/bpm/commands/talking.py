@@ -26,6 +26,7 @@ from engine.org.models import Person
 URGE_EVERY = timedelta(hours=1)
 COPY_LIMIT = 200
 DRAFT_LIMIT = 200_000  # bytes of JSON
+MOST_DRAFTS = 100  # of one person, of instances not yet started
 DRAFT_KEEPS = timedelta(days=30)  # how long the files of a draft wait for it
 
 
@@ -156,7 +157,8 @@ def save_draft(
 ) -> uuid.UUID:
     """Keep what a person has typed (暂存): for one of their open items, or for a new instance of a process.
 
-    `content` holds data, opinion and outcome. A draft of an item is replaced; of a process there may be several.
+    `content` holds data, opinion and outcome. A draft of an item is replaced; of a process there may be several, but
+    not without end (Conflict).
     """
     if (item_id is None) == (process_key is None):
         raise Invalid("草稿要么属于一个待办，要么属于一个流程", code="draft_target")
@@ -180,6 +182,12 @@ def save_draft(
     )
     if found is None and draft_id is not None and item_id is None:
         raise NotFound("没有这份草稿", code="draft_not_found")
+    if found is None and item_id is None:
+        count = session.scalar(select(func.count()).where(mine, Draft.item_id.is_(None)))
+        if (count or 0) >= MOST_DRAFTS:
+            raise Conflict(
+                f"您的草稿已有 {count} 份，最多 {MOST_DRAFTS} 份：请先发起或删去不用的草稿", code="draft_quota", limit=MOST_DRAFTS
+            )
     if found is None:
         found = Draft(id=new_id(), person_id=actor.person_id, item_id=item_id, process_key=process_key)
         session.add(found)
