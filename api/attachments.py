@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from api.deps import Call, Router, Visit, allowed
 from api.schemas import Answer
 from engine import attachments
-from engine.bpm import queries, visibility
+from engine.bpm import queries
 from engine.org.actor import Actor
 from engine.viewer import Viewer
 
@@ -83,12 +83,3 @@ def opened(call: Visit, actor: Actor, attachment_id: uuid.UUID) -> tuple[attachm
         return found.instance_id is not None and queries.may_open(session, actor, found.instance_id, found.id)
 
     return attachments.open_for(call.session, call.settings, actor, attachment_id, ask)
-
-
-def may_see(call: Call, shown: uuid.UUID | None = None) -> attachments.MaySee:
-    """Return the question whether the caller sees an instance; `shown` is one that they are known to see."""
-
-    def ask(session: Session, _viewer: Viewer, instance_id: uuid.UUID) -> bool:
-        return instance_id == shown or visibility.may_see(session, call.actor, instance_id)
-
-    return ask

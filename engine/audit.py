@@ -34,6 +34,7 @@ FIELDS = (
 )
 READ = "read"
 CHUNK = 1000  # rows read at once
+FIRST, LAST = -(2**63), 2**63 - 1  # of the ids that a database takes; it gives them from 1 on, a forger as they like
 FROM_ITEM = ("instance_id", "round_id", "step", "step_name")  # what a reader's row takes from its item
 
 INSERT_ACTION = Statement(
@@ -46,7 +47,7 @@ _ROWS = Statement(
     f"SELECT l.id, {', '.join(f'l.{name}' for name in FIELDS)}, l.mac, i.instance_id AS item_instance_id, "
     "i.round_id AS item_round_id, r.step AS item_step, r.step_name AS item_step_name FROM action_log l "
     "LEFT JOIN work_item i ON l.verb = 'read' AND i.id = l.item_id LEFT JOIN work_round r ON r.id = i.round_id "
-    "WHERE l.id > :after AND l.id <= :until ORDER BY l.id LIMIT :chunk",
+    "WHERE l.id >= :first AND l.id <= :last ORDER BY l.id LIMIT :chunk",
     instance_id=uuid.UUID,
     round_id=uuid.UUID,
     item_id=uuid.UUID,
@@ -54,6 +55,16 @@ _ROWS = Statement(
     item_instance_id=uuid.UUID,
     item_round_id=uuid.UUID,
     at=datetime,
+)
+
+# What people read of an item, whose it was, its outcome and opinion, stands in the item too, which carries no code of
+# its own.
+_UNLIKE = Statement(
+    "SELECT l.id FROM work_item i JOIN action_log l ON l.instance_id = i.instance_id AND l.item_id = i.id "
+    "WHERE i.state = 'done' AND l.verb IN ('complete', 'return', 'read') AND (l.opinion <> i.opinion "
+    "OR l.outcome IS DISTINCT FROM i.outcome OR l.actor_id IS DISTINCT FROM i.assignee_id) "
+    "AND NOT EXISTS (SELECT 1 FROM action_log n WHERE n.instance_id = l.instance_id AND n.item_id = l.item_id "
+    "AND n.id > l.id AND n.verb IN ('complete', 'return', 'read', 'take_back')) ORDER BY l.id"
 )
 
 
@@ -179,29 +190,35 @@ def intact(key: bytes, row: Mapping[str, Any]) -> bool:
 
 
 def verify(session: Session) -> tuple[int, list[int]]:
-    """Check every row of the session's database; returns how many there are and the ids of changed ones."""
-    key, total, broken = session.info["audit_key"], 0, list[int]()
+    """Check every row of the session's database; returns how many there are and the ids of changed ones.
+
+    A decision counts as changed too where its work item now says something else.
+    """
+    key, total = session.info["audit_key"], 0
+    batch = Batch()
+    batch.query(_UNLIKE, {})
+    broken = {row.id for row in batch.run(session)[0]}
     for row in rows(session):
         total += 1
         if not intact(key, row._asdict()):
-            broken.append(row.id)
-    return total, broken
+            broken.add(row.id)
+    return total, sorted(broken)
 
 
-def rows(session: Session, after: int = 0, until: int = 2**62, limit: int | None = None) -> Iterator[Any]:
-    """Yield the trail's rows in the order of their ids, from the one after `after` to `until`, `limit` at most.
+def rows(session: Session, first: int = FIRST, last: int = LAST, limit: int | None = None) -> Iterator[Any]:
+    """Yield the trail's rows in the order of their ids, from `first` to `last`, `limit` at most.
 
     A reader's row has what its item says beside it (`item_…`).
     """
-    left = 2**62 if limit is None else limit
-    while left:
+    left = LAST if limit is None else limit
+    while left and first <= last:
         batch = Batch()
-        batch.query(_ROWS, {"after": after, "until": until, "chunk": min(CHUNK, left)})
+        batch.query(_ROWS, {"first": first, "last": last, "chunk": min(CHUNK, left)})
         found = batch.run(session)[0]
         yield from found
         if len(found) < min(CHUNK, left):
             return
-        after, left = found[-1].id, left - len(found)
+        first, left = found[-1].id + 1, left - len(found)
 
 
 def plain(value: object) -> str:

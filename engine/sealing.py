@@ -56,9 +56,9 @@ def seal(db: Database) -> bool:
         return False
     with db.unit_of_work() as session:
         last = _newest(session)
-        after, root = (last.last_id, last.root) if last is not None else (0, b"")
+        first, root = (last.last_id + 1, last.root) if last is not None else (audit.FIRST, b"")
         hashed = _Hashed(root)
-        for row in audit.rows(session, after, horizon, ROWS):
+        for row in audit.rows(session, first, horizon, ROWS):
             hashed.add(row._asdict())
         if not hashed.rows:
             return False
@@ -82,21 +82,22 @@ def head(session: Session) -> str | None:
 
 def verify(session: Session, anchor: str = "") -> Proof:
     """Check every seal against the rows and the seal before it; and that the anchor's seal is still there."""
-    proof, root, after, roots = Proof(), b"", 0, set[str]()
+    proof, root, first, roots = Proof(), b"", audit.FIRST, set[str]()
     for number, one in enumerate(session.scalars(select(Seal).order_by(Seal.number)), 1):
         hashed = _Hashed(root)
-        for row in audit.rows(session, after, one.last_id):
+        for row in audit.rows(session, first, one.last_id):
             hashed.add(row._asdict())
         if one.number != number or not same(bytes(one.mac), _signature(session, one)):
             proof.wrong.append(f"第 {number} 次封存缺失或被改动")
+        place = f"编号 {max(first, 1)} 至 {one.last_id}"
         if hashed.rows != one.rows:
-            proof.wrong.append(f"编号 {after + 1} 至 {one.last_id}：封存时 {one.rows} 行，现在 {hashed.rows} 行")
+            proof.wrong.append(f"{place}：封存时 {one.rows} 行，现在 {hashed.rows} 行")
         elif hashed.root() != one.root:
-            proof.wrong.append(f"编号 {after + 1} 至 {one.last_id}：内容与封存时不同")
-        root, after = one.root, one.last_id
+            proof.wrong.append(f"{place}：内容与封存时不同")
+        root, first = one.root, one.last_id + 1
         roots.add(_anchor(one))
         proof.sealed += hashed.rows
-    proof.unsealed = sum(1 for _ in audit.rows(session, after))
+    proof.unsealed = sum(1 for _ in audit.rows(session, first))
     if anchor and anchor not in roots:
         proof.wrong.append(f"留存的锚 {anchor} 不在封存链上：其后的记录可能被整段删去")
     return proof

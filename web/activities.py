@@ -58,6 +58,11 @@ def _process(detail: Detail) -> str:
     return f"{detail.get('name', '')}（{detail.get('key', '')}）{number}{note}"
 
 
+def _letter(detail: Detail) -> str:
+    kind = f"{detail.get('system', '')} {detail.get('topic', '')}"
+    return f"{kind} 第 {detail.get('outbox', '')} 条：{detail.get('reason', '')}"
+
+
 _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "login": ("登录", _login),
     "logout": ("退出", _nothing),
@@ -72,6 +77,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "deploy": ("部署流程", _process),
     "suspend": ("停用流程", _process),
     "resume": ("启用流程", _process),
+    "requeue": ("重新投递", _letter),
 }
 NAMES: Mapping[str, str] = {verb: name for verb, (name, _) in _KINDS.items()}
 """What each kind of activity is called."""

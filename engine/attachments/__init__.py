@@ -3,7 +3,7 @@
 What a file may be is decided by its extension AND its content; the name that a client sends is shown and never a path.
 """
 
-from engine.attachments.access import MayOpen, MaySee, bind, describe, download_headers, keep, open_for, remove
+from engine.attachments.access import MayOpen, bind, describe, download_headers, keep, open_for, remove
 from engine.attachments.intake import receive
 from engine.attachments.table import Attachment, path_of
 from engine.attachments.upkeep import purge, purge_files
@@ -11,7 +11,6 @@ from engine.attachments.upkeep import purge, purge_files
 __all__ = [
     "Attachment",
     "MayOpen",
-    "MaySee",
     "bind",
     "describe",
     "download_headers",

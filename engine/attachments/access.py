@@ -17,7 +17,6 @@ from engine.errors import NotFound, Unavailable
 from engine.settings import Settings
 from engine.viewer import Viewer
 
-MaySee = Callable[[Session, Viewer, uuid.UUID], bool]  # an instance
 MayOpen = Callable[[Session, Viewer, Attachment], bool]  # a bound file
 
 log = logging.getLogger(__name__)
@@ -69,23 +68,23 @@ def remove(session: Session, actor: Viewer, id: uuid.UUID) -> None:  # noqa: A00
     raise _missing()
 
 
-def describe(session: Session, viewer: Viewer, ids: Sequence[uuid.UUID], may_see: MaySee) -> list[Attachment]:
+def describe(
+    session: Session, viewer: Viewer, ids: Sequence[uuid.UUID], shown: Collection[uuid.UUID]
+) -> list[Attachment]:
     """Return those of the attachments that the viewer may read, in the order of `ids`; the others are passed over.
 
-    `ids` come from fields that the viewer sees or fills. `may_see` is asked once for each instance, not for each file,
-    and the disk not at all; whether a file may be opened is `open_for`'s question.
+    These are the viewer's own staged ones, and of the bound ones those that are `shown`: which stand in fields that the
+    viewer sees. Other `ids` may come from the client, who may have heard of a hidden file. The disk is not asked.
     """
     if not ids:
         return []
     rows = session.scalars(select(Attachment).where(Attachment.id.in_(ids), Attachment.state != "removed"))
     found = {attachment.id: attachment for attachment in rows}
-    instances = {a.instance_id for a in found.values() if a.instance_id is not None}
-    seen = {instance_id for instance_id in instances if may_see(session, viewer, instance_id)}
     return [
         attachment
         for id_ in dict.fromkeys(ids)
         if (attachment := found.get(id_)) is not None
-        and (attachment.instance_id in seen or _staged_by(attachment, viewer))
+        and ((attachment.state == "bound" and id_ in shown) or _staged_by(attachment, viewer))
     ]
 
 

@@ -30,6 +30,16 @@ ROLES: Mapping[str, tuple[str, str]] = {
     "doc_reader": ("公文传阅对象", "group"),
 }
 
+# 三员分立: who reads what all others did does none of it. Held for one department a role gives no such rights, but
+# nobody needs it: it is refused as well.
+APART: Mapping[str, frozenset[str]] = {
+    AUDITOR: frozenset({SYSTEM_ADMIN, ADMIN, DESIGNER}),
+    SYSTEM_ADMIN: frozenset({AUDITOR}),
+    ADMIN: frozenset({AUDITOR}),
+    DESIGNER: frozenset({AUDITOR}),
+}
+"""Roles that nobody holds beside one another (三员分立)."""
+
 
 def ensure_roles(session: Session) -> None:
     """Create those of ROLES that aren't there yet; renamed ones keep their names."""
@@ -45,9 +55,11 @@ def grant(
     """Give a person a role, everywhere or for one department; once more changes nothing.
 
     `actor` is None on the command line. Raises Forbidden unless the actor is a system admin and another person than
-    the one who gets the role, Invalid where role, person or department is unknown.
+    the one who gets the role, Invalid where role, person or department is unknown, Conflict where the person holds a
+    role that this one must be kept apart from.
     """
     person, department = _checked(session, actor, role, staff_number, department_code)
+    _keep_apart(session, role, person)
     if _member(session, role, person, department) is None:
         session.add(RoleMember(role=role, person_id=person.id, department_id=department and department.id))
         session.flush()
@@ -104,6 +116,22 @@ def _checked(
     if department is None:
         raise Invalid(f"没有编码为“{department_code}”的部门，请核对", code="unknown_department")
     return person, department
+
+
+def _keep_apart(session: Session, role: str, person: Person) -> None:
+    apart = APART.get(role)
+    if apart is None:
+        return
+    # two grants to one person at once wait for one another here
+    session.execute(select(Person.id).where(Person.id == person.id).with_for_update())
+    held = select(Role.name).join(RoleMember, RoleMember.role == Role.code).where(RoleMember.person_id == person.id)
+    name = session.scalar(held.where(Role.code.in_(apart)).order_by(Role.code).limit(1))
+    if name is not None:
+        wanted = session.get_one(Role, role).name
+        raise Conflict(
+            f"{person.name}已是{name}，不能同时是{wanted}（三员分立）：请交给另一个人，或先收回“{name}”",
+            code="roles_apart",
+        )
 
 
 def _record(

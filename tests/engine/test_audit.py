@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from engine import audit
 from engine.batch import Batch
-from engine.bpm.models import ActionLog, Instance, Process, ProcessVersion
+from engine.bpm.models import ActionLog, Instance, Process, ProcessVersion, WorkItem
 from engine.db import Database
 from engine.errors import Conflict
 from engine.org.actor import Actor
@@ -115,6 +115,13 @@ def test_a_change_of_any_column_is_found(session: Session, instance: Instance, c
     assert broken(session) == [changed]
 
 
+@pytest.mark.parametrize("id_", [-(2**63), -1, 0, 2**62 + 1, 2**63 - 1])
+def test_a_row_is_found_wherever_it_was_put(session: Session, instance: Instance, id_: int) -> None:
+    write(session, instance)
+    session.execute(insert(ActionLog).values(rows(session)[1] | {"id": id_, "idem_key": None, "opinion": "不同意"}))
+    assert broken(session) == [id_]
+
+
 def test_every_signed_column_is_tried() -> None:
     columns = {column.name for column in ActionLog.__table__.columns} - {"id", "mac"}
     assert columns == set(audit.FIELDS) == {*CHANGES, "instance_id"}
@@ -149,6 +156,23 @@ def test_a_readers_row_is_proved_with_its_item(bpm: Bpm, column: str) -> None:
         change = {column: (CHANGES | {"instance_id": None})[column]}
         session.execute(update(ActionLog).where(ActionLog.id == row["id"]).values(change))
         assert audit.verify(session)[1] == [row["id"]]
+
+
+@pytest.mark.parametrize("column", ["outcome", "opinion", "assignee_id"])
+def test_an_item_that_says_something_else_than_its_trail_is_found(bpm: Bpm, column: str) -> None:
+    line = chain("s", "apply", "first", "second", "e")
+    steps = task("first", "head_nurse", "surgeon") + task("second", "doctor")
+    bpm.deploy_files(bpmn(f'<startEvent id="s"/><endEvent id="e"/>{start_task()}{steps}{line}'))
+    story = bpm.start("p", by="nurse").complete("head_nurse", "reject", opinion="不同意")
+    story.act("take_back", "head_nurse", story.item("head_nurse", "first", "done").id)
+    story.complete("head_nurse", "approve", opinion="同意").send_back("doctor").approve("head_nurse")
+    with bpm.db.unit_of_work() as session:
+        assert audit.verify(session)[1] == []
+        decided = [row for row in rows(session) if row["verb"] in ("complete", "return")]
+        changes = {"outcome": "reject", "opinion": "伪造的意见", "assignee_id": bpm.person("nurse")}
+        change = update(WorkItem).where(WorkItem.id == decided[-1]["item_id"]).values({column: changes[column]})
+        session.execute(change)
+        assert audit.verify(session)[1] == [decided[-1]["id"]]
 
 
 def test_no_two_rows_share_an_encoding() -> None:

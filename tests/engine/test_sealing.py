@@ -74,6 +74,11 @@ def put_between(session: Session) -> None:
     )
 
 
+def put_before(session: Session) -> None:
+    row = session.execute(select(ActionLog.__table__).where(ActionLog.id == ids(session)[0])).mappings().one()
+    session.execute(insert(ActionLog).values(dict(row) | {"id": 0}))  # the code doesn't cover the id
+
+
 def a_seal_taken(session: Session) -> None:
     session.execute(delete(Seal).where(Seal.number == 1))
 
@@ -82,7 +87,7 @@ def a_seal_forged(session: Session) -> None:
     session.execute(update(Seal).where(Seal.number == 2).values(mac=b"x" * 32))
 
 
-CHANGES = (taken, edited, signed_anew, swapped, put_between, a_seal_taken, a_seal_forged)
+CHANGES = (taken, edited, signed_anew, swapped, put_between, put_before, a_seal_taken, a_seal_forged)
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)

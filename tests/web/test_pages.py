@@ -35,6 +35,16 @@ def count(bpm: Bpm, table: Any) -> int:
         return session.scalar(select(func.count()).select_from(table)) or 0
 
 
+def test_what_this_device_keeps_is_kept_by_person(browser_of: Browser, bpm: Bpm) -> None:
+    # a ward shares a computer: what the network lost of one person's form is never sent again as another's
+    for who in ("nurse", "doctor"):
+        browser, kept = browser_of.login(who), f'"start:leave_request:{bpm.person(who)}"'
+        assert f"data-outbox={kept}" in browser.get("/start/leave_request")
+        form = browser.form("/start/leave_request", "/start/leave_request")
+        done = browser.send("/start/leave_request", form | LEAVE)
+        assert f"data-sent={kept}" in browser.get(done.headers["location"])
+
+
 def test_a_leave_request_without_script(browser_of: Browser, bpm: Bpm) -> None:
     nurse = browser_of.login("nurse")
     form = nurse.form("/start/leave_request", "/start/leave_request")

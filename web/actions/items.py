@@ -136,7 +136,7 @@ def form_again(call: Post, named: Form, view: FormView, data: Mapping[str, Any],
         named,
         data={**view.data, **data},
         rights=view.rights,
-        lookups=Names(call.session, call.actor),
+        lookups=Names(call.session, call.actor, view.attachments),
         depends_url=url,
         nonce=call.request.state.nonce,
     )

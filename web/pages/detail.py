@@ -129,7 +129,7 @@ def _shared(
         "head": detail.head,
         "may": detail.actions.may,
         "forms": forms(call, detail, typed, here),
-        "files": Names(call.session, call.actor).attachments(detail.attachments[:_FILES]),
+        "files": Names(call.session, call.actor, detail.attachments).attachments(detail.attachments[:_FILES]),
         "typed": typed,
         "here": here,
         "back": back,
@@ -162,7 +162,7 @@ def forms(call: Page, detail: InstanceDetail, typed: Typed, here: str) -> list[M
     """Return the forms that the viewer sees of an instance, as HTML."""
     version = definitions.version(call.session, detail.head.version_id)
     drafted = _drafted(detail, "data") or {}
-    names = Names(call.session, call.actor)
+    names = Names(call.session, call.actor, detail.attachments)
     return [
         render(
             call.request.app.state.templates,

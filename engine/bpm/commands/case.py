@@ -256,9 +256,9 @@ class Case:
         )
 
     def update_item(self, item: Any, **changes: Any) -> None:
-        """Change a work item that the command has read behind the lock."""
+        """Change a work item that the command has read behind the lock; the write fails where it has moved since."""
         names = ("id", "state", "claimed", "outcome", "opinion", "opened_at", "closed_at")
-        values = {name: getattr(item, name) for name in names} | changes
+        values = {name: getattr(item, name) for name in names} | changes | {"before": item.state}
         self.batch.add(sql.UPDATE_ITEM, values, expect=1, why="待办事项")
 
     # -- the trail and the write --------------------------------------------------------------------------------------

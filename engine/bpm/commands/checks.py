@@ -182,9 +182,9 @@ def require_admin(case: Case, actor: Actor) -> None:
 
 
 def require_person(case: Case, person_id: uuid.UUID) -> Person:
-    """Return an active person to hand something to (422)."""
+    """Return an active person to hand something to (422); a system account (系统账号) is nobody's colleague."""
     person = case.session.get(Person, person_id)
-    if person is None or person.disabled_at is not None:
+    if person is None or person.disabled_at is not None or person.system:
         raise Invalid(
             "没有这个人，或已停用，请重新选择", code="person_unknown", errors=[_at("person", "请重新选择人员")]
         )

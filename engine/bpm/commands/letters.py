@@ -39,11 +39,12 @@ def requeue_all(session: Session, actor: Actor, *, system: str, topic: str, reas
 
 
 def _log(session: Session, actor: Actor, row: Outbox) -> None:
-    """Add a row to the trail of the instance that the letter is about; a message from outside has none."""
+    """Add a row to the trail of the instance that the letter is about, or to the activities: a message has none."""
     instance_id: uuid.UUID | None = about_instance(row)
-    if instance_id is None or session.get(Instance, instance_id) is None:
-        return
     detail = {"outbox": row.id, "system": row.system, "topic": row.topic, "reason": row.last_error}
+    if instance_id is None or session.get(Instance, instance_id) is None:
+        audit.record(session, actor, "requeue", detail, at=clock.now())
+        return
     batch = Batch()
     batch.add(
         audit.INSERT_ACTION,

@@ -97,10 +97,10 @@ INSERT_ITEM = Statement(
     ":instance_id, :process_key, :urgency, :kind, :assignee_id, :state, :position, :why, :origin, :parent_id, "
     ":claimed, :outcome, :opinion, :opened_at, :read_at, :closed_at)"
 )
-# a finished item never changes again: the condition is the tripwire behind the lock
+# As it was read: readers acknowledge without the instance's lock, and what one has read isn't taken from them.
 UPDATE_ITEM = Statement(
     "UPDATE work_item SET state = :state, claimed = :claimed, outcome = :outcome, opinion = :opinion, "
-    "opened_at = :opened_at, closed_at = :closed_at WHERE id = :id AND state IN ('open', 'standby', 'queued', 'done')"
+    "opened_at = :opened_at, closed_at = :closed_at WHERE id = :id AND state = :before"
 )
 CLOSE_ROUND_ITEMS = Statement(
     "UPDATE work_item SET state = :state, closed_at = :closed_at "

@@ -24,19 +24,29 @@ from engine.org.actor import ADMIN, Actor
 from engine.org.models import Person
 
 URGE_EVERY = timedelta(hours=1)
+MOST_COMMENTS = 60  # of one person on one instance within an hour: more would push the trail out of sight
 COPY_LIMIT = 200
 DRAFT_LIMIT = 200_000  # bytes of JSON
+MOST_DRAFTS = 100  # of one person, of instances not yet started
 DRAFT_KEEPS = timedelta(days=30)  # how long the files of a draft wait for it
 
 
 @keyed
 def comment(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str, key: str | None = None) -> Done:
-    """Add a comment to an instance that one may see (评论); allowed after its end too."""
+    """Add a comment to an instance that one may see (评论); allowed after its end too, 60 an hour."""
     case = _seen(session, actor, instance_id, "comment", key)
     if case.replayed is None:
         if not text.strip():
             raise Invalid("请填写评论", code="comment_empty", errors=[{"place": "text", "message": "请填写评论"}])
         checks.check_opinion(text, required=False, what="评论")
+        mine = (
+            ActionLog.instance_id == instance_id,
+            ActionLog.actor_id == actor.person_id,
+            ActionLog.verb == "comment",
+        )
+        lately = select(func.count()).where(*mine, ActionLog.at > case.now - timedelta(hours=1))
+        if (session.scalar(lately) or 0) >= MOST_COMMENTS:
+            raise Conflict(f"一小时内最多评论 {MOST_COMMENTS} 次，请稍后再评论", code="commented_too_often")
         case.log("comment", opinion=text.strip())
         case.save(touch=False)
     return Done(instance_id, None, "comment", replayed=case.replayed is not None)
@@ -156,7 +166,8 @@ def save_draft(
 ) -> uuid.UUID:
     """Keep what a person has typed (暂存): for one of their open items, or for a new instance of a process.
 
-    `content` holds data, opinion and outcome. A draft of an item is replaced; of a process there may be several.
+    `content` holds data, opinion and outcome. A draft of an item is replaced; of a process there may be several, but
+    not without end (Conflict).
     """
     if (item_id is None) == (process_key is None):
         raise Invalid("草稿要么属于一个待办，要么属于一个流程", code="draft_target")
@@ -180,6 +191,14 @@ def save_draft(
     )
     if found is None and draft_id is not None and item_id is None:
         raise NotFound("没有这份草稿", code="draft_not_found")
+    if found is None and item_id is None:
+        count = session.scalar(select(func.count()).where(mine, Draft.item_id.is_(None)))
+        if (count or 0) >= MOST_DRAFTS:
+            raise Conflict(
+                f"您的草稿已有 {count} 份，最多 {MOST_DRAFTS} 份：请先发起或删去不用的草稿",
+                code="draft_quota",
+                limit=MOST_DRAFTS,
+            )
     if found is None:
         found = Draft(id=new_id(), person_id=actor.person_id, item_id=item_id, process_key=process_key)
         session.add(found)

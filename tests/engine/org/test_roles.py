@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from engine.errors import Conflict, EngineError, Forbidden, Invalid
-from engine.org.actor import ADMIN, SYSTEM_ADMIN
+from engine.org.actor import ADMIN, AUDITOR, DESIGNER, SYSTEM_ADMIN
 from engine.org.models import Role, RoleMember
 from engine.org.queries import actor_for
 from engine.org.roles import ROLES, ensure_roles, grant, revoke
@@ -57,6 +57,31 @@ def test_who_may_grant(session: Session) -> None:
     assert refused.value.code == "self_grant"
     with pytest.raises(Forbidden):
         grant(session, org.actor(session), ADMIN, "1001")
+
+
+@pytest.mark.parametrize("other", [SYSTEM_ADMIN, ADMIN, DESIGNER])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("department", [None, "EK"])
+def test_who_audits_administers_nothing(session: Session, other: str, first: bool, department: str | None) -> None:
+    ensure_roles(session)
+    org.department(session, code="EK")
+    person = org.person(session, staff_number="1001")
+    held, wanted = (other, AUDITOR) if first else (AUDITOR, other)
+    grant(session, None, held, "1001", department)
+    with pytest.raises(Conflict, match="三员分立") as refused:
+        grant(session, None, wanted, "1001")
+    assert refused.value.code == "roles_apart"
+    assert session.scalars(select(RoleMember.role).where(RoleMember.person_id == person.id)).all() == [held]
+    revoke(session, None, held, "1001", department)
+    grant(session, None, wanted, "1001")
+
+
+def test_other_roles_go_together(session: Session) -> None:
+    ensure_roles(session)
+    person = org.person(session, staff_number="1001")
+    for role in (SYSTEM_ADMIN, ADMIN, DESIGNER, "archivist"):
+        grant(session, None, role, "1001")
+    assert actor_for(session, person.id).roles == {SYSTEM_ADMIN, ADMIN, DESIGNER, "archivist"}
 
 
 @pytest.mark.parametrize(

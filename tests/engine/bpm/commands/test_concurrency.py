@@ -13,7 +13,7 @@ from engine.bpm import commands
 from engine.bpm.commands import timers
 from engine.bpm.models import Instance, InstanceState, Timer, WorkItem, WorkRound
 from engine.db import Database
-from engine.errors import Conflict, EngineError
+from engine.errors import Conflict, EngineError, Unavailable
 from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
 from tests.faults import invariants
 from tests.faults.crowd import answer, at_once
@@ -59,6 +59,28 @@ def test_a_decision_and_a_withdrawal_at_once_leave_one_of_them(bpm: Bpm) -> None
         assert not isinstance(withdrawn, Conflict)
         assert story.instance.state == InstanceState.WITHDRAWN
         assert ("complete" in [verb for verb, *_ in story.trail]) is not isinstance(decided, Conflict)
+    invariants.require(bpm.db)
+
+
+def test_what_a_reader_has_read_meanwhile_is_not_passed_on(bpm: Bpm) -> None:
+    body = '<startEvent id="s"/><endEvent id="e"/>' + start_task() + task("circulate", "doctor", "surgeon", kind="read")
+    bpm.deploy_files(bpmn(body + chain("s", "apply", "circulate", "e"), key="circulated"))
+    story = bpm.start("circulated", by="nurse")
+    doctor, item = bpm.actor("doctor"), story.item("doctor").id
+
+    def reassign() -> None:
+        with bpm.db.unit_of_work() as session:
+            commands.reassign(session, doctor, item, to=bpm.person("head_nurse"), reason="外出")
+            with bpm.db.unit_of_work() as reading:  # a reader takes no lock on the instance
+                assert commands.acknowledge(reading, doctor, item, opinion="已阅，请落实")
+
+    with pytest.raises(Unavailable) as refused:
+        reassign()
+    assert refused.value.code == "concurrent_change"  # the request is tried again, and told that it is too late
+    with bpm.db.reading() as session:
+        row = session.get_one(WorkItem, item)
+        assert (row.state, row.opinion) == ("done", "已阅，请落实")
+    assert story.open == {("circulate", "surgeon")}
     invariants.require(bpm.db)
 
 

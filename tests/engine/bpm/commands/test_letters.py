@@ -114,6 +114,15 @@ def test_one_and_all_alike_are_delivered_again_and_the_trail_says_so(bpm: Bpm, s
         assert all(entry.verb != "requeue" for entry in queries.timeline(session, bpm.actor("nurse"), story.id).entries)
 
 
+def test_what_is_about_no_instance_is_an_activity(bpm: Bpm) -> None:
+    fail(bpm, "网关不通", {"n": 1})
+    [letter] = seen(bpm, "process_admin", queries.letters).rows
+    do(bpm, "process_admin", commands.requeue, letter.id)
+    [row] = seen(bpm, "auditor", queries.activities, verb="requeue").rows
+    assert row.actor_id == bpm.person("process_admin")
+    assert row.detail == {"outbox": letter.id, "system": "tests", "topic": "letter", "reason": "网关不通"}
+
+
 def test_what_is_requeued_and_fails_again_is_a_dead_letter_again(bpm: Bpm) -> None:
     fail(bpm, "网关不通", {"n": 1})
     [letter] = seen(bpm, "process_admin", queries.letters).rows
