@@ -67,6 +67,9 @@ _UNLIKE = Statement(
     "AND n.id > l.id AND n.verb IN ('complete', 'return', 'read', 'take_back')) ORDER BY l.id"
 )
 
+# A row written again under another id is signed, but it is no act.
+_TWICE = Statement("SELECT max(id) AS id FROM action_log GROUP BY mac HAVING count(*) > 1")
+
 
 def log_row(
     key: bytes,
@@ -192,12 +195,13 @@ def intact(key: bytes, row: Mapping[str, Any]) -> bool:
 def verify(session: Session) -> tuple[int, list[int]]:
     """Check every row of the session's database; returns how many there are and the ids of changed ones.
 
-    A decision counts as changed too where its work item now says something else.
+    A decision counts as changed too where its work item now says something else, and so does a row's copy.
     """
     key, total = session.info["audit_key"], 0
     batch = Batch()
-    batch.query(_UNLIKE, {})
-    broken = {row.id for row in batch.run(session)[0]}
+    for query in (_UNLIKE, _TWICE):
+        batch.query(query, {})
+    broken = {row.id for found in batch.run(session) for row in found}
     for row in rows(session):
         total += 1
         if not intact(key, row._asdict()):

@@ -175,6 +175,13 @@ def test_an_item_that_says_something_else_than_its_trail_is_found(bpm: Bpm, colu
         assert audit.verify(session)[1] == [decided[-1]["id"]]
 
 
+def test_a_row_written_again_is_found(session: Session, instance: Instance) -> None:
+    write(session, instance)
+    copied = {name: value for name, value in rows(session)[0].items() if name != "id"}
+    session.execute(insert(ActionLog), [copied])
+    assert broken(session) == [rows(session)[-1]["id"]]
+
+
 def test_no_two_rows_share_an_encoding() -> None:
     base = audit.log_row(KEY, instance_id=uuid.uuid4(), verb="v", at=AT)
     alike = [

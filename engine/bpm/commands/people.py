@@ -81,6 +81,8 @@ def reassign(
     person = checks.require_person(case, to)
     if to == item.assignee_id:
         raise Invalid("不能转给办理人自己，请选择别人", code="same_person")
+    if to == actor.person_id:
+        raise Invalid("流程管理员不能把别人的事转给自己办，请选择别人", code="to_oneself")
     if to == case.row.initiator_id and case.definition.tasks[item.step].same != "handle":
         raise Invalid("这一步不能由发起人自己办理，请选择别人", code="initiator_own")
     if any(

@@ -183,6 +183,16 @@ def test_reassign_hands_over_for_good(bpm: Bpm) -> None:
     story.approve(by="doctor").expect_open(("second", "pediatrics_head"))
 
 
+def test_an_admin_gives_an_item_to_others_not_to_themselves(bpm: Bpm) -> None:
+    story = bpm.deploy_files(TWO).start("p", by="nurse")
+    item = story.item("head_nurse").id
+    with pytest.raises(Invalid) as refused:
+        story.act("reassign", "process_admin", item, to=bpm.person("process_admin"), reason="我来")
+    assert refused.value.code == "to_oneself"
+    story.act("reassign", "process_admin", item, to=bpm.person("doctor"), reason="护士长出差")
+    story.expect_open(("first", "doctor"))
+
+
 def test_readers_let_the_instance_go_on_when_all_have_read(bpm: Bpm) -> None:
     files = bpmn(
         '<startEvent id="s"/><endEvent id="e"/>'
