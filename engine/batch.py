@@ -143,7 +143,7 @@ class Batch:
         pooled = bind.raw_connection()  # without SQLAlchemy's transaction, which costs as much as the statements
         raw: Any = pooled.driver_connection
         try:
-            return _pipelined(_wire(pooled.info, raw), self._work, begin=False, commit=False)
+            return _pipelined(_wire(pooled.info, raw), self._work, begin=True, commit=True)
         except psycopg.Error as error:
             if raw.closed:
                 pooled.invalidate(error)
