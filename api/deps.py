@@ -9,7 +9,7 @@ import hmac
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
@@ -86,6 +86,10 @@ class Visit:
     def _transaction(self) -> AbstractContextManager[Session]:
         return self.db.reading() if self._reading else self.db.unit_of_work()
 
+    def _asking(self) -> AbstractContextManager[Session]:
+        """Return the session in which it is asked who comes: the transaction of a command begins with the command."""
+        return nullcontext(self.session) if self._reading else self.db.reading()
+
     def _enter(self) -> None:
         """Nobody is asked for."""
 
@@ -111,22 +115,21 @@ class Call(Visit):
         if self._bearer is not None:
             self._enter_by_token(self._bearer)
             return
-        self.actor, self.login = auth.authenticate(self.session, self.cookie or "")
+        with self._asking() as session:
+            self.actor, self.login = auth.authenticate(session, self.cookie or "")
         if self.request.method not in SAFE:
             given = self.request.headers[CSRF_HEADER]
             if not hmac.compare_digest(given.encode(), self.login.csrf.encode()):
                 raise Forbidden(f"{CSRF_HEADER} 不正确，请刷新页面后重试", code="csrf")
 
     def _enter_by_token(self, clear: str) -> None:
-        self.actor, token = service_tokens.authenticate_service(self.session, clear)
+        with self._asking() as session:
+            self.actor, token = service_tokens.authenticate_service(session, clear)
         if self._scope is None:
             raise Forbidden("服务令牌不能用于这个操作", code="token_not_allowed")
         if self.actor.scopes is None or self._scope not in self.actor.scopes:
             raise Forbidden(f"服务令牌没有权限范围 {self._scope}", code="missing_scope", scope=self._scope)
-        if not self._reading:
-            service_tokens.note_use(self.session, token)
-            return
-        with self.db.unit_of_work() as writing:
+        with self.db.unit_of_work() as writing:  # apart from what is done: kept though that may be refused
             service_tokens.note_use(writing, token)
 
 

@@ -140,7 +140,11 @@ class Batch:
         alone = isinstance(session, Writing) and session.untouched
         pooled, engine = _connected(session)
         send_deferred(pooled, engine)
-        return self.send(pooled, engine, begin=not alone)
+        try:
+            return self.send(pooled, engine, commit=alone)
+        finally:
+            if alone and pooled.is_valid:
+                pooled.info[BEGIN_PENDING] = True  # the caller's is still to come
 
     def defer(self, session: Session) -> None:
         """Send the writes together with the commit; earlier, if anything else is said on the connection before it."""
@@ -151,9 +155,7 @@ class Batch:
         else:
             pooled.info[DEFERRED] = self
 
-    def send(
-        self, pooled: PoolProxiedConnection, engine: Engine, *, begin: bool = True, commit: bool = False
-    ) -> list[Any]:
+    def send(self, pooled: PoolProxiedConnection, engine: Engine, *, commit: bool = False) -> list[Any]:
         """Send everything on a connection, its BEGIN first where that is still to come, its COMMIT last for `commit`.
 
         Returns the answers.
@@ -163,7 +165,7 @@ class Batch:
             if engine.dialect.name == "sqlite":
                 return _in_order(raw, self._work)
             info = pooled.info
-            begin = begin and info.pop(BEGIN_PENDING, False)
+            begin = info.pop(BEGIN_PENDING, False)
             wire = info.get(_WIRE) or info.setdefault(_WIRE, Wire(raw))
             return _pipelined(wire, self._work, begin=begin, commit=commit)
         except (psycopg.Error, sqlite3.Error) as error:

@@ -22,6 +22,7 @@ SYSTEMS: Mapping[str, str] = {"job": "系统步骤", "event": "消息和信号",
 
 LETTERS: Mapping[str, str] = {
     "notice/items": "待办和待阅通知",
+    "notice/agreed": "同意通知",
     "notice/ended": "办结通知",
     "notice/person": "抄送和催办通知",
     "event/thrown": "发出消息或信号",

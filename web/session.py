@@ -46,7 +46,8 @@ class Page(Visit):
                 write(session)
 
     def _enter(self) -> None:
-        self.actor, login = auth.authenticate(self.session, self.cookie or "")
+        with self._asking() as session:
+            self.actor, login = auth.authenticate(session, self.cookie or "")
         self.csrf = login.csrf
 
     @property

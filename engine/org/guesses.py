@@ -46,6 +46,11 @@ _COUNT = Statement(
     RETURNING failures
     """
 )
+# two tabs may log in at once
+_REMEMBER = Statement(
+    "INSERT INTO known_device (token_hash, person_id, seen_at) VALUES (:token_hash, :person_id, :seen_at) "
+    "ON CONFLICT (token_hash, person_id) DO UPDATE SET seen_at = excluded.seen_at"
+)
 
 
 def sources(session: Session, person_id: uuid.UUID, address: str, device: str) -> tuple[str, ...]:
@@ -92,12 +97,9 @@ def remember(session: Session, person_id: uuid.UUID, device: str) -> str:
     A browser keeps one token for all the people who use it.
     """
     token = device if len(device) == _TOKEN else secrets.token_urlsafe(32)
-    known = session.get(KnownDevice, (_hash(token), person_id))
-    if known is None:
-        known = KnownDevice(token_hash=_hash(token), person_id=person_id)
-        session.add(known)
-    known.seen_at = clock.now()
-    session.flush()
+    batch = Batch()
+    batch.add(_REMEMBER, {"token_hash": _hash(token), "person_id": person_id, "seen_at": clock.now()})
+    batch.run(session)
     return token
 
 

@@ -6,7 +6,10 @@ from threading import Barrier
 from typing import Any
 
 import httpx
+import pytest
+from sqlalchemy.orm import Session
 
+from engine.batch import Batch
 from tests.api.conftest import Api
 from tests.dsl import bpmn, chain, start_task, task
 
@@ -68,3 +71,20 @@ def test_all_readers_at_once(api: Api) -> None:
     assert [(a.status_code, a.json()) for a in answers] == [(200, {"first": True})] * len(people)
     api.bpm.work()
     assert api.person("nurse").get(f"/instances/{instance}")["head"]["state"] == "completed"
+
+
+def test_who_comes_is_asked_before_the_transaction_begins(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An acknowledgement is a transaction of its own, in one round trip, only where nothing has been said before."""
+    api.bpm.deploy_files(READING)
+    api.start(process="reading")
+    person, begun = api.person("doctor"), []
+    path = f"/work-items/{person.todo(box='read-todo')}/acknowledge"
+    apart = Batch.apart
+
+    def watched(batch: Batch, session: Session) -> list[Any]:
+        begun.append(session.in_transaction())
+        return apart(batch, session)
+
+    monkeypatch.setattr(Batch, "apart", watched)
+    assert person.ask("POST", path, json={}).json() == {"first": True}
+    assert begun == [False]

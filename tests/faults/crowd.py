@@ -1,5 +1,6 @@
 """Many people at once: threads that meet at a barrier, requests that come again as the service sends them again."""
 
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,17 @@ def at_once(*work: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(work)) as threads:
         return list(threads.map(meet, work))
+
+
+def await_waiting(db: Database) -> None:
+    """Wait until somebody waits for a lock in this database."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    for _ in range(1_000):
+        with db.reading() as session:
+            if session.connection().exec_driver_sql(waiting).scalar_one():
+                return
+        time.sleep(0.005)
+    raise AssertionError("nobody waits")
 
 
 def start(db: Database, actor: Actor, key: str, count: int) -> list[uuid.UUID]:

@@ -18,10 +18,12 @@ from engine.bpm.models import Incident, IncidentKind, WorkItem
 from engine.bpm.queries import VERBS
 from engine.org import auth, roles
 from engine.org.demo import CAST
+from engine.outbox.handlers import declared
 from engine.settings import ROOT
 from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
 from tests.web.conftest import Browser
 from web.activities import NAMES
+from web.phrases import LETTERS, SYSTEMS
 
 LEAVE = {"leave_type": "事假", "start_date": "2026-12-01", "end_date": "2026-12-03", "reason": "家中有事"}
 FOLDER = ROOT / "processes" / "purchase_request"
@@ -71,6 +73,11 @@ def bury(bpm: Bpm, *numbers: int) -> None:
     for hours in range(1, 9):
         clock.freeze(clock.now() + timedelta(hours=hours))
         bpm.work()
+
+
+def test_whatever_is_written_into_the_outbox_has_a_name() -> None:
+    written = {f"{system}/{topic}" for system, topic in declared if system in SYSTEMS}
+    assert written == LETTERS.keys()
 
 
 @pytest.fixture

@@ -351,7 +351,7 @@ def test_a_groups_item_is_claimed_from_the_bar(browser_of: Browser, bpm: Bpm) ->
     assert "bar__claim" not in page
     form = head.form(f"/items/{item}", f"/items/{item}/complete") | {"_outcome": "approve"}
     page = head.get(head.send(f"/items/{item}/complete", form).headers["location"])
-    assert re.search("任一人办理即可，(诸葛子轩、冼国栋|冼国栋、诸葛子轩)也可办理", page)
+    assert re.search("任一人办理即可，(诸葛子轩、冼国栋|冼国栋、诸葛子轩)不必再办", page)
 
 
 def test_what_it_waits_for_is_told_on_the_page_in_the_list_and_on_the_diagram(browser_of: Browser, bpm: Bpm) -> None:

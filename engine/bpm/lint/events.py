@@ -4,9 +4,12 @@ import re
 
 from lxml import etree
 
+from engine import clock
 from engine.bpm.lint.diagram import Node, Scope, child, content
 from engine.bpm.lint.finding import Reporter, clip
 from engine.bpm.lint.texts import Texts
+from engine.bpm.runtime import RuntimeFault, timing
+from engine.feel import Expression, FeelError, to_plain
 
 _ALLOWED = {
     "startEvent": frozenset[str](),
@@ -148,7 +151,9 @@ def _check_timer(node: Node, definition: etree._Element, texts: Texts, report: R
     problem = _CHECKS[name](text)
     if problem is None:
         _check_expression(node, element, name, text, texts, report)
-    elif problem:
+        return
+    problem = problem or _unreadable(name, text)
+    if problem:
         report.error(element, "timer_value", f"{name}“{clip(text, 40)}”{problem}", _CURES[name])
 
 
@@ -178,11 +183,24 @@ def _cycle(text: str) -> str | None:
     return "的间隔不是 ISO 8601 时长" if every is None else "的间隔" + every if every else ""
 
 
+def _unreadable(name: str, text: str, constant: Expression | None = None) -> str:
+    """Return what is wrong where the engine itself makes no moment of a text, or of an expression without names."""
+
+    def evaluate(_: str) -> object:
+        return None if constant is None else to_plain(constant.evaluate({}))
+
+    try:
+        timing.due(text, name == "timeCycle", clock.now(), evaluate, "")
+    except (RuntimeFault, FeelError):
+        return "算不出时间"
+    return ""
+
+
 _CHECKS = {"timeDuration": _duration, "timeDate": _moment, "timeCycle": _cycle}
 _CURES = {
-    "timeDuration": "写正的时长，如 P2D（两天）、PT4H（四小时），或表达式 duration(\"P2D\")",
-    "timeDate": "写时刻，如 2030-01-31T17:00:00+08:00，或表达式 date and time(…)",
-    "timeCycle": "写次数和正的间隔，如 R3/PT1H（三次，每小时一次）",
+    "timeDuration": "写正的时长，如 P2D（两天）、PT4H（四小时），年月不与天混写，或表达式 duration(\"P2D\")",
+    "timeDate": "写有的日子，时刻写到秒，如 2030-01-31T17:00:00+08:00，或表达式 date and time(…)",
+    "timeCycle": "写次数和正的间隔，如 R3/PT1H（三次，每小时一次），年月不与天混写",
 }  # fmt: skip
 _LITERAL = re.compile(r'\s*duration\s*\(\s*"([^"]*)"\s*\)\s*')
 
@@ -193,11 +211,12 @@ def _check_expression(
     literal = _LITERAL.fullmatch(text)
     if literal:
         problem = _duration(literal[1])
-        if problem is None or problem:
-            report.error(
-                element, "timer_value", f"{name}“{clip(text, 40)}”{problem or '不是 ISO 8601 时长'}", _CURES[name]
-            )
+        problem = "不是 ISO 8601 时长" if problem is None else problem or _unreadable(name, literal[1])
+        if problem:
+            report.error(element, "timer_value", f"{name}“{clip(text, 40)}”{problem}", _CURES[name])
         return
     expression = texts.check(element, text, "定时表达式")
-    if expression and texts.complete and expression.names == {text} and text not in texts.names:
+    if expression and not expression.names and (problem := _unreadable(name, text, expression)):
+        report.error(element, "timer_value", f"{name}“{clip(text, 40)}”{problem}", _CURES[name])
+    elif expression and texts.complete and expression.names == {text} and text not in texts.names:
         report.error(element, "timer_value", f"{name}“{clip(text, 40)}”既不是 ISO 8601，也不是已有的字段", _CURES[name])

@@ -16,6 +16,7 @@ from engine.bpm.lint.steps import Forms, check_forms_used, check_process, check_
 from engine.bpm.lint.structure import check_calls, check_loops, check_structure
 from engine.bpm.lint.texts import Texts
 from engine.bpm.lint.thrown import check_thrown
+from engine.bpm.lint.unread import check_unread
 from engine.errors import Invalid
 from engine.xml import parse
 
@@ -98,7 +99,10 @@ def _text(content: str | bytes) -> str:
 
 def _check_file(diagram: Diagram, report: Reporter) -> bool:
     """Check a file as a whole; return whether its processes can be looked into."""
-    return not oversized(diagram, report) and check_document(diagram, report)
+    if oversized(diagram, report) or not check_document(diagram, report):
+        return False
+    check_unread(diagram, report)
+    return True
 
 
 def _check_twice(diagrams: Mapping[str, Diagram], reporters: Mapping[str, Reporter]) -> None:

@@ -21,6 +21,7 @@ from engine.org.models import KnownDevice, LoginSession, Person, WrongPassword
 from engine.org.passwords import check_password_rule, hash_password, password_fits
 from engine.org.queries import actor_for
 from tests.factories import org
+from tests.faults.crowd import await_waiting
 
 PASSWORD = "correct horse 9"
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -219,6 +220,23 @@ def test_guesses_at_the_same_moment_are_all_counted_and_one_of_them_locks(commit
     assert sorted(locked) == [[]] * 7 + [["address x"]]
     with committed_db.reading() as session:
         assert set(session.scalars(select(WrongPassword.failures))) == {8}
+
+
+@pytest.mark.backend("postgresql")
+def test_a_browser_that_logs_in_twice_at_once_is_known_once(committed_db: Database) -> None:
+    with committed_db.unit_of_work() as session:
+        nurse = org.person(session).id
+
+    def remember() -> str:
+        with committed_db.unit_of_work() as session:
+            return guesses.remember(session, nurse, "d" * 43)
+
+    with ThreadPoolExecutor(1) as thread:
+        with committed_db.unit_of_work() as session:
+            guesses.remember(session, nurse, "d" * 43)
+            second = thread.submit(remember)
+            await_waiting(committed_db)
+        assert second.result() == "d" * 43
 
 
 def test_login_ends_the_session_that_the_browser_had(session: Session, nurse: Person) -> None:

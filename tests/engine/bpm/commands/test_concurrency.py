@@ -1,6 +1,5 @@
 """Two commands that meet on one instance, on PostgreSQL; `tests/faults` has the crowds."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -16,7 +15,7 @@ from engine.db import Database
 from engine.errors import Conflict, EngineError, Unavailable
 from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
 from tests.faults import invariants
-from tests.faults.crowd import answer, at_once
+from tests.faults.crowd import answer, at_once, await_waiting
 
 pytestmark = pytest.mark.backend("postgresql")
 
@@ -94,7 +93,7 @@ def test_a_timer_that_comes_due_while_its_step_is_decided_gives_way(bpm: Bpm) ->
     with ThreadPoolExecutor(1) as thread, bpm.db.unit_of_work() as session:
         session.execute(select(Instance.id).where(Instance.id == story.id).with_for_update())
         firing = thread.submit(_fire, bpm.db, timer)
-        _await_waiting(bpm.db)
+        await_waiting(bpm.db)
         commands.complete(session, bpm.actor("head_nurse"), item, "approve")
         session.commit()
         assert firing.result() is False
@@ -105,17 +104,6 @@ def test_a_timer_that_comes_due_while_its_step_is_decided_gives_way(bpm: Bpm) ->
 def _fire(db: Database, timer: Timer) -> bool:
     with db.unit_of_work() as session:
         return timers.fire(session, timer.instance_id, timer.task_id)
-
-
-def _await_waiting(db: Database) -> None:
-    """Wait until somebody waits for a lock in this database."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    for _ in range(1_000):
-        with db.reading() as session:
-            if session.connection().exec_driver_sql(waiting).scalar_one():
-                return
-        time.sleep(0.005)
-    raise AssertionError("nobody waits")
 
 
 def test_a_reader_who_acknowledges_while_the_reading_is_left_gives_way(bpm: Bpm) -> None:
@@ -133,7 +121,7 @@ def test_a_reader_who_acknowledges_while_the_reading_is_left_gives_way(bpm: Bpm)
         # an acknowledgement has its item; what comes next is the round
         session.execute(select(WorkItem.id).where(WorkItem.id == item).with_for_update())
         leaving = thread.submit(answer, bpm.db, commands.jump, admin, story.id, **jump)
-        _await_waiting(bpm.db)
+        await_waiting(bpm.db)
         assert commands.acknowledge(session, bpm.actor("head_nurse"), item)
         session.commit()
         assert not isinstance(leaving.result(), EngineError)

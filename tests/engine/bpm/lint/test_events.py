@@ -79,6 +79,15 @@ CASES = [
             ("timeDuration", 'duration("2 days")', "P2D"),
             ("timeDate", "2030-1-1", "2030-01-31"),
             ("timeDate", "2030-01-01 10:00", "2030-01-31"),
+            # the engine makes no moment of these
+            ("timeDuration", "P1M10D", "不与天混写"),
+            ("timeDuration", "P9999Y", "P2D"),
+            ("timeDuration", 'duration("P99999999999D")', "P2D"),
+            ("timeDuration", "5", "P2D"),
+            ("timeDate", "2030-02-30", "有的日子"),
+            ("timeDate", "2030-01-01T10:00", "写到秒"),
+            ("timeDate", "2030-01-01T10:00:00+0800", "+08:00"),
+            ("timeDate", 'date and time("2030-13-01T00:00:00")', "2030-01-31"),
         ]
     ),
     *(
@@ -88,7 +97,16 @@ CASES = [
             "x",
             "R3/PT1H",
         )
-        for text in ["R3/", "R-1/PT1H", "R0/PT1H", "R/PT0S", "R3/-PT1H", "R3/1h", "0 0 * * *"]
+        for text in [
+            "R3/P1M10D",
+            "R3/",
+            "R-1/PT1H",
+            "R0/PT1H",
+            "R/PT0S",
+            "R3/-PT1H",
+            "R3/1h",
+            "0 0 * * *",
+        ]
     ),
     Case("timer_cycle_place", between(catch("x", "timer", timer("R3/PT1H", "timeCycle"))), "x", "cancelActivity"),
     Case(
