@@ -58,6 +58,10 @@ def _process(detail: Detail) -> str:
     return f"{detail.get('name', '')}（{detail.get('key', '')}）{number}{note}"
 
 
+def _number(detail: Detail) -> str:
+    return f"{detail.get('text', '')}：{detail.get('reason', '')}"
+
+
 _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "login": ("登录", _login),
     "logout": ("退出", _nothing),
@@ -72,6 +76,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "deploy": ("部署流程", _process),
     "suspend": ("停用流程", _process),
     "resume": ("启用流程", _process),
+    "number_void": ("作废文号", _number),
 }
 NAMES: Mapping[str, str] = {verb: name for verb, (name, _) in _KINDS.items()}
 """What each kind of activity is called."""
