@@ -90,7 +90,9 @@ class ReturnBody(Body):
     to: Text = Field(
         "previous", max_length=200, description="initiator 发起人，previous 上一步，或步骤标识", examples=["previous"]
     )
-    mode: Literal["rewalk", "jump"] = Field("rewalk", description="rewalk 重走流程，jump 办完直接回到这里")
+    mode: Literal["rewalk", "jump"] | None = Field(
+        None, description="rewalk 重走流程，jump 办完直接回到这里；不填按步骤的规定，步骤没有规定的重走"
+    )
     opinion: Opinion
 
 

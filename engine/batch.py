@@ -49,13 +49,14 @@ class Statement:
     """One SQL statement.
 
     A query names its columns' types where the driver of SQLite gives them back as text: `id=uuid.UUID, at=datetime`.
+    `sqlite` is its text for SQLite where that isn't the same but for the locks.
     """
 
-    def __init__(self, sql: str, **types: type) -> None:
+    def __init__(self, sql: str, *, sqlite: str | None = None, **types: type) -> None:
         self.sql = sql
         self.names = tuple(dict.fromkeys(_NAME.findall(sql)))
         self.insert = _INSERT.fullmatch(sql)
-        self.sqlite = re.sub(r"\s+FOR (NO KEY )?UPDATE( OF \w+)?", "", sql)
+        self.sqlite = re.sub(r"\s+FOR (NO KEY )?UPDATE( OF \w+)?", "", sqlite or sql)
         self.postgresql = numbered(sql, {name: n for n, name in enumerate(self.names, 1)})
         self._types = types
         self._make: Callable[[Iterable[Any]], Any] | None = None

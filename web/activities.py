@@ -63,6 +63,10 @@ def _letter(detail: Detail) -> str:
     return f"{kind} 第 {detail.get('outbox', '')} 条：{detail.get('reason', '')}"
 
 
+def _number(detail: Detail) -> str:
+    return f"{detail.get('text', '')}：{detail.get('reason', '')}"
+
+
 _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "login": ("登录", _login),
     "logout": ("退出", _nothing),
@@ -78,6 +82,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "suspend": ("停用流程", _process),
     "resume": ("启用流程", _process),
     "requeue": ("重新投递", _letter),
+    "number_void": ("作废文号", _number),
 }
 NAMES: Mapping[str, str] = {verb: name for verb, (name, _) in _KINDS.items()}
 """What each kind of activity is called."""

@@ -11,10 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import clock
+from engine.audit import record
 from engine.batch import Batch, Statement
 from engine.documents.models import DocumentNumber
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
 from engine.org.actor import ADMIN, AUDITOR, Actor
+from engine.org.models import Person
 
 OFFICE = "office_clerk"  # 院办文书 keeps the ledger
 _NEXT = Statement(
@@ -61,10 +63,14 @@ def void(session: Session, actor: Actor, text: str, *, reason: str) -> DocumentN
     if row is None:
         raise NotFound(f"台账里没有文号“{text[:80]}”", code="number_not_found")
     if row.voided_at is not None:
-        raise Conflict(f"文号“{text}”已作废", code="number_void")
+        who = session.scalar(select(Person.name).where(Person.id == row.voided_by)) or "命令行"
+        at = row.voided_at.astimezone(clock.LOCAL)
+        raise Conflict(f"文号“{text}”已由{who}于 {at:%m-%d %H:%M} 作废", code="number_void")
     if not reason.strip() or len(reason) > 200:
         raise Invalid("请填写作废原因（最多 200 字）", code="void_reason")
     row.voided_at, row.voided_by, row.void_reason = clock.now(), actor.person_id, reason.strip()
+    detail = {"text": text, "reason": row.void_reason, "instance": str(row.instance_id)}
+    record(session, actor, "number_void", detail, at=row.voided_at)
     return row
 
 

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
-from engine.bpm.models import Instance
+from engine import audit
+from engine.bpm.models import ActionLog, Instance
 from tests.api.conftest import PREFIX, Api
 from tests.dsl import bpmn, chain, start_task, task
 
@@ -71,3 +72,20 @@ def test_who_may_not_send(quiet: Api) -> None:
     assert send(quiet.client(), token(quiet, "messages:send"), key=None).status_code == 422
     refused = quiet.person("nurse").ask("POST", "/messages/x", json={}, headers={"Idempotency-Key": "k"})
     assert (refused.status_code, refused.json()["code"]) == (403, "not_message_sender")
+
+
+def test_the_trail_names_the_system_that_sent_it(api: Api) -> None:
+    """Whoever sends it again, by a newer token, asks for the same; who comes late is told of the message."""
+    api.bpm.deploy_files(WAITING)
+    instance = api.start(process="waiting")
+    secret = token(api, "messages:send")
+    tokens = api.person("system_admin").get("/service-tokens")["tokens"]
+    assert send(api.client(), secret, payload={"boxes": 12}).status_code == 202
+    assert send(api.client(), token(api, "messages:send"), payload={"boxes": 12}).status_code == 202
+    api.bpm.work()
+    entries = api.person("nurse").get(f"/instances/{instance}/timeline")["entries"]
+    assert [(e["verb"], e["actor"]) for e in entries] == [("start", "单晓燕"), ("event", "挂号系统")]
+    with api.db.reading() as session:
+        row = session.scalars(select(ActionLog).where(ActionLog.verb == "event")).one()
+        assert orjson.loads(row.detail)["token"] == tokens[0]["id"]
+        assert audit.verify(session)[1] == []

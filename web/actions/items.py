@@ -68,7 +68,7 @@ def send_back(call: Posted, item_id: uuid.UUID) -> Response:
         call.actor,
         item_id,
         to=call.text("to", "previous"),
-        mode=call.text("mode", "rewalk"),
+        mode=call.text("mode") or None,
         opinion=call.text("reason"),
         key=call.key,
     )

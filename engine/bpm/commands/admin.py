@@ -2,11 +2,12 @@
 
 import uuid
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
 from engine.batch import Batch
-from engine.bpm import runtime
+from engine.bpm import runtime, visibility
 from engine.bpm.commands import checks, opening
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case
@@ -15,6 +16,7 @@ from engine.bpm.commands.requests import keyed
 from engine.bpm.models import Incident, IncidentKind
 from engine.errors import Conflict, NotFound
 from engine.org.actor import Actor
+from engine.org.models import Person
 
 
 @keyed
@@ -76,13 +78,15 @@ def dismiss(session: Session, actor: Actor, incident_id: uuid.UUID) -> Done:
 
 def _incident(session: Session, actor: Actor, incident_id: uuid.UUID) -> tuple[Incident, Case]:
     incident = session.get(Incident, incident_id)
-    if incident is None:
+    if incident is None or not visibility.may_see(session, actor, incident.instance_id):
         raise NotFound("没有这条异常，或者您无权查看", code="incident_not_found")
     case = Case.by_id(session, actor, incident.instance_id)
     checks.require_admin(case, actor)
     session.refresh(incident)
     if incident.resolved_at is not None:
-        raise Conflict("这条异常已处理", code="incident_resolved")
+        name = session.scalar(select(Person.name).where(Person.id == incident.resolved_by))
+        when = f"{incident.resolved_at.astimezone(clock.LOCAL):%m-%d %H:%M}"
+        raise Conflict(f"这条异常已{f'由{name}' if name else ''}于 {when} 处理", code="incident_resolved")
     return incident, case
 
 

@@ -60,6 +60,7 @@ class Case:
         self.replayed: Any | None = None
         self.moved = False
         self.path: list[str] = []
+        self._automatic: list[dict[str, Any]] = []  # rows of the trail that follow the act's own
         self.opened: list[dict[str, Any]] = []
         self.rounds: list[dict[str, Any]] = []
         self.jobs: list[runtime.Job] = []
@@ -263,10 +264,20 @@ class Case:
 
     # -- the trail and the write --------------------------------------------------------------------------------------
 
-    def log(self, verb: str, *, item: Any = None, keyed: bool = True, **fields: Any) -> None:
+    def log(
+        self,
+        verb: str,
+        *,
+        item: Any = None,
+        keyed: bool = True,
+        after: bool = False,
+        by: tuple[uuid.UUID, uuid.UUID | None] | None = None,
+        **fields: Any,
+    ) -> None:
         """Add a row to the trail; the path walked since the last row goes with it.
 
-        The action's own row carries the request's key (`keyed`); rows beside it don't.
+        The action's own row carries the request's key (`keyed`); rows beside it don't. What followed by itself (auto)
+        stands behind the act, `after` it. `by` names who acted where that isn't the case's actor: person and token.
         """
         if item is not None:
             fields = {
@@ -277,20 +288,28 @@ class Case:
             } | fields
         if keyed and self.key is not None:
             fields["detail"] = fields.get("detail", {}) | requests.noted(self.session)
-        actor = None if verb == "auto" else self.actor
+        if verb == "auto" and not after:
+            self._automatic.append({"keyed": keyed} | fields)  # it follows from the act, whose row comes first
+            return
+        if by is None and self.actor is not None and verb != "auto":
+            by = self.actor.person_id, self.actor.token_id
+        actor_id, token_id = by or (None, None)
         row = audit.log_row(
             self.session.info["audit_key"],
             instance_id=self.row.id,
             verb=verb,
             at=self.now,
-            actor_id=None if actor is None else actor.person_id,
-            token_id=None if actor is None else actor.token_id,
+            actor_id=actor_id,
+            token_id=token_id,
             path=self.path,
             idem_key=self.key if keyed else None,
             **fields,
         )
         self.path = []
         self.batch.add(audit.INSERT_ACTION, row)
+        held, self._automatic = self._automatic, []
+        for automatic in held:
+            self.log("auto", after=True, **automatic)
 
     def save(self, *, touch: bool = True) -> None:
         """Write everything in one batch, which goes out with the commit of the caller's unit of work.

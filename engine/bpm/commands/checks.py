@@ -61,6 +61,8 @@ def late(case: Case, item: Any) -> str:
             to = orjson.loads(passed.detail).get("name", "别人")
             return f"这一项已由{passed.name}于 {_local(passed.at)} 转给{to}办理"
     last = _closing(case, item)
+    if last is not None and last.name is None:
+        return f"这一步已于 {_local(last.at)} {BY_ITSELF.get(last.verb, '自动')}结束，无需再办理"
     if last is not None:
         outcome = case.definition.tasks[item.step].outcome(last.outcome) if last.outcome else None
         done = outcome.name if outcome else VERBS.get(last.verb, "办理")
@@ -74,7 +76,7 @@ def last_act(case: Case) -> str:
         select(Person.name, ActionLog.at)
         .outerjoin(Person, Person.id == ActionLog.actor_id)
         .where(ActionLog.instance_id == case.row.id)
-        .order_by(ActionLog.id.desc())
+        .order_by(ActionLog.at.desc(), ActionLog.actor_id.is_(None), ActionLog.id.desc())  # the act, not what followed
         .limit(1)
     )
     name, at = case.session.execute(log).one()
@@ -95,12 +97,12 @@ def _closing(case: Case, item: Any) -> Any:
     """Return the act that closed an item: in its round, or one elsewhere that left the step."""
     log = (
         select(Person.name, ActionLog.verb, ActionLog.outcome, ActionLog.at)
-        .join(Person, Person.id == ActionLog.actor_id)
+        .outerjoin(Person, Person.id == ActionLog.actor_id)
         .where(ActionLog.instance_id == case.row.id, ActionLog.item_id.is_distinct_from(item.id))
     )
     if item.state == ItemState.CANCELLED:
         return case.session.execute(log.where(ActionLog.at >= item.closed_at).order_by(ActionLog.id).limit(1)).first()
-    here = log.where(ActionLog.round_id == item.round_id).order_by(ActionLog.id.desc())
+    here = log.where(ActionLog.round_id == item.round_id, Person.id.is_not(None)).order_by(ActionLog.id.desc())
     return case.session.execute(here.limit(1)).first()
 
 
@@ -111,7 +113,10 @@ VERBS = {
     "withdraw": "撤销",
     "terminate": "终止",
     "reassign": "转办",
+    "jump": "跳转",
+    "event": "发来消息",
 }
+BY_ITSELF = {"timer": "到时", "event": "收到消息后", "job": "系统步骤执行后", "settle": "传阅完成后"}
 
 
 def _local(moment: Any) -> str:

@@ -60,7 +60,13 @@ def deliver(session: Session, row: outbox.Leased) -> None:
     with stuck():
         case.advance(runtime.Deliver(task_id, row.payload["payload"]))
         opening.open_pending(case, None)
-    case.log("event", step=element, step_name=case.definition.names.get(element, "")[:80], detail={"name": name})
+    case.log(
+        "event",
+        step=element,
+        step_name=case.definition.names.get(element, "")[:80],
+        detail={"name": name},
+        by=_sender(row.payload.get("sender")),
+    )
     case.save()
 
 
@@ -88,7 +94,17 @@ def send_message(
     body = {"kind": "message", "name": name, "correlation": correlation, "payload": dict(payload or {})}
     digest = blake2b(stored.encode(), digest_size=16).hexdigest()
     idem_key = f"message:{digest}"
-    outbox.enqueue(session, "event", f"message:{name}", "thrown", body, idem_key=idem_key)
+    sender = (
+        None if actor is None else {"person": str(actor.person_id), "token": actor.token_id and str(actor.token_id)}
+    )
+    outbox.enqueue(session, "event", f"message:{name}", "thrown", body | {"sender": sender}, idem_key=idem_key)
     sent = session.scalar(select(outbox.Outbox.payload).where(outbox.Outbox.idem_key == idem_key))
-    if sent is None or orjson.loads(sent) != body:
+    if sent is None or {k: v for k, v in orjson.loads(sent).items() if k in body} != body:
         raise key_reused()
+
+
+def _sender(found: Mapping[str, str | None] | None) -> tuple[uuid.UUID, uuid.UUID | None] | None:
+    """Return the person, or system account, who sent an event from outside, and the token by which they did."""
+    if found is None or found["person"] is None:
+        return None
+    return uuid.UUID(found["person"]), uuid.UUID(found["token"]) if found["token"] else None

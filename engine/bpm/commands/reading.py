@@ -21,7 +21,7 @@ from engine.org.actor import Actor
 def acknowledge(
     session: Session, actor: Actor, item_id: uuid.UUID, *, opinion: str = "", key: str | None = None
 ) -> bool:
-    """Acknowledge a read item (已阅); True the first time, False where it was done before.
+    """Acknowledge a read item (已阅); True the first time, also when sent again under its key; False if it was read.
 
     Takes no lock on the instance: hundreds of readers don't wait for one another. What may be done is done in one
     round trip that is a transaction of its own (where the caller's has said something before, it is part of that);
@@ -54,7 +54,7 @@ def _write(session: Session, row: dict[str, Any]) -> bool:
 
 
 def _not_done(session: Session, actor: Actor, item_id: uuid.UUID, stored_key: bytes | None) -> bool:
-    """Say why nothing was done: False where it was done before, by this request or another; else a refusal."""
+    """Say why nothing was done: True where this very request did it, False where another did; else a refusal."""
     batch = Batch()
     batch.query(sql.ITEM, {"item": item_id})
     if stored_key is not None:
@@ -64,7 +64,7 @@ def _not_done(session: Session, actor: Actor, item_id: uuid.UUID, stored_key: by
         raise visibility.not_found()
     if replayed and replayed[0]:
         same_request(session, replayed[0][0], "read", item_id)
-        return False
+        return True
     item = found[0]
     case = Case.by_id(session, actor, item.instance_id)
     checks.item_of(case, [item], item.id, actor)

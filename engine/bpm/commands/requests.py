@@ -41,7 +41,8 @@ def noted(session: Session) -> dict[str, str]:
 
 def same_words(session: Session, row: Any) -> bool:
     """Whether the request under way asks for what the trail's row was written for."""
-    return bool(orjson.loads(row.detail).get(_NOTED) == session.info[_NOTED])
+    said = orjson.loads(row.detail).get(_NOTED)  # none: written by a release that kept no digest
+    return said is None or bool(said == session.info[_NOTED])
 
 
 def _digest(asked: object) -> str:

@@ -23,13 +23,14 @@ def send_back(
     item_id: uuid.UUID,
     *,
     to: str = "previous",
-    mode: str = "rewalk",
+    mode: str | None = None,
     opinion: str = "",
     key: str | None = None,
 ) -> Done:
     """Return to `initiator`, `previous` or a step's id (退回); siblings that lie downstream of it are cancelled.
 
-    `mode` rewalk: every step in between is handled again; jump: straight back here once the target is done. Refusals:
+    `mode` rewalk: every step in between is handled again; jump: straight back here once the target is done; without it
+    as the step says, and where it leaves the choice, rewalk. Refusals:
     NotFound, Forbidden, Conflict (closed; target in a parallel branch or never passed), Invalid (no reason given,
     a target that the step does not allow).
     """
@@ -41,6 +42,7 @@ def send_back(
         raise Conflict("传阅的步骤不能退回，可以发表意见", code="read_item")
     rule = case.definition.tasks[item.step].returns
     checks.check_opinion(opinion, required=True, what="退回")
+    mode = mode or ("jump" if rule.mode == "jump" else "rewalk")
     if mode not in ("rewalk", "jump"):
         raise Invalid("退回方式只能是 rewalk（重走流程）或 jump（办完直接回到我这里）", code="return_mode")
     if rule.mode not in ("choose", mode):

@@ -119,25 +119,34 @@ CLOSE_INSTANCE_ROUNDS = Statement(
     "UPDATE work_round SET closed_at = :closed_at WHERE instance_id = :id AND closed_at IS NULL"
 )
 # A reader's three, in one round trip and in this order. What a retried request did before is found by its key, so that
-# it does nothing; the next two know by the moment that this request has changed the item.
+# it does nothing; the next two do something only where the first has changed the item.
 ACKNOWLEDGE = Statement(
     "UPDATE work_item SET state = 'done', outcome = 'acknowledge', opinion = :opinion, closed_at = :at, "
     "read_at = COALESCE(read_at, :at) WHERE id = :item_id AND assignee_id = :actor_id AND state = 'open' "
     "AND kind = 'read' AND NOT EXISTS (SELECT 1 FROM action_log WHERE idem_key = :idem_key)"
 )
+
+
+def _then(sql: str) -> Statement:
+    """Return a statement that finds the item `i` only as this transaction has changed it just before."""
+    return Statement(
+        sql.replace("CHANGED", "i.xmin = pg_current_xact_id()::xid"), sqlite=sql.replace("CHANGED", "changes() = 1")
+    )
+
+
 # The lock on the round makes two last readers see one another: what follows is asked behind it.
-LOG_READ = Statement(
+LOG_READ = _then(
     "INSERT INTO action_log (instance_id, round_id, item_id, step, step_name, actor_id, verb, outcome, opinion, at, "
     "path, detail, idem_key, mac) SELECT i.instance_id, i.round_id, i.id, r.step, r.step_name, :actor_id, :verb, "
     ":outcome, :opinion, :at, :path, :detail, :idem_key, :mac FROM work_item i JOIN work_round r ON r.id = i.round_id "
-    "WHERE i.id = :item_id AND i.closed_at = :at FOR NO KEY UPDATE OF r"
+    "WHERE i.id = :item_id AND CHANGED FOR NO KEY UPDATE OF r"
 )
 # The step may end with this reader: when nobody's item is open any more, or by its own rule, which the handler asks.
-SETTLE_READ = Statement(
+SETTLE_READ = _then(
     "INSERT INTO outbox (system, key, topic, payload, state, attempts, due_at, last_error, created_at) "
     "SELECT 'settle', CAST(r.instance_id AS text), 'round', "
     "'{\"instance\":\"' || r.instance_id || '\",\"round\":\"' || r.id || '\"}', 'pending', 0, :at, '', :at "
-    "FROM work_item i JOIN work_round r ON r.id = i.round_id WHERE i.id = :item_id AND i.closed_at = :at "
+    "FROM work_item i JOIN work_round r ON r.id = i.round_id WHERE i.id = :item_id AND CHANGED "
     "AND r.closed_at IS NULL AND (NOT r.until_all OR NOT EXISTS "
     "(SELECT 1 FROM work_item o WHERE o.round_id = r.id AND o.state = 'open'))"
 )

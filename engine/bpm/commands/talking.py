@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from math import ceil
 from typing import Any
 
 import orjson
@@ -54,30 +55,34 @@ def comment(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str
 
 @keyed
 def urge(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str = "", key: str | None = None) -> Done:
-    """Remind whoever holds the instance (催办): by its initiator, a handler or an admin, once an hour each."""
+    """Remind whoever else holds the instance (催办): by its initiator, a handler or an admin, once an hour each."""
     case = _seen(session, actor, instance_id, "urge", key)
     if case.replayed is not None:
         return Done(instance_id, None, "urge", replayed=True)
-    case.require_running()
     involved = case.row.initiator_id == actor.person_id or actor.has(ADMIN) or _handled(session, actor, instance_id)
     if not involved:
         raise Forbidden("只有发起人、办理过的人和流程管理员可以催办", code="not_involved")
+    case.require_running()
     checks.check_opinion(text, required=False, what="催办")
     since = select(func.max(ActionLog.at)).where(
         ActionLog.instance_id == instance_id, ActionLog.actor_id == actor.person_id, ActionLog.verb == "urge"
     )
     last = session.scalar(since)
     if last is not None and case.now - last < URGE_EVERY:
-        minutes = int((URGE_EVERY - (case.now - last)).total_seconds() // 60) + 1
+        minutes = ceil((URGE_EVERY - (case.now - last)).total_seconds() / 60)
         raise Conflict(f"一小时内只能催办一次，请 {minutes} 分钟后再催", code="urged_recently", minutes=minutes)
     holders = session.execute(
         select(WorkItem.id, WorkItem.assignee_id, Person.name)
         .join(Person, Person.id == WorkItem.assignee_id)
-        .where(WorkItem.instance_id == instance_id, WorkItem.state == ItemState.OPEN)
+        .where(
+            WorkItem.instance_id == instance_id,
+            WorkItem.state == ItemState.OPEN,
+            WorkItem.assignee_id != actor.person_id,
+        )
         .order_by(WorkItem.id)
     ).all()
     if not holders:
-        raise Conflict("现在没有等待办理的人，不需要催办", code="nobody_to_urge")
+        raise Conflict("现在没有别人等待办理，不需要催办", code="nobody_to_urge")
     words = text.strip() or f"{actor.name}催您尽快办理"
     payload = told(instance_id, "urge", [h.assignee_id for h in holders], words)
     outbox.put(session, case.batch, [outbox.row("notice", str(instance_id), "person", payload, case.now)])
@@ -175,12 +180,12 @@ def save_draft(
     if len(body) > DRAFT_LIMIT:
         raise Invalid("草稿太大，请缩短内容", code="draft_too_large")
     if item_id is not None:
+        item = session.get(WorkItem, item_id)
+        if item is None or item.assignee_id != actor.person_id or item.state != ItemState.OPEN:
+            case, items = Case.by_item(session, actor, item_id, "draft")
+            checks.own_open_item(case, items, item_id, actor)
         # two saves of the same draft at once wait for one another here
-        item = session.get(WorkItem, item_id, with_for_update={"key_share": True})
-        if item is None or item.assignee_id != actor.person_id:
-            raise visibility.not_found()
-        if item.state != ItemState.OPEN:
-            raise Conflict("这一项已办理，不能再暂存", code="item_closed")
+        session.execute(select(WorkItem.id).where(WorkItem.id == item_id).with_for_update(key_share=True))
     elif session.get(Process, process_key) is None:
         raise NotFound("没有这个流程", code="process_not_found")
     mine = Draft.person_id == actor.person_id

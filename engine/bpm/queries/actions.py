@@ -93,7 +93,8 @@ class Deciding:
         since = clock.now() - URGE_EVERY
         me = self._viewer.person_id
         urged = any(e.verb == "urge" and e.actor_id == me and e.at > since for e in self._trail.entries)
-        return not urged and any(step.waiting for step in self._trail.steps)
+        waiting = (person for step in self._trail.steps for person in step.waiting)
+        return not urged and any(p.state == ItemState.OPEN and p.person_id != me for p in waiting)
 
     def _open_of(self, round_id: uuid.UUID) -> Collection[Any]:
         steps: list[Step] = [step for step in self._trail.steps if step.round_id == round_id]

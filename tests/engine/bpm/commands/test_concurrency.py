@@ -134,3 +134,19 @@ def _deadlocks(db: Database) -> int:
     with db.reading() as session:
         statement = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
         return int(session.connection().exec_driver_sql(statement).scalar_one())
+
+
+def test_an_acknowledgement_at_the_same_moment_is_one(bpm: Bpm) -> None:
+    reading = task("circulate", "head_nurse", "surgeon", kind="read")
+    line = chain("s", "apply", "circulate", "e")
+    bpm.deploy_files(bpmn(f'<startEvent id="s"/><endEvent id="e"/>{start_task()}{reading}{line}', key="reading"))
+    story = bpm.start("reading", by="nurse")
+    item = story.item("head_nurse").id
+    clock.freeze(clock.now())
+    try:
+        for first in (True, False):
+            with bpm.db.unit_of_work() as session:
+                assert commands.acknowledge(session, bpm.actor("head_nurse"), item, key=f"k{first}") is first
+    finally:
+        clock.freeze(None)
+    assert [verb for verb, _, _ in story.trail] == ["start", "read"]

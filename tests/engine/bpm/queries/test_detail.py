@@ -51,8 +51,8 @@ def test_an_open_item_has_all_that_its_page_shows(leave: Story) -> None:
     assert form.data["reason"] == "发热"
     assert set(form.rights.fields.values()) | {form.rights.default} <= {"read", "edit"}
     assert (found.draft, found.late) == (None, None)
-    assert {"complete", "return", "reassign", "draft", "comment", "copy", "urge"} <= found.actions.may
-    assert {"withdraw", "terminate", "take_back", "claim"}.isdisjoint(found.actions.may)
+    assert {"complete", "return", "reassign", "draft", "comment", "copy"} <= found.actions.may
+    assert {"withdraw", "terminate", "take_back", "claim", "urge"}.isdisjoint(found.actions.may)
     assert [(t.step, t.name) for t in found.actions.returns] == [("apply", "填写申请")]
     assert found.actions.return_modes == ("rewalk", "jump")
 
