@@ -64,10 +64,11 @@ def urge(session: Session, actor: Actor, instance_id: uuid.UUID, *, text: str = 
         select(WorkItem.id, WorkItem.assignee_id, Person.name)
         .join(Person, Person.id == WorkItem.assignee_id)
         .where(WorkItem.instance_id == instance_id, WorkItem.state == ItemState.OPEN)
+        .where(WorkItem.assignee_id != actor.person_id)  # nobody reminds themselves
         .order_by(WorkItem.id)
     ).all()
     if not holders:
-        raise Conflict("现在没有等待办理的人，不需要催办", code="nobody_to_urge")
+        raise Conflict("现在没有别人要办，不需要催办", code="nobody_to_urge")
     words = text.strip() or f"{actor.name}催您尽快办理"
     payload = told(instance_id, "urge", [h.assignee_id for h in holders], words)
     outbox.put(session, case.batch, [outbox.row("notice", str(instance_id), "person", payload, case.now)])

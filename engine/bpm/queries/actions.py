@@ -93,7 +93,7 @@ class Deciding:
         since = clock.now() - URGE_EVERY
         me = self._viewer.person_id
         urged = any(e.verb == "urge" and e.actor_id == me and e.at > since for e in self._trail.entries)
-        return not urged and any(step.waiting for step in self._trail.steps)
+        return not urged and any(who.person_id != me for step in self._trail.steps for who in step.waiting)
 
     def _open_of(self, round_id: uuid.UUID) -> Collection[Any]:
         steps: list[Step] = [step for step in self._trail.steps if step.round_id == round_id]
