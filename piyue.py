@@ -348,7 +348,7 @@ def staff_grant(number: Number, role: RoleCode, department: DepartmentCode = Non
     with open_database(Settings()).unit_of_work() as session:
         roles.grant(session, None, role, number, department)
         person = roles.numbered(session, number).name
-    typer.echo(f"{person}（{number}）已有角色 {role}" + (f"，限部门 {department}" if department else ""))
+    typer.echo(f"{person}（{number}）现在有角色 {role}" + (f"，限部门 {department}" if department else ""))
 
 
 @staff_app.command("revoke")

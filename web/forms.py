@@ -246,6 +246,8 @@ class _View:
 
     def _shown(self, component: Component, cell: Cell, value: Any, context: Mapping[str, object]) -> Cell:
         cell.macro = "value"
+        # what nobody fills in says when it comes
+        cell.extra = {"none": cell.description if component.readonly is True else ""}
         if component.type == "filepicker":
             cell.choices = self._files(value)
             return cell

@@ -41,7 +41,7 @@ def environment(cache_folder: Path) -> Environment:
     )
     env.filters |= {"age": age, "moment": moment, "span": span, "initial": initial, "tint": tint}
     env.filters |= {"size": size}
-    env.filters |= {"waited": waited, "awaited": awaited}
+    env.filters |= {"waited": waited, "awaited": awaited, "due": due}
     env.globals |= {"asset": asset, "new_key": lambda: secrets.token_urlsafe(12), "urgencies": URGENCIES}
     env.globals |= {"states": STATES, "awaiting": AWAITED}
     env.globals |= {"query": lambda **values: urlencode({k: v for k, v in values.items() if v})}
@@ -133,10 +133,15 @@ def waited(since: datetime) -> str:
     return f"已等 {span(length)}" if length >= timedelta(minutes=1) else "刚到"
 
 
+def due(at: datetime) -> str:
+    """Return until when something waits; what is due has its moment behind it and waits for the worker only."""
+    return "时间已到" if at <= clock.now() else moment(at)
+
+
 def awaited(what: Awaited) -> str:
     """Return what an instance waits for beside its people, and until when."""
     if what.due_at is not None:
-        return f"等待{what.name}（{moment(what.due_at)}）"
+        return f"等待{what.name}（{due(what.due_at)}）"
     return f"{AWAITED[what.kind]}（{what.name}）"
 
 

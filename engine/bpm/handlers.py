@@ -55,12 +55,13 @@ def notice_items(session: Session, row: outbox.Leased) -> None:
 
 @outbox.handler("notice", "agreed", in_transaction=True)
 def notice_agreed(session: Session, row: outbox.Leased) -> None:
-    """Tell the initiator that all have agreed so far, where the instance now waits for a time or a message."""
+    """Tell the initiator that all have agreed so far, where the instance waited for a time or a message after it.
+
+    It may wait no more: a time that was due already, as that of a leave from today on, can be quicker than this.
+    """
     instance = _instance(session, row)
-    open_rounds = select(WorkRound.id).where(WorkRound.instance_id == instance.id, WorkRound.closed_at.is_(None))
     agreed = _last(session, instance, ActionLog.verb == "complete")
-    busy = instance.state != InstanceState.RUNNING or session.scalar(open_rounds.limit(1)) is not None
-    if not busy and agreed is not None and agreed.actor_id != instance.initiator_id:
+    if instance.state == InstanceState.RUNNING and agreed is not None and agreed.actor_id != instance.initiator_id:
         _tell_initiator(session, instance, "agreed", f"{agreed.step_name}：{agreed.name}已同意")
     notices.mark_settled(session, instance.id, _settled(instance))
 
@@ -129,7 +130,7 @@ def _result(session: Session, instance: Instance) -> str:
     )
     walked = [element for path in paths for element in reversed(orjson.loads(path))]
     ends = (definition.names[element] for element in walked if element in definition.ends)
-    text = f"您发起的事项已办结：{next(ends, '')}".removesuffix("：")
+    text = f"您发起的事项已办结：{next(ends, '')}".removesuffix("：已办结").removesuffix("：")
     last = _last(session, instance, ActionLog.verb == "complete")
     task = None if last is None else definition.tasks.get(last.step)
     if last is None or task is None or task.kind != ItemKind.DECIDE or last.outcome == task.outcomes[0].id:

@@ -164,6 +164,13 @@ def test_empty_values_say_so(env: Environment) -> None:
     assert tree.xpath("string(//dd)").strip() == "未填写"
 
 
+def test_what_nobody_fills_in_says_when_it_comes(env: Environment) -> None:
+    numbered = field("a", readonly=True, description="登记后自动编号。")
+    assert page(env, make(numbered), {}, READ).xpath("string(//dd)").strip() == "登记后自动编号。"
+    assert page(env, make(numbered), {"a": "收〔2026〕1号"}, READ).xpath("string(//dd)").strip() == "收〔2026〕1号"
+    assert page(env, make(field("a", description="可以不填。")), {}, READ).xpath("string(//dd)").strip() == "未填写"
+
+
 def test_hidden_fields_are_not_in_the_page(env: Environment) -> None:
     form = make(field("a"), field("b", conditional={"hide": '=a = "x"'}), field("c"))
     rights = Rights(fields={"c": "hidden"})

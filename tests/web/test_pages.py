@@ -17,7 +17,7 @@ from engine.bpm.queries.trail import readers
 from engine.org.demo import CAST
 from tests.dsl import Bpm, bpmn, chain, start_task, task
 from tests.web.conftest import Browser
-from web.rendering import initial, waited
+from web.rendering import due, initial, moment, waited
 
 LEAVE = {"leave_type": "事假", "start_date": "2026-12-01", "end_date": "2026-12-03", "reason": "家中有事"}
 
@@ -424,6 +424,37 @@ def test_many_processes_are_typed(browser_of: Browser, bpm: Bpm, monkeypatch: py
 )
 def test_an_avatar_never_cuts_a_surname_in_two(name: str, shown: str) -> None:
     assert initial(name) == shown
+
+
+def test_who_looks_at_an_item_has_opened_it(browser_of: Browser, bpm: Bpm) -> None:
+    bpm.start("leave_request", by="nurse", **LEAVE)
+    item = todo(bpm, "head_nurse")
+    assert "未打开" not in browser_of.login("head_nurse").get(f"/items/{item}")
+
+
+def test_a_refused_form_is_told_once(browser_of: Browser, bpm: Bpm) -> None:
+    bpm.start("leave_request", by="nurse", **LEAVE)
+    head, item = browser_of.login("head_nurse"), todo(bpm, "head_nurse")
+    action = f"/items/{item}/return"
+    head.send(action, head.form(f"/items/{item}", action) | {"to": "apply", "mode": "rewalk", "reason": "日期有误"})
+    nurse, item = browser_of.login("nurse"), todo(bpm, "nurse")
+    form = nurse.form(f"/items/{item}", f"/items/{item}/complete") | LEAVE | {"reason": "", "_outcome": "submit"}
+    refused = nurse.send(f"/items/{item}/complete", form, 422).text
+    assert (refused.count('role="alert"'), "第一处：请填写“事由”" in refused) == (1, True)
+
+
+def test_a_total_stands_while_a_row_is_being_filled_in(browser_of: Browser, bpm: Bpm) -> None:
+    bpm.deploy("purchase_request")
+    nurse = browser_of.login("nurse")
+    form = nurse.form("/start/purchase_request", "/start/purchase_request")
+    rows = {"items[0].quantity": "2", "items[0].price": "4000", "items[1].name": "支架"}
+    shown = nurse.send("/start/purchase_request/form", form | rows, 200).text
+    assert re.search(r"合计：<strong>¥ 8,000\.00", shown)
+
+
+def test_what_is_due_is_not_said_to_be_waited_for() -> None:
+    before, after = clock.now() - timedelta(minutes=1), clock.now() + timedelta(minutes=1)
+    assert (due(before), due(after)) == ("时间已到", moment(after))
 
 
 def test_waiting_is_told_from_a_minute_on() -> None:

@@ -9,7 +9,7 @@ from engine.bpm import queries
 from engine.bpm.queries import Diagram
 from web import topdown
 from web.pages.detail import names
-from web.rendering import AWAITED, moment, page, waited
+from web.rendering import AWAITED, due, page, waited
 from web.session import Router, Visitor
 
 router = Router()
@@ -47,7 +47,7 @@ def _notes(found: Diagram) -> dict[str, list[str]]:
             notes.setdefault(element, []).extend(lines)
     for what in found.awaited:
         called, _, inside = what.element.rpartition(":")
-        line = moment(what.due_at) if what.due_at else AWAITED[what.kind]
+        line = due(what.due_at) if what.due_at else AWAITED[what.kind]
         for element in callers.get(called, [what.element]):
             notes.setdefault(element, []).append(f"{what.name} {line}" if called and inside else line)
     return notes

@@ -25,7 +25,7 @@ function picker(box) {
   box.closest(".form-cell")?.setAttribute("data-live", ""); // a form that is shown anew leaves it as it is
   const field = box.querySelector('input[type="text"]');
   const kind = box.dataset.picker;
-  field.placeholder = kind.startsWith("department") ? "输入部门名称" : "输入姓名、拼音首字母或工号";
+  field.placeholder = kind.startsWith("department") ? "输入科室名称或代码" : "输入姓名、拼音首字母或工号";
   const list = make("div", "suggest__list");
   list.hidden = true;
   list.id = `${field.id}-list`;
@@ -70,7 +70,7 @@ function picker(box) {
       row.addEventListener("click", () => choose(person));
       list.append(row);
     }
-    if (!found.length) list.append(make("p", "suggest__none", "没有找到，试试姓名、拼音首字母或工号"));
+    if (!found.length) list.append(make("p", "suggest__none", kind.startsWith("department") ? "没有找到这个科室" : "没有找到，试试姓名、拼音首字母或工号"));
     list.firstChild.setAttribute?.("aria-selected", found.length ? "true" : "false");
     list.hidden = false;
     field.setAttribute("aria-expanded", "true");

@@ -46,6 +46,12 @@ def test_the_initiator_is_told_that_all_agreed_where_it_waits_then(bpm: Bpm) -> 
     assert told(story, "doctor") == [("read", "请阅读：知会工作交接人")]
 
 
+def test_an_agreement_is_told_though_the_wait_after_it_is_over(bpm: Bpm) -> None:
+    story = leave(bpm, **days(-1, 1)).approve("head_nurse")  # the worker fires what is due before it tells
+    assert "report_back" in story.open_steps
+    assert ("agreed", "科室负责人审批：曾淑贞已同意") in told(story, "nurse")
+
+
 def test_nothing_is_said_of_an_agreement_after_which_others_decide(bpm: Bpm) -> None:
     files = line(("a", task("a", "head_nurse")), ("b", task("b", "surgeon")))
     story = bpm.deploy_files(files).start("p", "nurse").approve("head_nurse")

@@ -228,6 +228,14 @@ def test_urging_is_limited_to_once_an_hour(bpm: Bpm) -> None:
         story.act("urge", "surgeon", story.id)
 
 
+def test_nobody_urges_themselves(bpm: Bpm) -> None:
+    story = bpm.deploy_files(TWO).start("p", by="nurse")
+    alone = next(who for step, who in story.open)
+    with pytest.raises(Conflict) as refused:
+        story.act("urge", alone, story.id)
+    assert refused.value.code == "nobody_to_urge"
+
+
 def test_a_copy_is_seen_but_not_decided(bpm: Bpm) -> None:
     story = bpm.deploy_files(TWO).start("p", by="nurse")
     story.act("copy", "nurse", story.id, to=[bpm.person("surgeon")], reason="请知悉")

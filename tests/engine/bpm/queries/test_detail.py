@@ -38,7 +38,8 @@ def instance(story: Story, who: str) -> queries.InstanceDetail:
 
 def test_an_open_item_has_all_that_its_page_shows(leave: Story) -> None:
     found = item(leave, "pediatrics_head")
-    assert (found.head.title, found.head.summary, found.head.state) == ("诸葛子轩的请假申请", "病假 3 天", "running")
+    figure = f"病假 3 天，{clock.today() + timedelta(days=10):%m-%d} 起"
+    assert (found.head.title, found.head.summary, found.head.state) == ("诸葛子轩的请假申请", figure, "running")
     assert (found.head.process_name, found.head.version_number, found.head.initiator) == ("请假", 1, "诸葛子轩")
     assert found.head.revision == leave.instance.version
     assert (found.item.step, found.item.step_name, found.item.assignee) == (
