@@ -1,6 +1,7 @@
 """The SQL of the hot path: what a command reads behind its lock and what it writes in one batch."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from engine.batch import Statement
@@ -10,7 +11,7 @@ _INSTANCE = (
     "SELECT id, process_key, version_id, title, summary, initiator_id, department_id, urgency, state, version, "
     f"engine_state, data, started_at, ({REVISION.sql}) AS org_revision FROM instance WHERE id = "
 )
-_INSTANCE_TYPES = {
+_INSTANCE_TYPES: dict[str, Any] = {
     "id": UUID,
     "version_id": UUID,
     "initiator_id": UUID,
@@ -39,7 +40,7 @@ _ITEM = (
     "(SELECT 1 FROM draft d WHERE d.item_id = i.id AND d.person_id = i.assignee_id)) AS drafted FROM work_item i "
     "JOIN work_round r ON r.id = i.round_id JOIN person p ON p.id = i.assignee_id "
 )
-_ITEM_TYPES = {
+_ITEM_TYPES: dict[str, Any] = {
     "id": UUID,
     "round_id": UUID,
     "instance_id": UUID,
