@@ -5,7 +5,7 @@ Each row carries an HMAC over its content, so a row edited in the database is fo
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,7 +85,7 @@ def log_row(
     step_name: str | None = None,
     outcome: str | None = None,
     opinion: str = "",
-    path: Iterable[str] = (),
+    path: Sequence[str] = (),
     detail: Mapping[str, Any] | None = None,
     idem_key: bytes | None = None,
 ) -> dict[str, Any]:
@@ -106,9 +106,9 @@ def log_row(
         "verb": verb,
         "outcome": outcome,
         "opinion": opinion,
-        "at": at.astimezone(UTC),
-        "path": orjson.dumps(list(path)).decode(),
-        "detail": orjson.dumps({**(detail or {}), **by_token}).decode(),
+        "at": at if at.tzinfo is UTC else at.astimezone(UTC),
+        "path": orjson.dumps(list(path)).decode() if path else "[]",
+        "detail": orjson.dumps({**(detail or {}), **by_token}).decode() if detail or by_token else "{}",
         "idem_key": idem_key,
     }
     fields["mac"] = row_mac(key, fields)
@@ -123,7 +123,6 @@ def read_row(
     token_id: uuid.UUID | None,
     opinion: str,
     at: datetime,
-    detail: Mapping[str, Any] | None,
     idem_key: bytes | None,
 ) -> dict[str, Any]:
     """Return the parameters of a reader's row (已阅), which is signed before anything was read of the item.
@@ -140,7 +139,6 @@ def read_row(
         item_id=item_id,
         outcome="acknowledge",
         opinion=opinion,
-        detail=detail,
         idem_key=idem_key,
     )
 

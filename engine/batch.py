@@ -91,7 +91,7 @@ _GIVEN: dict[type, Callable[[Any], Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Work:
     statement: Statement
     params: list[Params]

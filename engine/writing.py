@@ -62,7 +62,8 @@ class Writing(Session):
 
     def rollback(self) -> None:
         """Drop what was deferred and what was sent."""
-        super().rollback()
+        if self.in_transaction():
+            super().rollback()
         if self._joined is None and self._pooled is not None:
             forget(self._pooled)
             if self._pooled.is_valid and self._pooled.driver_connection is not None:
@@ -74,7 +75,8 @@ class Writing(Session):
 
     def close(self) -> None:
         """Give the connection back."""
-        super().close()
+        if self.in_transaction() or holds_objects(self):
+            super().close()
         if self._joined is not None:
             self._joined.close()
             self._joined = self._pooled = None

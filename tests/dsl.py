@@ -8,6 +8,7 @@ import itertools
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
 import engine.registry  # noqa: F401  (registers tables, operations, handlers)
-from engine import outbox
+from engine import clock, outbox
 from engine.bpm import commands, definitions
 from engine.bpm.lint import folder
 from engine.bpm.models import ActionLog, Instance, ItemState, WorkItem, WorkRound
@@ -198,6 +199,12 @@ class Story:
         """Assert the instance's state."""
         assert self.instance.state == state, self.instance.state
         return self
+
+
+def dates(first: int, last: int) -> dict[str, str]:
+    """Return the first and last day of a leave, so many days from today."""
+    start, end = (clock.today() + timedelta(days=n) for n in (first, last))
+    return {"start_date": start.isoformat(), "end_date": end.isoformat()}
 
 
 def _files(folder: Path) -> dict[str, str | bytes]:

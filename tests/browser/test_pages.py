@@ -11,12 +11,12 @@ from engine.errors import Unauthenticated
 from engine.org import auth, roles, service_tokens, system_accounts
 from engine.org.demo import CAST
 from tests.browser.conftest import Visit
-from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
+from tests.dsl import Bpm, bpmn, chain, dates, flow, start_task, task
 
 pytestmark = [pytest.mark.browser, pytest.mark.backend("sqlite")]
 
 PASSWORD = "一个 好 长 的 密码 2026"
-LEAVE = {"leave_type": "年休假", "start_date": "2026-12-01", "end_date": "2026-12-03", "reason": "回家探亲"}
+LEAVE = {"leave_type": "年休假", "reason": "回家探亲"} | dates(5, 7)
 DOCUMENT = {
     "source": "市卫生健康委",
     "source_number": "卫健发〔2026〕12 号",
@@ -131,9 +131,7 @@ def test_what_auditors_read(busy: Bpm, people: Visit) -> None:
 
 
 def test_what_was_not_delivered_is_delivered_again(bpm: Bpm, people: Visit) -> None:
-    story = bpm.start(
-        "leave_request", "nurse", leave_type="年休假", start_date="2026-12-01", end_date="2026-12-02", reason="探亲"
-    )
+    story = bpm.start("leave_request", "nurse", **LEAVE)
     told = {"instance": str(story.id), "kind": "urge", "persons": [str(bpm.person("head_nurse"))], "text": "请批"}
     gone = {
         "state": "dead",

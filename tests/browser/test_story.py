@@ -15,7 +15,7 @@ from engine.bpm.models import ActionLog, Instance, ItemState, WorkItem, WorkRoun
 from engine.org.demo import CAST
 from engine.org.queries import actor_for
 from tests.browser.conftest import Visit, Visitor, offline
-from tests.dsl import Bpm
+from tests.dsl import Bpm, dates
 
 pytestmark = pytest.mark.browser
 
@@ -23,6 +23,7 @@ PDF = (
     b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"
     b"trailer<</Root 1 0 R>>\n%%EOF\n"
 )
+LEAVE = dates(2, 4)
 TITLE = "关于开展春季传染病防控督导检查的通知"
 
 
@@ -37,8 +38,8 @@ def test_leave_request(bpm: Bpm, people: Visit) -> None:
     expect(nurse.page.locator(".form-errors")).to_contain_text("请选择")
     nurse.shot("05-leave-refused")
     nurse.page.get_by_label("请假类别").select_option("病假")
-    nurse.page.get_by_label("开始日期").fill("2026-11-25")
-    nurse.page.get_by_label("结束日期").fill("2026-11-27")
+    nurse.page.get_by_label("开始日期").fill(LEAVE["start_date"])
+    nurse.page.get_by_label("结束日期").fill(LEAVE["end_date"])
     expect(nurse.page.locator("[data-form]")).to_contain_text("3 天")  # computed on the server while filling in
     nurse.page.get_by_label("事由").fill("发热，医嘱休息三天")
     nurse.attach("诊断证明.pdf", PDF)

@@ -20,12 +20,12 @@ from engine.org import auth, roles
 from engine.org.demo import CAST
 from engine.outbox.handlers import declared
 from engine.settings import ROOT
-from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
+from tests.dsl import Bpm, bpmn, chain, dates, flow, start_task, task
 from tests.web.conftest import Browser
 from web.activities import NAMES
 from web.phrases import LETTERS, SYSTEMS
 
-LEAVE = {"leave_type": "事假", "start_date": "2026-12-01", "end_date": "2026-12-03", "reason": "家中有事"}
+LEAVE = {"leave_type": "事假", "reason": "家中有事"} | dates(5, 7)
 FOLDER = ROOT / "processes" / "purchase_request"
 PURCHASE = {
     path.relative_to(FOLDER).as_posix(): path.read_bytes()

@@ -15,11 +15,11 @@ from engine.bpm import queries
 from engine.bpm.models import Draft, Instance, WorkItem
 from engine.bpm.queries.trail import readers
 from engine.org.demo import CAST
-from tests.dsl import Bpm, bpmn, chain, start_task, task
+from tests.dsl import Bpm, bpmn, chain, dates, start_task, task
 from tests.web.conftest import Browser
 from web.rendering import due, initial, moment, waited
 
-LEAVE = {"leave_type": "事假", "start_date": "2026-12-01", "end_date": "2026-12-03", "reason": "家中有事"}
+LEAVE = {"leave_type": "事假", "reason": "家中有事"} | dates(5, 7)
 
 
 def todo(bpm: Bpm, who: str) -> uuid.UUID:

@@ -417,11 +417,14 @@ def replay(session: Session, key: bytes | None, verb: str) -> Any | None:
     return same_request(session, found[0], verb, None) if found else None
 
 
-def same_request(session: Session, row: Any, verb: str, target: uuid.UUID | None) -> Any:
-    """Return the row; raises Conflict where the key was used for something else."""
+def same_request(session: Session, row: Any, verb: str, target: uuid.UUID | None, *, same: bool | None = None) -> Any:
+    """Return the row; raises Conflict where the key was used for something else.
+
+    `same`: whether it says the same, where the command needs no digest to tell.
+    """
     if row.verb != verb or (target is not None and target not in (row.item_id, row.instance_id)):
         raise key_reused()
-    if not requests.same_words(session, row):
+    if not (requests.same_words(session, row) if same is None else same):
         raise Conflict(
             "这个请求编号（Idempotency-Key）已用过，内容与这一次不同：第一次的已生效，这一次没有。请刷新查看",
             code="idempotency_key_reused",

@@ -11,13 +11,11 @@ from engine.bpm import rounds, runtime, visibility
 from engine.bpm.commands import checks, opening, requests
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case, idem, same_request
-from engine.bpm.commands.requests import keyed
 from engine.bpm.models import InstanceState, ItemKind, ItemState
 from engine.errors import Conflict, Forbidden, Unavailable
 from engine.org.actor import Actor
 
 
-@keyed
 def acknowledge(
     session: Session, actor: Actor, item_id: uuid.UUID, *, opinion: str = "", key: str | None = None
 ) -> bool:
@@ -36,10 +34,9 @@ def acknowledge(
         token_id=actor.token_id,
         opinion=opinion.strip(),
         at=clock.now(),
-        detail=None if key is None else requests.noted(session),
         idem_key=idem(actor, key),
     )
-    return _write(session, row) or _not_done(session, actor, item_id, row["idem_key"])
+    return _write(session, row) or _not_done(session, actor, row)
 
 
 def _write(session: Session, row: dict[str, Any]) -> bool:
@@ -53,17 +50,16 @@ def _write(session: Session, row: dict[str, Any]) -> bool:
     return bool(changed)
 
 
-def _not_done(session: Session, actor: Actor, item_id: uuid.UUID, stored_key: bytes | None) -> bool:
+def _not_done(session: Session, actor: Actor, row: dict[str, Any]) -> bool:
     """Say why nothing was done: True where this very request did it, False where another did; else a refusal."""
     batch = Batch()
-    batch.query(sql.ITEM, {"item": item_id})
-    if stored_key is not None:
-        batch.query(sql.REPLAY, {"idem_key": stored_key})
-    found, *replayed = batch.run(session)
+    batch.query(sql.ITEM, {"item": row["item_id"]})
+    batch.query(sql.REPLAY, row)
+    found, replayed = batch.run(session)
     if not found:
         raise visibility.not_found()
-    if replayed and replayed[0]:
-        same_request(session, replayed[0][0], "read", item_id)
+    if replayed:
+        same_request(session, replayed[0], "read", row["item_id"], same=replayed[0].opinion == row["opinion"])
         return True
     item = found[0]
     case = Case.by_id(session, actor, item.instance_id)

@@ -27,7 +27,7 @@ LOCK_BY_ITEM = Statement(
 )
 
 REPLAY = Statement(
-    "SELECT verb, item_id, instance_id, actor_id, outcome, detail FROM action_log WHERE idem_key = :idem_key",
+    "SELECT verb, item_id, instance_id, actor_id, outcome, opinion, detail FROM action_log WHERE idem_key = :idem_key",
     item_id=UUID,
     instance_id=UUID,
     actor_id=UUID,

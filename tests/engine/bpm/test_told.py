@@ -1,21 +1,13 @@
 """What people are told of an instance, and when it counts as read."""
 
-from datetime import timedelta
-
 from sqlalchemy import select
 
-from engine import clock, notices
+from engine import notices
 from engine.notices import Notice
-from tests.dsl import Bpm, Story, task
+from tests.dsl import Bpm, Story, dates, task
 from tests.engine.bpm.contracts.kit import line
 
 LEAVE = {"leave_type": "年休假", "reason": "探亲"}
-
-
-def days(first: int, last: int) -> dict[str, str]:
-    """A leave that has not begun."""
-    start, end = (clock.today() + timedelta(days=n) for n in (first, last))
-    return LEAVE | {"start_date": start.isoformat(), "end_date": end.isoformat()}
 
 
 def told(story: Story, who: str) -> list[tuple[str, str]]:
@@ -31,7 +23,7 @@ def unread(story: Story, who: str) -> int:
 
 
 def leave(bpm: Bpm, **more: str) -> Story:
-    return bpm.deploy("leave_request").start("leave_request", "nurse", **days(5, 6) | more)
+    return bpm.deploy("leave_request").start("leave_request", "nurse", **LEAVE | dates(5, 6) | more)
 
 
 def test_the_initiator_is_told_of_a_refusal_with_who_and_why(bpm: Bpm) -> None:
@@ -47,7 +39,7 @@ def test_the_initiator_is_told_that_all_agreed_where_it_waits_then(bpm: Bpm) -> 
 
 
 def test_an_agreement_is_told_though_the_wait_after_it_is_over(bpm: Bpm) -> None:
-    story = leave(bpm, **days(-1, 1)).approve("head_nurse")  # the worker fires what is due before it tells
+    story = leave(bpm, **LEAVE | dates(-1, 1)).approve("head_nurse")  # the worker fires what is due before it tells
     assert "report_back" in story.open_steps
     assert ("agreed", "科室负责人审批：曾淑贞已同意") in told(story, "nurse")
 
@@ -63,7 +55,7 @@ def test_nothing_is_said_of_an_agreement_after_which_others_decide(bpm: Bpm) -> 
 def test_a_return_says_who_and_why(bpm: Bpm) -> None:
     story = leave(bpm).send_back("head_nurse", to="initiator")
     assert told(story, "nurse") == [("return", "曾淑贞退回：请补充。请办理：填写申请")]
-    story.submit("nurse", **days(5, 6))
+    story.submit("nurse", **LEAVE | dates(5, 6))
     assert told(story, "head_nurse") == [("todo", "请办理：科室负责人审批")] * 2
 
 
@@ -105,7 +97,7 @@ def test_a_reader_who_has_not_read_is_still_reminded_after_the_end(bpm: Bpm) -> 
 
 
 def test_opening_an_instance_reads_ones_own_notices_of_it_alone(bpm: Bpm) -> None:
-    first, second = leave(bpm), bpm.start("leave_request", "nurse", **days(8, 9))
+    first, second = leave(bpm), bpm.start("leave_request", "nurse", **LEAVE | dates(8, 9))
     first.act("copy", "nurse", first.id, to=[bpm.person("doctor"), bpm.person("surgeon")])
     second.act("copy", "nurse", second.id, to=[bpm.person("doctor")])
     first.act("mark_opened", "doctor", instance_id=first.id)
