@@ -176,7 +176,7 @@ def _nobody(case: Case, task: TaskExtension, opened: runtime.Opened) -> tuple[li
     """Nobody was found for a step (找不到办理人): pass on, refuse, named people, or the process admins."""
     name = case.definition.names[opened.step]
     if task.nobody == "pass":
-        return [], "找不到办理人，按流程规定自动通过"
+        return [], "没有要阅知的人，按流程规定跳过" if task.kind == "read" else "找不到办理人，按流程规定自动通过"
     if task.nobody == "refuse":
         raise Invalid(
             f"步骤“{name}”找不到办理人，请检查所填的人员或部门，或联系流程管理员", code="nobody", step=opened.step

@@ -24,7 +24,7 @@ MESSAGE = (
 SIGNAL = '<intermediateCatchEvent id="call" name="召回"><signalEventDefinition signalRef="g"/></intermediateCatchEvent>'
 
 
-@operation("queries.standing.note")
+@operation("tests.note")
 def note(_session: Any, _context: Any, _inputs: Any) -> dict[str, Any]:
     """Do nothing."""
     return {}
@@ -75,7 +75,7 @@ def test_messages_and_signals(bpm: Bpm, event: str, expected: Awaited) -> None:
 
 def test_a_job_that_has_not_run_yet(bpm: Bpm) -> None:
     work = (
-        '<serviceTask id="work" name="编号"><extensionElements><piyue:operation name="queries.standing.note"/>'
+        '<serviceTask id="work" name="编号"><extensionElements><piyue:operation name="tests.note"/>'
         "</extensionElements></serviceTask>"
     )
     bpm.deploy_files(line(("work", work), ("check", task("check", "head_nurse"))))
