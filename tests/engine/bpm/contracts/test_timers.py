@@ -123,13 +123,13 @@ def test_a_date_that_has_passed_fires_at_once(bpm: Bpm) -> None:
     bpm.deploy_files(guarded("2020-01-01", "timeDate")).start("p", by="nurse").expect_open("boss")
 
 
-@pytest.mark.parametrize("text", ["nothing", "deadline", '"soon"'])
+@pytest.mark.parametrize("text", ["nothing", "deadline"])
 def test_a_duration_that_is_none_refuses_the_act_with_an_incident(bpm: Bpm, text: str) -> None:
     files = line(("first", task("first", "doctor")), ("pause", pause(text)), ("last", task("last", "hr_head")))
     story = bpm.deploy_files(files).start("p", by="nurse", deadline="2026-03-06")
     with pytest.raises(commands.ProcessFault) as fault:
         story.approve(by="doctor")
-    assert text.strip('"') in fault.value.message
+    assert text in fault.value.message
     story.expect_open("first")
     assert incidents(story) == ["timer"]
 
