@@ -87,7 +87,7 @@ def test_leave_request(bpm: Bpm, people: Visit) -> None:
     expect(stale.locator(".bar").get_by_role("button", name="同意", exact=True)).to_have_count(0)
     stale.set_viewport_size(head.page.viewport_size or {"width": 390, "height": 844})
 
-    assert trail(bpm, leave.id) == [("start", None), ("complete", "approve")]
+    assert trail(bpm, leave.id) == [("start", "submit"), ("complete", "approve")]
     with bpm.db.reading() as session:
         file = session.scalars(select(Attachment)).one()
         done = session.scalars(select(WorkItem).where(WorkItem.assignee_id == bpm.person("head_nurse"))).one()
@@ -196,7 +196,7 @@ def trail(bpm: Bpm, instance_id: uuid.UUID) -> list[tuple[str, str | None]]:
             .where(ActionLog.instance_id == instance_id, ActionLog.verb.in_(acts))
             .order_by(ActionLog.id)
         )
-        return [(verb, None if verb == "start" else outcome) for verb, outcome in rows]
+        return [(verb, outcome) for verb, outcome in rows]
 
 
 def acknowledge_rest(bpm: Bpm, instance_id: uuid.UUID) -> int:
