@@ -68,7 +68,7 @@ _UNLIKE = Statement(
 )
 
 # A row written again under another id is signed, but it is no act.
-_TWICE = Statement("SELECT max(id) AS id FROM action_log GROUP BY mac HAVING count(*) > 1")
+_TWICE = Statement("SELECT mac FROM action_log GROUP BY mac HAVING count(*) > 1")
 
 
 def log_row(
@@ -197,13 +197,18 @@ def verify(session: Session) -> tuple[int, list[int]]:
     """
     key, total = session.info["audit_key"], 0
     batch = Batch()
-    for query in (_UNLIKE, _TWICE):
-        batch.query(query, {})
-    broken = {row.id for found in batch.run(session) for row in found}
+    batch.query(_UNLIKE, {})
+    batch.query(_TWICE, {})
+    unlike, twice = batch.run(session)
+    broken = {row.id for row in unlike}
+    shared, seen = {bytes(row.mac) for row in twice}, set()
     for row in rows(session):
         total += 1
-        if not intact(key, row._asdict()):
+        code = bytes(row.mac)
+        if not intact(key, row._asdict()) or code in seen:
             broken.add(row.id)
+        elif code in shared:
+            seen.add(code)
     return total, sorted(broken)
 
 
