@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
@@ -122,6 +122,8 @@ def test_what_killed_server_processes_acknowledged_is_stored_once(
 ) -> None:
     url = hospital_db.url.render_as_string(hide_password=False)
     db = Database(url, audit_key=Keys(SECRET.encode()).key("audit"))
+    with db.unit_of_work() as session:
+        session.execute(delete(ActionLog))  # the hospital's import, signed with the key of the other tests
     bpm = Bpm(db)
     bpm.deploy_files(ROUND)
     instances = start(db, bpm.actor("nurse"), "round", INSTANCES)
