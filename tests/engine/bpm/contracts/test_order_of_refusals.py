@@ -165,9 +165,12 @@ def test_who_asks_again_after_looking_again_asks_for_the_same(bpm: Bpm) -> None:
 
 
 def test_every_command_that_takes_a_key_compares_what_it_is_asked() -> None:
-    """`send_message` compares by itself: it leaves its row in the outbox, not on a trail; `sent_before` only asks."""
+    """`send_message` and `acknowledge` compare by themselves: the one leaves its row in the outbox, not on a trail, the
+    other needs no digest; `sent_before` only asks.
+    """
     taking = {name for name in commands.__all__ if "key" in inspect.signature(getattr(commands, name)).parameters}
     assert {name for name in taking if not hasattr(getattr(commands, name), "__wrapped__")} == {
+        "acknowledge",
         "send_message",
         "sent_before",
     }
@@ -325,3 +328,15 @@ def test_a_refused_act_may_be_sent_again_under_its_key(bpm: Bpm) -> None:
         story.act("complete", "head_nurse", item, "reject", opinion="", key="tap")
     story.act("complete", "head_nurse", item, "reject", opinion="不行", key="tap")
     assert story.trail[-1] == ("complete", "first", "reject")
+
+
+def test_an_acknowledgement_under_the_same_key_with_another_opinion_is_refused(bpm: Bpm) -> None:
+    bpm.deploy_files(line(("first", task("first", "head_nurse", "surgeon", kind="read"))))
+    story = bpm.start("p", by="nurse")
+    item, reader = story.item("head_nurse").id, bpm.actor("head_nurse")
+    for _ in range(2):
+        with bpm.db.unit_of_work() as session:
+            assert commands.acknowledge(session, reader, item, opinion="已组织学习", key="tap") is True
+    with bpm.db.unit_of_work() as session, pytest.raises(Conflict) as refused:
+        commands.acknowledge(session, reader, item, opinion="另一个意见", key="tap")
+    assert refused.value.code == "idempotency_key_reused"
