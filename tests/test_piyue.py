@@ -99,7 +99,10 @@ def test_what_is_done_here_is_on_the_trail_and_verified(db: Database, monkeypatc
         told = list(session.scalars(select(ActionLog.verb).order_by(ActionLog.id)))
     assert told == ["staff_import", "role_grant", "role_revoke", "password", "account_create", "deploy"]
     verified = run("audit", "verify")
-    assert (verified.exit_code, verified.output) == (0, "共 6 条办理记录，0 条被改动\n")
+    assert (verified.exit_code, verified.output) == (
+        0,
+        "共 6 条办理记录，0 条被改动\n已封存 0 条，未封存 6 条，0 处不符\n",
+    )
     with db.unit_of_work() as session:
         session.execute(update(ActionLog).where(ActionLog.verb == "role_grant").values(detail="{}"))
     assert run("audit", "verify").exit_code == 1

@@ -76,7 +76,9 @@ def bury(bpm: Bpm, *numbers: int) -> None:
 
 
 def test_whatever_is_written_into_the_outbox_has_a_name() -> None:
-    written = {f"{system}/{topic}" for system, topic in declared if system in SYSTEMS}
+    written = {
+        f"{system}/{topic}" for system, topic in declared if system in SYSTEMS and not topic.startswith("tests.")
+    }
     assert written == LETTERS.keys()
 
 
