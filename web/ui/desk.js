@@ -58,13 +58,15 @@ const READABLE = 0.95; // of the diagram's own size: names are then 11 pixels hi
 
 let loading;
 function viewer(box) {
-  loading ??= new Promise((resolve, reject) => {
-    const style = make("link");
-    Object.assign(style, { rel: "stylesheet", href: box.dataset.style });
-    const script = make("script"); // trusted by the page's own script: strict-dynamic
-    Object.assign(script, { src: box.dataset.script, onload: () => resolve(window.BpmnViewer), onerror: reject });
-    document.head.append(style, script);
+  const loaded = (element) => new Promise((resolve, reject) => {
+    Object.assign(element, { onload: resolve, onerror: reject });
+    document.head.append(element);
   });
+  // both, for the drawing is measured by its style; the script is trusted by the page's own: strict-dynamic
+  loading ??= Promise.all([
+    loaded(Object.assign(make("link"), { rel: "stylesheet", href: box.dataset.style })),
+    loaded(Object.assign(make("script"), { src: box.dataset.script })),
+  ]).then(() => window.BpmnViewer);
   return loading;
 }
 
