@@ -133,7 +133,8 @@ def _postgresql(url: str, pool_size: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        begun(connection.connection)
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            begun(connection.connection)
 
     @event.listens_for(engine, "commit")
     def _committing(connection: Connection) -> None:

@@ -65,7 +65,6 @@ class Writing(Session):
         if self.in_transaction():
             super().rollback()
         if self._joined is None and self._pooled is not None:
-            forget(self._pooled)
             if self._pooled.is_valid and self._pooled.driver_connection is not None:
                 try:
                     self._pooled.driver_connection.rollback()
@@ -84,6 +83,7 @@ class Writing(Session):
 
     def _release(self) -> None:
         assert self._pooled is not None
+        forget(self._pooled)
         self._pooled.close()
         self._pooled = None
 
@@ -94,7 +94,7 @@ def holds_objects(session: Session) -> bool:
 
 
 def forget(pooled: PoolProxiedConnection) -> None:
-    """Drop what a transaction that is rolled back had deferred; a lost connection took it along."""
+    """Leave nothing of a transaction to the connection's next; a lost connection took it along."""
     if pooled.is_valid:
         pooled.info.pop(DEFERRED, None)
         pooled.info.pop(BEGIN_PENDING, None)

@@ -1,7 +1,6 @@
 """A file in a field that is hidden from somebody: nothing of it is told, not even to who has heard of its id."""
 
 import io
-import json
 from typing import Any
 
 import httpx
@@ -11,27 +10,9 @@ from sqlalchemy import select
 from engine import attachments
 from engine.bpm.models import Draft
 from engine.settings import Settings
-from tests.dsl import Bpm, Story, bpmn, chain, start_task, task
+from tests.dsl import Bpm, Story
+from tests.factories.papers import PROCESS
 from tests.web.conftest import Browser
-
-FORM = {
-    "type": "default",
-    "schemaVersion": 19,
-    "id": "papers",
-    "components": [
-        {"type": "filepicker", "key": key, "id": key, "label": key, "multiple": True} for key in ("open", "secret")
-    ],
-}
-PROCESS = bpmn(
-    '<startEvent id="s"/><endEvent id="e"/>'
-    + start_task().replace('kind="fill"', 'kind="fill" form="papers"')
-    + task("check", "head_nurse", kind="fill", inner="").replace(
-        'kind="fill"/>',
-        'kind="fill" form="papers"/><piyue:field key="open" access="edit"/><piyue:field key="secret" access="hidden"/>',
-    )
-    + chain("s", "apply", "check", "e"),
-    key="papers",
-) | {"forms/papers.json": json.dumps(FORM)}
 
 
 @pytest.fixture

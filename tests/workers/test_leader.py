@@ -56,3 +56,17 @@ def test_leading_holds_one_connection_and_following_none(
     for _ in range(20):
         assert not second.leads()
     assert committed_db.engine.pool.checkedout() == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.backend("postgresql")
+def test_a_leader_keeps_no_transaction_open(committed_db: Database) -> None:
+    leader = Leader(committed_db)
+    assert leader.leads()
+    assert leader.leads()
+    state = (
+        "SELECT state FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid AND l.locktype = 'advisory' "
+        "WHERE a.datname = current_database()"
+    )
+    with committed_db.reading() as session:
+        assert session.scalars(text(state)).all() == ["idle"]
+    leader.resign()

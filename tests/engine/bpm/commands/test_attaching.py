@@ -1,7 +1,6 @@
 """Which files a form may name: those that its very field held, and those that the person has sent."""
 
 import io
-import json
 import uuid
 from pathlib import Path
 
@@ -11,26 +10,8 @@ from engine import attachments
 from engine.bpm.models import Instance
 from engine.errors import NotFound
 from engine.settings import Settings
-from tests.dsl import Bpm, Story, bpmn, chain, start_task, task
-
-FORM = {
-    "type": "default",
-    "schemaVersion": 19,
-    "id": "papers",
-    "components": [
-        {"type": "filepicker", "key": key, "id": key, "label": key, "multiple": True} for key in ("open", "secret")
-    ],
-}
-PROCESS = bpmn(
-    '<startEvent id="s"/><endEvent id="e"/>'
-    + start_task().replace('kind="fill"', 'kind="fill" form="papers"')
-    + task("check", "head_nurse", kind="fill", inner="").replace(
-        'kind="fill"/>',
-        'kind="fill" form="papers"/><piyue:field key="open" access="edit"/><piyue:field key="secret" access="hidden"/>',
-    )
-    + chain("s", "apply", "check", "e"),
-    key="papers",
-) | {"forms/papers.json": json.dumps(FORM)}
+from tests.dsl import Bpm, Story
+from tests.factories.papers import PROCESS
 
 
 @pytest.fixture

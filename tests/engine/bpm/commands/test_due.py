@@ -90,21 +90,26 @@ def test_a_timer_that_fails_stops_no_other_and_waits(bpm: Bpm, caplog: pytest.Lo
     assert [found.resolved_at for found in incident(bad)] == [clock.now()], "it has mended itself"
 
 
+def behind_a_timer(boss: str) -> dict[str, str]:
+    """A step whose timer leads to another one."""
+    return bpmn(
+        '<startEvent id="s"/><endEvent id="e"/><endEvent id="f"/>'
+        + start_task()
+        + task("work", "head_nurse")
+        + boundary("late", "work", timer("PT1H"), interrupting=False)
+        + boss
+        + chain("s", "apply", "work", "e")
+        + chain("late", "boss", "f")
+    )
+
+
 def refusing() -> dict[str, str]:
     """A timer behind which nobody is found, where the step then refuses."""
     nobody = (
         '<userTask id="boss" name="boss"><extensionElements><piyue:task kind="decide"/>'
         '<piyue:assign rule="field" field="chosen"/><piyue:nobody do="refuse"/></extensionElements></userTask>'
     )
-    return bpmn(
-        '<startEvent id="s"/><endEvent id="e"/><endEvent id="f"/>'
-        + start_task()
-        + task("work", "head_nurse")
-        + boundary("late", "work", timer("PT1H"), interrupting=False)
-        + nobody
-        + chain("s", "apply", "work", "e")
-        + chain("late", "boss", "f")
-    )
+    return behind_a_timer(nobody)
 
 
 def test_a_timer_behind_which_the_step_refuses_tells_an_admin_who_may_try_again(bpm: Bpm) -> None:
@@ -126,15 +131,7 @@ def endless() -> dict[str, str]:
         '<userTask id="boss" name="boss"><extensionElements><piyue:task kind="decide"/>'
         f'<piyue:assign rule="expression" value="={many}"/></extensionElements></userTask>'
     )
-    return bpmn(
-        '<startEvent id="s"/><endEvent id="e"/><endEvent id="f"/>'
-        + start_task()
-        + task("work", "head_nurse")
-        + boundary("late", "work", timer("PT1H"), interrupting=False)
-        + computed
-        + chain("s", "apply", "work", "e")
-        + chain("late", "boss", "f")
-    )
+    return behind_a_timer(computed)
 
 
 def test_handlers_that_cannot_be_computed_are_an_incident_at_their_step(bpm: Bpm) -> None:
