@@ -11,7 +11,7 @@ Text goes through `lexer` (names joined) and `parser` (LALR; `builder` makes `no
 from engine.feel.errors import FeelError, FeelLimitError, FeelSyntaxError
 from engine.feel.expression import Expression, UnaryTests, compile, compile_unary  # noqa: A004
 from engine.feel.functions import BUILTINS
-from engine.feel.limits import Limits
+from engine.feel.limits import DEFAULT_LIMITS, Limits
 from engine.feel.texts import to_plain
 from engine.feel.values import FeelFunction, Range, YearsMonthsDuration, number
 
@@ -19,6 +19,7 @@ FUNCTION_NAMES = frozenset(BUILTINS)
 """The names of the built-in functions, for editors and checks."""
 
 __all__ = [
+    "DEFAULT_LIMITS",
     "FUNCTION_NAMES",
     "Expression",
     "FeelError",

@@ -7,6 +7,7 @@ from engine.feel.calls import call_named, call_positional
 from engine.feel.comparison import compile_between, compile_comparison, compile_in
 from engine.feel.functions import BUILTINS
 from engine.feel.iteration import compile_filter, compile_for, compile_quantified
+from engine.feel.limits import Run
 from engine.feel.operators import ARITHMETIC, ORDER, negate, negated
 from engine.feel.paths import get_path
 from engine.feel.scope import Code, Env, Scope, read
@@ -17,6 +18,8 @@ from engine.feel.values import FeelFunction, Range, Value
 
 def compile_node(node: n.Node, scope: Scope) -> Code:
     """Return the code of a node whose names are resolved in `scope`."""
+    if isinstance(node, n.Foreign):
+        return node.code(scope, compile_node)  # type: ignore[no-any-return]
     return _COMPILERS[type(node)](node, scope)
 
 
@@ -98,23 +101,27 @@ def _function(node: n.Function, scope: Scope) -> Code:
     external, weight = node.external, node.body.weight
 
     def make(env: Env) -> FeelFunction:
-        def call(run: object, arguments: Sequence[Value]) -> Value:
+        def call(run: Run, arguments: Sequence[Value]) -> Value:
             if external:
-                return None
+                return _external(run)
             captured = (env[0], run, *env[2:])
-            captured[1].enter()
-            captured[1].charge(weight)
+            run.enter()
+            run.charge(weight)
             try:
                 for wanted, argument in zip(types, arguments, strict=True):
-                    if wanted is not None and argument is not None and not conforms(argument, wanted, captured[1]):
+                    if wanted is not None and argument is not None and not conforms(argument, wanted, run):
                         return None
                 return body((*captured, *arguments))
             finally:
-                captured[1].leave()
+                run.leave()
 
         return FeelFunction(names, call)
 
     return make
+
+
+def _external(run: Run) -> None:
+    run.note("外部（Java、PMML）函数不执行，结果为 null")
 
 
 def _list(node: n.ListOf, scope: Scope) -> Code:

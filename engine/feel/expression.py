@@ -6,6 +6,7 @@ from engine.feel.comparison import compile_test
 from engine.feel.compiler import compile_node
 from engine.feel.errors import FeelLimitError
 from engine.feel.limits import DEFAULT_LIMITS, Limits, Run, too_deep
+from engine.feel.nodes import Node
 from engine.feel.parser import parse, parse_unary
 from engine.feel.scope import FIRST_LOCAL, Code, Scope, Used
 from engine.feel.values import Value, number
@@ -18,10 +19,11 @@ class Expression:
     keys of the filtered elements or else of the context.
     """
 
-    __slots__ = ("_code", "names", "possible_names", "text")
+    __slots__ = ("_code", "names", "possible_names", "text", "tree")
 
-    def __init__(self, text: str, code: Code, used: Used) -> None:
+    def __init__(self, text: str, tree: Node, code: Code, used: Used) -> None:
         self.text = text
+        self.tree = tree
         self._code = code
         self.names = frozenset(used.certain)
         self.possible_names = frozenset(used.possible - used.certain)
@@ -31,8 +33,12 @@ class Expression:
 
         FeelLimitError beyond the limits; FeelError for a value of the context that is no data.
         """
+        return self.run(context, Run(limits))
+
+    def run(self, context: Mapping[str, object], run: Run) -> Value:
+        """Return the value as a part of a larger evaluation, whose account it shares; errors as `evaluate`."""
         try:
-            return self._code((context, Run(limits)))
+            return self._code((context, run))
         except RecursionError:
             raise too_deep() from None
 
@@ -78,9 +84,14 @@ def compile(text: str, *, names: Iterable[str] | None = None) -> Expression:  # 
     are recognised only when known; mere spaces need no telling. FeelSyntaxError with the place; FeelLimitError when
     the text is longer than 20 000 characters or nested deeper than 100 levels.
     """
+    return compile_tree(parse(text, names), text)
+
+
+def compile_tree(tree: Node, text: str) -> Expression:
+    """Compile a syntax tree, of whatever it was made; `text` is how it shows itself. FeelLimitError as `compile`."""
     used = Used()
     try:
-        return Expression(text, compile_node(parse(text, names), Scope(used)), used)
+        return Expression(text, tree, compile_node(tree, Scope(used)), used)
     except RecursionError:
         raise _too_nested() from None
 

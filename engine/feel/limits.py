@@ -16,6 +16,8 @@ MAX_NESTING = 100
 """Levels of one expression."""
 MAX_DEPTH = 64
 """Levels of nested data, and of calls of user-defined functions within each other."""
+MAX_NOTES = 200
+"""What one evaluation says at most beside its value."""
 CHARS_PER_STEP = 100
 """Characters of text read or made that cost as much as one node."""
 
@@ -44,9 +46,19 @@ class Run:
         self.steps = limits.steps
 
     @cached_property
-    def cache(self) -> dict[str, Any]:
-        """Lists and contexts already converted, by the name they were read by."""
+    def cache(self) -> dict[int, tuple[Any, Any]]:
+        """Lists and contexts already converted, by their identity: the original, kept alive, and what it became."""
         return {}
+
+    @cached_property
+    def journal(self) -> list[Any]:
+        """What the evaluation has to say beside its value, in order: messages, and what others append."""
+        return []
+
+    def note(self, message: str) -> None:
+        """Say why something is null."""
+        if len(self.journal) < MAX_NOTES:
+            self.journal.append(message)
 
     def charge(self, steps: int) -> None:
         """Pay for work about to be done; FeelLimitError when the budget is spent."""

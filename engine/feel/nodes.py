@@ -4,8 +4,9 @@ Every node knows its `offset` in the source, its `depth` (levels below it, itsel
 of nodes below it, itself included).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,3 +250,29 @@ class Call(Node):
 
     function: Node
     arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign(Node):
+    """What FEEL has no syntax for and a boxed expression has, such as a decision table: it compiles itself."""
+
+    def code(self, scope: Any, compile_node: Callable[[Node, Any], Any]) -> Any:
+        """Return the code; `scope` and the result are those of the compiler."""
+        raise NotImplementedError
+
+
+def replaced(node: Node, change: Callable[[Node], Node]) -> Node:
+    """Return a tree with every node changed, those below first."""
+    parts = {spec.name: getattr(node, spec.name) for spec in fields(node) if spec.init and spec.name != "offset"}
+    changed = {name: _replaced(part, change) for name, part in parts.items()}
+    differs = any(changed[name] is not part for name, part in parts.items())
+    return change(replace(node, **changed) if differs else node)
+
+
+def _replaced(part: Any, change: Callable[[Node], Node]) -> Any:
+    if isinstance(part, Node):
+        return replaced(part, change)
+    if isinstance(part, tuple):
+        inner = tuple(_replaced(one, change) for one in part)
+        return inner if any(new is not old for new, old in zip(inner, part, strict=True)) else part
+    return part

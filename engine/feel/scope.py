@@ -119,6 +119,7 @@ _CONTAINERS = frozenset({list, dict, tuple})
 
 def _converted(run: Run, name: str, value: Value) -> Value:
     """Convert a list or context once in a run, however often it is read."""
-    if name not in run.cache:
-        run.cache[name] = convert(name, value)
-    return run.cache[name]
+    found = run.cache.get(id(value))
+    if found is None:
+        found = run.cache[id(value)] = (value, convert(name, value))
+    return found[1]

@@ -1,0 +1,12 @@
+"""Decisions (决策): DMN files of a process's folder, evaluated with FEEL.
+
+`load` and `read` give a file's `Decisions`; `document` reads the XML into `model`, `boxed` and `tables` turn logic into
+FEEL's syntax trees (`reading` is what they share), `items` are the declared types, `evaluation` walks the
+requirements graph.
+"""
+
+from engine.bpm.decisions.evaluation import Decided, Decisions, load, read
+from engine.bpm.decisions.model import Problem
+from engine.bpm.decisions.tables import AGGREGATIONS, HIT_POLICIES, Hit, Table
+
+__all__ = ["AGGREGATIONS", "HIT_POLICIES", "Decided", "Decisions", "Hit", "Problem", "Table", "load", "read"]

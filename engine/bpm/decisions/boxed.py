@@ -1,0 +1,139 @@
+"""Boxed expressions (盒装表达式) to FEEL's syntax trees (DMN 1.5, 7.3 and 10.2.2).
+
+The standard defines what a boxed expression means by the FEEL text that says the same; so here it becomes that text's
+tree, and the compiler, its scopes and its limits know nothing of boxes. Only decision tables and conversions to a
+declared type have no text: they are nodes of their own.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from lxml import etree
+
+from engine.bpm.decisions.document import BOXED, child, children, local, name_of, type_ref
+from engine.bpm.decisions.items import ItemType
+from engine.bpm.decisions.reading import NULL, Coerced, Reader
+from engine.bpm.decisions.tables import read_table
+from engine.feel import nodes as n
+
+_RESULT = "‹结果›"  # the key of a context's last entry, which has no name and is the context's value
+
+
+def _literal(reader: Reader, element: etree._Element) -> n.Node:
+    if child(element, "importedValues") is not None:
+        return reader.fails(element, "不支持从外部文件导入的值（importedValues）")
+    return reader.text(element)
+
+
+def _context(reader: Reader, element: etree._Element) -> n.Node:
+    entries: list[n.Entry] = []
+    for source in children(element, "contextEntry"):
+        variable = child(source, "variable")
+        value = reader.inner(source)
+        if variable is None:
+            context = n.Context((*entries, n.Entry(_RESULT, value, offset=0)), offset=0)
+            return n.Path(context, _RESULT, offset=0)
+        name = name_of(variable)
+        value = reader.typed(value, reader.items.find(type_ref(variable), variable), reader.what(source))
+        entries.append(n.Entry(name, value, offset=0))
+        reader = reader.seeing(name)
+    return n.Context(tuple(entries), offset=0)
+
+
+def _invocation(reader: Reader, element: etree._Element) -> n.Node:
+    arguments = [
+        n.Argument(name_of(parameter), reader.inner(binding), offset=0)
+        for binding in children(element, "binding")
+        for parameter in children(binding, "parameter")
+    ]
+    return n.Call(reader.inner(element), tuple(arguments), offset=0)
+
+
+def function(reader: Reader, element: etree._Element) -> n.Node:
+    """Return the tree of a function definition: a boxed one, or a business knowledge model's encapsulated logic."""
+    parameters = [(name_of(one), reader.items.find(type_ref(one), one)) for one in children(element, "formalParameter")]
+    names = [name for name, _ in parameters]
+    body: n.Node = NULL
+    external = element.get("kind", "FEEL").upper() != "FEEL"
+    if not external:
+        inner = reader.seeing(*names)
+        body = inner.inner(element)
+        for name, wanted in reversed(parameters):
+            body = _bound(body, name, wanted, f"“{reader.owner}”的参数“{name}”")
+    return n.Function(tuple(n.Parameter(name, None, offset=0) for name in names), body, external, offset=0)
+
+
+def _bound(body: n.Node, name: str, wanted: ItemType | None, what: str) -> n.Node:
+    """Return a function's body that reads a parameter as one of its type."""
+    if wanted is None:
+        return body
+    entry = n.Entry(name, Coerced(n.Name(name, offset=0), wanted, what, offset=0), offset=0)
+    return n.Path(n.Context((entry, n.Entry(_RESULT, body, offset=0)), offset=0), _RESULT, offset=0)
+
+
+def _list(reader: Reader, element: etree._Element) -> n.Node:
+    return n.ListOf(tuple(reader.node(one) for one in element if local(one) in BOXED), offset=0)
+
+
+def _relation(reader: Reader, element: etree._Element) -> n.Node:
+    columns = [(name_of(one), reader.items.find(type_ref(one), one)) for one in children(element, "column")]
+    rows = []
+    for row in children(element, "row"):
+        cells = [one for one in row if local(one) in BOXED]
+        rows.append(
+            n.Context(
+                tuple(
+                    n.Entry(name, reader.typed(reader.node(cell), wanted, reader.what(cell)), offset=0)
+                    for (name, wanted), cell in zip(columns, cells, strict=False)
+                ),
+                offset=0,
+            )
+        )
+    return n.ListOf(tuple(rows), offset=0)
+
+
+def _conditional(reader: Reader, element: etree._Element) -> n.Node:
+    parts = (reader.inner(child(element, tag)) for tag in ("if", "then", "else"))
+    return n.If(*parts, offset=0)
+
+
+def _filter(reader: Reader, element: etree._Element) -> n.Node:
+    source = reader.inner(child(element, "in"))
+    return n.Filter(source, reader.seeing("item").inner(child(element, "match")), offset=0)
+
+
+def _iteration(reader: Reader, element: etree._Element) -> tuple[tuple[n.Iteration, ...], Reader]:
+    name = " ".join((element.get("iteratorVariable") or "").split())
+    source = reader.inner(child(element, "in"))
+    return (n.Iteration(name, source, None, offset=0),), reader.seeing(name, "partial")
+
+
+def _for(reader: Reader, element: etree._Element) -> n.Node:
+    iterators, inner = _iteration(reader, element)
+    return n.For(iterators, inner.inner(child(element, "return")), offset=0)
+
+
+def _quantified(reader: Reader, element: etree._Element) -> n.Node:
+    iterators, inner = _iteration(reader, element)
+    return n.Quantified(local(element), iterators, inner.inner(child(element, "satisfies")), offset=0)
+
+
+READERS: dict[str, Any] = {
+    "literalExpression": _literal,
+    "context": _context,
+    "invocation": _invocation,
+    "functionDefinition": function,
+    "list": _list,
+    "relation": _relation,
+    "decisionTable": read_table,
+    "conditional": _conditional,
+    "filter": _filter,
+    "for": _for,
+    "some": _quantified,
+    "every": _quantified,
+}
+
+
+def names_of(elements: Iterable[etree._Element]) -> frozenset[str]:
+    """Return every name that a part of these elements bears: expressions may name it behind a dot."""
+    return frozenset(name_of(part) for element in elements for part in element.iter() if part.get("name"))

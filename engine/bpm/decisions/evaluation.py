@@ -1,0 +1,340 @@
+"""Decisions of DMN files (决策): loaded with what they import, compiled once, evaluated often (DMN 1.5, 10.4)."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from engine.bpm.decisions.boxed import READERS, function, names_of
+from engine.bpm.decisions.document import connected, read_model
+from engine.bpm.decisions.items import Items, ItemType
+from engine.bpm.decisions.model import Element, Key, Kind, Model, Problem
+from engine.bpm.decisions.reading import Reader, fit
+from engine.bpm.decisions.tables import Hit, Table
+from engine.errors import Invalid, NotFound
+from engine.feel import DEFAULT_LIMITS, Expression, FeelError, FeelFunction, Limits, number
+from engine.feel import nodes as n
+from engine.feel.expression import compile_tree
+from engine.feel.limits import Run
+from engine.feel.values import Value
+
+_KIND_NAMES = {"decision": "决策", "decisionService": "决策服务", "businessKnowledgeModel": "业务知识模型"}
+MAX_FILES = 50
+"""DMN files that one may import, directly and through others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What an evaluation gave: the value, why it (or a part of it) is null, and the rules that were hit."""
+
+    value: Value
+    messages: tuple[str, ...]
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """An element with its code; `wanted` is the type of its value, of a function's result where it is invoked."""
+
+    element: Element
+    model: Model
+    code: Expression | None
+    wanted: ItemType | None
+
+
+class Decisions:
+    """The decisions of one DMN file; immutable, shared between threads."""
+
+    def __init__(self, models: Mapping[str, Model], root: Model) -> None:
+        self._models, self.model = models, root
+        self._elements = connected(models)
+        self.problems: list[Problem] = []
+        """What can't be evaluated: wrong expressions, unknown types and references, circles."""
+        self._items: dict[str, Items] = {}
+        for namespace, model in models.items():
+            self._items[namespace] = Items(model, self._items.get, self.problems)
+        self._last = threading.local()
+        _refuse_circles(self._elements, root)
+        self._compiled = {key: self._compile(element) for key, element in self._elements.items()}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the file's own decisions, in its order."""
+        return tuple(e.name for e in self.model.elements.values() if e.kind == "decision")
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The decision tables of the file itself, in its order."""
+        own = (self._compiled[element.key].code for element in self.model.elements.values())
+        return tuple(table for code in own if code is not None for table in _tables(code.tree))
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """Why the last value that this thread asked for, or a part of it, is null."""
+        found: tuple[str, ...] = getattr(self._last, "messages", ())
+        return found
+
+    def evaluate(self, name: str, inputs: Mapping[str, object], *, limits: Limits = DEFAULT_LIMITS) -> Value:
+        """Return the value of a decision by its name or id, see `decide`; `messages` says why it is null."""
+        return self._kept(self.decide(name, inputs, limits=limits))
+
+    def service(self, name: str, inputs: Mapping[str, object], *, limits: Limits = DEFAULT_LIMITS) -> Value:
+        """Return the value of a decision service: of its output decision, or a context of several.
+
+        `inputs` are its input data and input decisions by name; one that is missing is null. Errors as `decide`.
+        """
+        element = self._find(name, "decisionService")
+
+        def call(evaluation: "_Evaluation") -> Value:
+            return evaluation.served(element, [inputs.get(self._elements[key].name) for key in _takes(element)])
+
+        return self._kept(self._run(call, inputs, limits))
+
+    def invoke(self, name: str, parameters: Mapping[str, object], *, limits: Limits = DEFAULT_LIMITS) -> Value:
+        """Return what a business knowledge model (业务知识模型) answers to named parameters. Errors as `decide`."""
+        element = self._find(name, "businessKnowledgeModel")
+
+        def call(evaluation: "_Evaluation") -> Value:
+            callee = evaluation.value(element.key)
+            if type(callee) is not FeelFunction or set(callee.parameters or ()) != set(parameters):
+                evaluation.run.note(f"“{name}”要的参数是：{'、'.join(getattr(callee, 'parameters', None) or ('无',))}")
+                return None
+            return callee.call(evaluation.run, [number(parameters[key]) for key in callee.parameters or ()])
+
+        return self._kept(self._run(call, {}, limits))
+
+    def decide(self, name: str, inputs: Mapping[str, object], *, limits: Limits = DEFAULT_LIMITS) -> Decided:
+        """Evaluate a decision by its name or id.
+
+        `inputs` are the input data by name, as JSON's plain values or FEEL's. Those of an imported model may also be
+        given as `{namespace}name`, or inside a context that bears the import's name. A missing one is null, and so
+        is one of another type than declared. A failed evaluation is null, with its reasons in the messages.
+        Raises NotFound for a name that the file does not have; Invalid where an input is no data.
+        """
+        element = self._find(name, "decision")
+        return self._run(lambda evaluation: evaluation.value(element.key), inputs, limits)
+
+    def _kept(self, decided: Decided) -> Value:
+        self._last.messages = decided.messages
+        return decided.value
+
+    def _find(self, name: str, kind: Kind) -> Element:
+        plain = " ".join(name.split())
+        for element in self.model.elements.values():
+            if element.kind == kind and plain in (element.name, element.key[1]):
+                return element
+        raise NotFound(f"{self.model.path} 里没有名为“{plain[:80]}”的{_KIND_NAMES[kind]}", code="decision_not_found")
+
+    def _run(self, ask: Callable[["_Evaluation"], Value], inputs: Mapping[str, object], limits: Limits) -> Decided:
+        run = Run(limits)
+        try:
+            value = ask(_Evaluation(self._compiled, self._models, inputs, run))
+        except FeelError as error:
+            run.note(error.message)
+            value = None
+        hits = tuple(said for said in run.journal if isinstance(said, Hit))
+        messages = tuple(dict.fromkeys(said for said in run.journal if isinstance(said, str)))
+        return Decided(value, messages, hits)
+
+    def _compile(self, element: Element) -> _Compiled:
+        model = self._models[element.key[0]]
+        items = self._items[element.key[0]]
+        wanted = items.find(element.type_ref, element.source)
+        missing = [key for key in (*element.requires, *_takes(element), *element.outputs) if key not in self._elements]
+        for _, id_ in missing:
+            line = element.source.sourceline or 1
+            self.problems.append(Problem(model.path, line, element.name, f"引用的元素“{id_}”不存在"))
+        if element.kind == "businessKnowledgeModel" and wanted is not None and wanted.result is not None:
+            wanted = wanted.result()
+        if element.logic is None:
+            return _Compiled(element, model, None, wanted)
+        names = {self._elements[key].variable for key in element.requires if key in self._elements}
+        names |= set(model.imports) | set(items.names()) | names_of([element.logic])
+        names |= {e.variable for key in element.requires if key[0] != model.namespace and (e := self._elements.get(key))}
+        reader = Reader(READERS, model.path, items, self.problems, element.name, frozenset(names))
+        tree = function(reader, element.logic) if element.kind == "businessKnowledgeModel" else reader.node(element.logic)
+        try:
+            return _Compiled(element, model, compile_tree(tree, element.name), wanted)
+        except FeelError as error:
+            failing = reader.fails(element.logic, error.message)
+            return _Compiled(element, model, compile_tree(failing, element.name), wanted)
+
+
+class _Evaluation:
+    """One evaluation: every element's value once, in the order in which they are asked for."""
+
+    def __init__(
+        self, compiled: Mapping[Key, _Compiled], models: Mapping[str, Model], inputs: Mapping[str, object], run: Run,
+        given: Mapping[Key, Value] | None = None,
+    ) -> None:  # fmt: skip
+        self._compiled, self._models, self._inputs, self.run = compiled, models, inputs, run
+        self._values: dict[Key, Value] = dict(given or {})
+
+    def value(self, key: Key) -> Value:
+        """Return the value of an element: an input, a decision's result, or a function to invoke."""
+        if key not in self._values:
+            self._values[key] = self._evaluated(key)
+        return self._values[key]
+
+    def _evaluated(self, key: Key) -> Value:
+        self.run.enter()
+        try:
+            one = self._compiled[key]
+            if one.element.kind == "inputData":
+                return self._fitted(one, self._input(one))
+            if one.element.kind == "decisionService":
+                return self._service(one.element)
+            if one.code is None:
+                self.run.note(f"“{one.element.name}”没有决策逻辑")
+                return None
+            value = one.code.run(self._context(one), self.run)
+            return self._function(one, value) if one.element.kind == "businessKnowledgeModel" else self._fitted(one, value)
+        finally:
+            self.run.leave()
+
+    def _fitted(self, one: _Compiled, value: Value) -> Value:
+        what = "输入" if one.element.kind == "inputData" else ""
+        return fit(value, one.wanted, f"{what}“{one.element.name}”的值", self.run)
+
+    def _input(self, one: _Compiled) -> Value:
+        (namespace, _), name = one.element.key, one.element.name
+        qualified = f"{{{namespace}}}{name}"
+        for inputs in (self._inputs, *self._within(namespace)):
+            for written in (qualified, name):
+                if written in inputs:
+                    return number(inputs[written])
+        self.run.note(f"没有给出输入“{name}”")
+        return None
+
+    def _within(self, namespace: str) -> list[Mapping[str, object]]:
+        """Return the contexts among the inputs that bear the name of an import of that model."""
+        found: list[Mapping[str, object]] = []
+        pending: list[Mapping[str, object]] = [self._inputs]
+        aliases = {alias: target for model in self._models.values() for alias, target in model.imports.items()}
+        for _ in range(len(self._models)):
+            inner = [
+                (alias, entry) for inputs in pending for alias in aliases
+                if isinstance(entry := inputs.get(alias), Mapping)
+            ]  # fmt: skip
+            found += [entry for alias, entry in inner if aliases[alias] == namespace]
+            pending = [entry for _, entry in inner]
+        return found
+
+    def _context(self, one: _Compiled) -> dict[str, Value]:
+        """Return what an element's logic may name: its requirements, those of imports inside the import's context."""
+        context: dict[str, Value] = {}
+        for key in one.element.requires:
+            required = self._compiled.get(key)
+            if required is None:
+                continue
+            value, name = self.value(key), required.element.variable
+            aliases = [alias for alias, namespace in one.model.imports.items() if namespace == key[0]]
+            if key[0] == one.model.namespace or not aliases or "" in aliases:
+                context[name] = value
+            for alias in filter(None, aliases):
+                context.setdefault(alias, {})[name] = value
+        return context
+
+    def _function(self, one: _Compiled, value: Value) -> Value:
+        """Return a knowledge model's function, its results of the declared type."""
+        if one.wanted is None or type(value) is not FeelFunction:
+            return value
+        return FeelFunction(value.parameters, lambda run, given: self._fitted(one, value.call(run, given)))
+
+    def _service(self, element: Element) -> FeelFunction:
+        names = tuple(self._compiled[key].element.variable for key in _takes(element) if key in self._compiled)
+        return FeelFunction(names, lambda run, given: self.served(element, given))
+
+    def served(self, element: Element, given: Sequence[object]) -> Value:
+        """Return what a decision service answers to its inputs, in their order."""
+        bound = {
+            key: self._fitted(self._compiled[key], number(value))
+            for key, value in zip(_takes(element), given, strict=False) if key in self._compiled
+        }  # fmt: skip
+        inner = _Evaluation(self._compiled, self._models, {}, self.run, bound)
+        self.run.enter()
+        try:
+            results = {
+                self._compiled[key].element.variable: inner.value(key) for key in element.outputs if key in self._compiled
+            }
+        finally:
+            self.run.leave()
+        value = next(iter(results.values())) if len(results) == 1 else results
+        return self._fitted(self._compiled[element.key], value)
+
+
+def _takes(element: Element) -> tuple[Key, ...]:
+    """Return what a decision service takes, in the order of its parameters: input data, then decisions."""
+    return (*element.input_data, *element.input_decisions)
+
+
+def _tables(node: n.Node) -> list[Table]:
+    found = [node] if isinstance(node, Table) else []
+    for child in node.children():
+        found += _tables(child)
+    return found
+
+
+def _refuse_circles(elements: Mapping[Key, Element], root: Model) -> None:
+    """Raise Invalid where decisions require one another in a circle: none of them could ever be evaluated."""
+    done: set[Key] = set()
+    for start in elements:
+        path: list[Key] = []
+        stack: list[tuple[Key, bool]] = [(start, False)]
+        while stack:
+            key, left = stack.pop()
+            if left:
+                done.add(path.pop())
+            elif key in path:
+                names = " → ".join(elements[one].name for one in [*path[path.index(key) :], key])
+                raise Invalid(f"{root.path}：决策互相依赖，成了环：{names}。请去掉其中一个依赖", code="dmn_circle")
+            elif key not in done and key in elements and elements[key].kind == "decision":
+                path.append(key)
+                stack.append((key, True))
+                stack += [(one, False) for one in elements[key].requires]
+
+
+def load(path: str | Path) -> Decisions:
+    """Return the decisions of a .dmn file; what it imports is sought among the .dmn files of its folder.
+
+    Raises Invalid for what is no DMN file, circles of decisions, and imports that no file has; wrong expressions are
+    `problems`, and null when evaluated. Standard: DMN 1.1 to 1.5 (OMG formal/24-01-01).
+    """
+    file = Path(path)
+    others = {str(one): one.read_bytes() for one in sorted(file.parent.glob("*.dmn")) if one != file}
+    return read({str(file): file.read_bytes(), **others}, str(file))
+
+
+def read(files: Mapping[str, str | bytes], path: str) -> Decisions:
+    """Return the decisions of one of several files by path, see `load`; imports are sought in the same folder."""
+    if path not in files:
+        raise NotFound(f"没有文件 {path}", code="dmn_missing")
+    folder = PurePosixPath(path).parent
+    root = read_model(files[path], path)
+    models = {root.namespace: root}
+    pending = [namespace for namespace in root.imports.values()]
+    others: dict[str, Model] | None = None
+    while pending:
+        namespace = pending.pop()
+        if namespace in models:
+            continue
+        if others is None:
+            others = _others(files, path, folder)
+        if namespace not in others:
+            raise Invalid(
+                f"{path}：导入的模型“{namespace[:120]}”不在同一文件夹的 .dmn 文件里，请一并上传", code="dmn_import"
+            )
+        models[namespace] = others[namespace]
+        if len(models) > MAX_FILES:
+            raise Invalid(f"{path}：导入的文件超过 {MAX_FILES} 个", code="dmn_import")
+        pending += models[namespace].imports.values()
+    return Decisions(models, root)
+
+
+def _others(files: Mapping[str, str | bytes], path: str, folder: PurePosixPath) -> dict[str, Model]:
+    models: dict[str, Model] = {}
+    for other, content in files.items():
+        if other != path and other.endswith(".dmn") and PurePosixPath(other).parent == folder:
+            model = read_model(content, other)
+            models.setdefault(model.namespace, model)
+    return models

@@ -1,0 +1,211 @@
+"""Item definitions (数据类型): types of a model by name, and how a value becomes one of a type (DMN 1.5, 10.3.2.9.4)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+
+from lxml import etree
+
+from engine.bpm.decisions.document import child, children, name_of, text_of, type_ref
+from engine.bpm.decisions.model import Model, Problem
+from engine.feel import FeelError, UnaryTests, compile_unary
+from engine.feel import nodes as n
+from engine.feel.limits import Run
+from engine.feel.types import conforms, type_of
+from engine.feel.values import Value
+
+_ALIASES = {
+    "dateTime": "date and time",
+    "dayTimeDuration": "days and time duration",
+    "yearMonthDuration": "years and months duration",
+    "any": "Any",
+}
+_BUILT_IN = frozenset(
+    "Any string number boolean date time list context range function Null".split()
+    + ["date and time", "days and time duration", "years and months duration"]
+)
+ANY = n.Type("Any", offset=0)
+_DEPTH = 20  # levels of named types in a type written out; deeper ones, and types that hold themselves, end in Any
+
+
+@dataclass(frozen=True, slots=True)
+class ItemType:
+    """A type that a variable is declared to have.
+
+    `base` is a built-in type's name; `components` are a context's entries; `element` is what the elements of a
+    collection are; `result` what a function returns (None: not a function). `allowed` restricts a value, `constraint` a
+    collection as a whole.
+    """
+
+    name: str
+    base: str = "Any"
+    components: Mapping[str, Callable[[], "ItemType"]] | None = None
+    element: Callable[[], "ItemType"] | None = None
+    parameters: tuple[Callable[[], "ItemType"], ...] = ()
+    result: Callable[[], "ItemType"] | None = None
+    allowed: UnaryTests | None = None
+    constraint: UnaryTests | None = None
+
+    def node(self, depth: int = 0) -> n.Type:
+        """Return the type as FEEL writes it, without allowed values."""
+        if depth > _DEPTH:
+            return ANY
+        if self.element is not None:
+            return n.Type("list", (self.element().node(depth + 1),), offset=0)
+        if self.result is not None:
+            parts = (*self.parameters, self.result)
+            return n.Type("function", tuple(part().node(depth + 1) for part in parts), offset=0)
+        if self.components is not None:
+            entries = tuple(entry().node(depth + 1) for entry in self.components.values())
+            return n.Type("context", entries, tuple(self.components), offset=0)
+        return n.Type(self.base, offset=0)
+
+
+class Items:
+    """The types that a model may name: FEEL's, its own, and those of its imports (`import.type`)."""
+
+    def __init__(self, model: Model, imported: Callable[[str], "Items | None"], problems: list[Problem]) -> None:
+        self._model, self._imported, self._problems = model, imported, problems
+        self._made: dict[str, ItemType] = {}
+
+    def find(self, name: str | None, source: etree._Element | None = None) -> ItemType | None:
+        """Return a type by its name, None for none and for Any; `source` is the element that names it."""
+        if name is None or _plain(name, source) == "Any":
+            return None
+        found = self.named(name, source)
+        if found is None:
+            line = 1 if source is None else source.sourceline or 1
+            self._problems.append(Problem(self._model.path, line, name, f"没有名为“{name}”的数据类型"))
+        return found
+
+    def named(self, name: str, source: etree._Element | None = None) -> ItemType | None:
+        """Return a type by its name, or None where the model doesn't know it."""
+        plain = _plain(name, source)
+        if plain in self._model.items:
+            if plain not in self._made:
+                self._made[plain] = self._read(self._model.items[plain], plain)
+            return self._made[plain]
+        if plain in _BUILT_IN:
+            return ItemType(plain, plain)
+        for alias, namespace in self._model.imports.items():
+            items = self._imported(namespace)
+            if items is None:
+                continue
+            if alias and plain.startswith(f"{alias}."):
+                return items.named(plain.removeprefix(f"{alias}."))
+            prefix, _, rest = name.partition(":")
+            if not alias or (source is not None and rest and source.nsmap.get(prefix) == namespace):
+                found = items.named(rest or plain)
+                if found is not None:
+                    return found
+        return None
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of entries, which expressions may name behind a dot."""
+        for item in self._model.items.values():
+            yield from map(name_of, (one for one in item.iter() if one is not item and one.get("name")))
+
+    def _read(self, item: etree._Element, name: str) -> ItemType:
+        parts = [(name_of(part), part) for part in children(item, "itemComponent")]
+        function = child(item, "functionItem")
+        allowed = self._tests(child(item, "allowedValues"))
+        constraint = self._tests(child(item, "typeConstraint"))
+        if function is not None:
+            takes = tuple(self._lazy(part.get("typeRef"), part) for part in children(function, "parameters"))
+            one = ItemType(name, "function", parameters=takes, result=self._lazy(function.get("outputTypeRef"), item))
+        elif parts:
+            entries = {key: self._component(part, f"{name}.{key}") for key, part in parts}
+            one = ItemType(name, "context", components=entries, allowed=allowed)
+        else:
+            one = _restricted(self.find(type_ref(item), item) or ItemType(name), name, allowed)
+        if item.get("isCollection") != "true":
+            return one
+        return ItemType(name, "list", element=lambda: one, constraint=constraint)
+
+    def _component(self, part: etree._Element, name: str) -> Callable[[], ItemType]:
+        return lambda: self._made.setdefault(name, self._read(part, name))
+
+    def _lazy(self, name: str | None, source: etree._Element) -> Callable[[], ItemType]:
+        return lambda: self.find(name, source) or ItemType("Any")
+
+    def _tests(self, element: etree._Element | None) -> UnaryTests | None:
+        if element is None or not text_of(element):
+            return None
+        try:
+            return compile_unary(text_of(element))
+        except FeelError as error:
+            line = element.sourceline or 1
+            self._problems.append(Problem(self._model.path, line, "allowedValues", error.message))
+            return None
+
+
+def _restricted(base: ItemType, name: str, allowed: UnaryTests | None) -> ItemType:
+    return ItemType(
+        name, base.base, base.components, base.element, base.parameters, base.result,
+        allowed or base.allowed, base.constraint,
+    )  # fmt: skip
+
+
+def _plain(name: str, source: etree._Element | None) -> str:
+    """Return a type's name without the prefix of DMN 1.1 (`feel:string`), where the prefix is one of the file."""
+    prefix, colon, rest = name.partition(":")
+    if colon and (source is None or prefix in source.nsmap):
+        name = rest
+    name = " ".join(name.split())
+    return _ALIASES.get(name, name)
+
+
+class Misfit(Exception):
+    """A value is not of a type; the message says which part and why, in Chinese."""
+
+
+def coerced(value: Value, wanted: ItemType, run: Run) -> Value:
+    """Return a value as one of a type: a list of one for its element and back, a date for its midnight in UTC.
+
+    Null is of every type. Raises Misfit. Standard: DMN 1.5, 10.3.2.9.4 and 7.3.3 (allowed values).
+    """
+    run.charge(1)
+    if value is None:
+        return None
+    if wanted.element is not None:
+        value = _collection(value, wanted, wanted.element(), run)
+    else:
+        if type(value) is list and len(value) == 1 and wanted.base not in ("list", "Any"):
+            value = value[0]
+            if value is None:
+                return None
+        value = _single(value, wanted, run)
+    for tests in (wanted.allowed, wanted.constraint):
+        if tests is not None and not (type(value) is list and tests is wanted.allowed) and not tests.matches(value, {}):
+            raise Misfit(f"不在“{wanted.name}”的允许值 {tests.text} 之内")
+    return value
+
+
+def _collection(value: Value, wanted: ItemType, element: ItemType, run: Run) -> Value:
+    run.enter()
+    try:
+        return [coerced(one, element, run) for one in (value if type(value) is list else [value])]
+    finally:
+        run.leave()
+
+
+def _single(value: Value, wanted: ItemType, run: Run) -> Value:
+    if wanted.base == "date and time" and type(value) is date:
+        return datetime.combine(value, time(), UTC)
+    if wanted.base != "Any" and conforms(value, type_of(n.Type(wanted.base, offset=0)), run) is not True:
+        raise Misfit(f"不是“{wanted.name}”类型（{wanted.base}）")
+    if wanted.result is not None and value.parameters is not None and len(value.parameters) != len(wanted.parameters):
+        raise Misfit(f"参数个数与“{wanted.name}”不同")
+    if wanted.components is None:
+        return value
+    run.enter()
+    try:
+        whole = dict(value)
+        for key, component in wanted.components.items():
+            if key in whole:
+                whole[key] = coerced(whole[key], component(), run)
+        return whole
+    except Misfit as misfit:
+        raise Misfit(f"“{wanted.name}”的“{key}”{misfit}") from None
+    finally:
+        run.leave()

@@ -1,0 +1,137 @@
+"""What the readers of boxed expressions share: names in sight, declared types, texts, problems with their place."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lxml import etree
+
+from engine.bpm.decisions.document import boxed, child, local, text_of
+from engine.bpm.decisions.items import Items, ItemType, Misfit, coerced
+from engine.bpm.decisions.model import Problem
+from engine.feel import FeelError
+from engine.feel import nodes as n
+from engine.feel.limits import Run
+from engine.feel.parser import parse, parse_unary
+from engine.feel.scope import Code, Env, Scope
+from engine.feel.values import Value
+
+NULL = n.Literal(None, offset=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Coerced(n.Foreign):
+    """A value as one of a declared type; null with the reason where it isn't."""
+
+    value: n.Node
+    wanted: ItemType
+    what: str
+
+    def code(self, scope: Scope, compile_node: Callable[[n.Node, Scope], Code]) -> Code:
+        """Return the code."""
+        value, wanted, what = compile_node(self.value, scope), self.wanted, self.what
+        return lambda env: fit(value(env), wanted, what, env[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Failing(n.Foreign):
+    """What cannot be compiled: null, and the reason each time."""
+
+    message: str
+
+    def code(self, scope: Scope, compile_node: Callable[[n.Node, Scope], Code]) -> Code:
+        """Return the code."""
+        message = self.message
+
+        def fail(env: Env) -> None:
+            env[1].note(message)
+
+        return fail
+
+
+def fit(value: Value, wanted: ItemType | None, what: str, run: Run) -> Value:
+    """Return a value as one of a type, or null with the reason in the run's journal."""
+    if wanted is None or value is None:
+        return value
+    try:
+        return coerced(value, wanted, run)
+    except Misfit as misfit:
+        run.note(f"{what}{misfit}")
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads boxed expressions of one model; `names` are those in sight, `owner` is the element whose logic it is.
+
+    `kinds` are the readers by the name of the XML element.
+    """
+
+    kinds: Mapping[str, Callable[["Reader", Any], n.Node]]
+    path: str
+    items: Items
+    problems: list[Problem]
+    owner: str
+    names: frozenset[str] = field(default_factory=frozenset)
+
+    def seeing(self, *names: str) -> "Reader":
+        """Return a reader that knows further names."""
+        return replace(self, names=self.names | set(names))
+
+    def node(self, element: etree._Element) -> n.Node:
+        """Return the tree of a boxed expression, its value of the type that it declares."""
+        wanted = self.items.find(element.get("typeRef"), element)
+        return self.typed(self.kinds[local(element)](self, element), wanted, self.what(element))
+
+    def inner(self, element: etree._Element | None) -> n.Node:
+        """Return the tree of the boxed expression that an element holds; null where it holds none."""
+        expression = None if element is None else boxed(element)
+        return NULL if expression is None else self.node(expression)
+
+    def typed(self, node: n.Node, wanted: ItemType | None, what: str) -> n.Node:
+        """Return a node whose value is of a type."""
+        return node if wanted is None else Coerced(node, wanted, what, offset=0)
+
+    def what(self, element: etree._Element) -> str:
+        """Return how a message begins."""
+        return f"{self.path} 第 {element.sourceline or 1} 行：“{self.owner}”的结果"
+
+    def text(self, element: etree._Element) -> n.Node:
+        """Return the tree of an element's FEEL text; null where it is empty, or not FEEL."""
+        written = text_of(element)
+        if not written:
+            return NULL
+        return self._parsed(element, lambda: self._resolved(parse(written, self.names), element))
+
+    def tests(self, element: etree._Element) -> n.UnaryTestList | Failing:
+        """Return the tests of an input entry; none where it is empty."""
+        written = text_of(element) or "-"
+        node = self._parsed(element, lambda: self._resolved(parse_unary(written, self.names), element))
+        assert isinstance(node, n.UnaryTestList | Failing)
+        return node
+
+    def fails(self, element: etree._Element, message: str) -> Failing:
+        """Note a problem and return the node that says it whenever it is evaluated."""
+        line = element.sourceline or 1
+        self.problems.append(Problem(self.path, line, self.owner, message))
+        return Failing(f"{self.path} 第 {line} 行：{message}", offset=0)
+
+    def _parsed(self, element: etree._Element, read: Callable[[], n.Node]) -> n.Node:
+        language = element.get("expressionLanguage") or ""
+        if language and "feel" not in language.lower():
+            return self.fails(element, f"表达式语言“{language[:80]}”不支持，请用 FEEL")
+        try:
+            return read()
+        except FeelError as error:
+            return self.fails(element, error.message)
+
+    def _resolved(self, tree: n.Node, element: etree._Element) -> n.Node:
+        """Write the model's own types out where the text names them."""
+
+        def change(node: n.Node) -> n.Node:
+            if isinstance(node, n.Type) and not node.arguments:
+                found = self.items.named(node.name, element)
+                return node if found is None else found.node()
+            return node
+
+        return n.replaced(tree, change)
