@@ -5,7 +5,7 @@ True
 
 Text goes through `lexer` (names joined) and `parser` (LALR; `builder` makes `nodes`) to `compiler` (closures;
 `comparison`, `iteration`, `calls`, `scope`), which work on `values` by `operators`, `paths`, `types`, `temporal` and
-`functions`. `limits` bounds every run.
+`functions`; `xsd` reads XML Schema's. `limits` bounds every run.
 """
 
 from engine.feel.errors import FeelError, FeelLimitError, FeelSyntaxError
@@ -13,7 +13,9 @@ from engine.feel.expression import Expression, UnaryTests, compile, compile_unar
 from engine.feel.functions import BUILTINS
 from engine.feel.limits import DEFAULT_LIMITS, Limits
 from engine.feel.texts import to_plain
+from engine.feel.types import FeelType
 from engine.feel.values import FeelFunction, Range, YearsMonthsDuration, number
+from engine.feel.xsd import from_xsd
 
 FUNCTION_NAMES = frozenset(BUILTINS)
 """The names of the built-in functions, for editors and checks."""
@@ -26,12 +28,14 @@ __all__ = [
     "FeelFunction",
     "FeelLimitError",
     "FeelSyntaxError",
+    "FeelType",
     "Limits",
     "Range",
     "UnaryTests",
     "YearsMonthsDuration",
     "compile",
     "compile_unary",
+    "from_xsd",
     "number",
     "to_plain",
 ]
