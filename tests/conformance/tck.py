@@ -140,8 +140,10 @@ def main() -> None:
         total += 1
         if failure := run(case, loaded):
             failures.append(failure)
-            print(f"{case.id}: {case.expected!r} expected, {failure.came!r} came {'; '.join(failure.messages)[:160]}")
-    print(f"{total - len(failures)}/{total}")
+            sys.stdout.write(
+                f"{case.id}: {case.expected!r} expected, {failure.came!r} came {'; '.join(failure.messages)[:160]}\n"
+            )
+    sys.stdout.write(f"{total - len(failures)}/{total}\n")
 
 
 if __name__ == "__main__":

@@ -5,16 +5,21 @@ tree, and the compiler, its scopes and its limits know nothing of boxes. Only de
 declared type have no text: they are nodes of their own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
 
 from engine.bpm.decisions.document import BOXED, child, children, local, name_of, type_ref
 from engine.bpm.decisions.items import ItemType
-from engine.bpm.decisions.reading import NULL, Coerced, Reader
+from engine.bpm.decisions.reading import NULL, Reader, fit
 from engine.bpm.decisions.tables import read_table
+from engine.feel import FeelFunction
 from engine.feel import nodes as n
+from engine.feel.limits import Run
+from engine.feel.scope import Code, Env, Scope
+from engine.feel.values import Value
 
 _RESULT = "‹结果›"  # the key of a context's last entry, which has no name and is the context's value
 
@@ -49,26 +54,45 @@ def _invocation(reader: Reader, element: etree._Element) -> n.Node:
     return n.Call(reader.inner(element), tuple(arguments), offset=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Typed(n.Foreign):
+    """A function whose arguments are made of their declared types; null where one can't be (DMN 1.5, 10.3.2.13.2)."""
+
+    function: n.Node
+    parameters: tuple[tuple[str, ItemType | None], ...]
+    owner: str
+
+    def code(self, scope: Scope, compile_node: Callable[[n.Node, Scope], Code]) -> Code:
+        """Return the code."""
+        function = compile_node(self.function, scope)
+        names = tuple(name for name, _ in self.parameters)
+
+        def make(env: Env) -> FeelFunction:
+            plain = function(env)
+            return FeelFunction(names, lambda run, given: self._called(plain, run, given))
+
+        return make
+
+    def _called(self, plain: FeelFunction, run: Run, given: Sequence[Value]) -> Value:
+        arguments = []
+        for (name, wanted), value in zip(self.parameters, given, strict=True):
+            argument = fit(value, wanted, f"“{self.owner}”的参数“{name}”", run)
+            if argument is None and value is not None:
+                return None
+            arguments.append(argument)
+        return plain.call(run, arguments)
+
+
 def function(reader: Reader, element: etree._Element) -> n.Node:
     """Return the tree of a function definition: a boxed one, or a business knowledge model's encapsulated logic."""
-    parameters = [(name_of(one), reader.items.find(type_ref(one), one)) for one in children(element, "formalParameter")]
+    parameters = tuple(
+        (name_of(one), reader.items.find(type_ref(one), one)) for one in children(element, "formalParameter")
+    )
     names = [name for name, _ in parameters]
-    body: n.Node = NULL
     external = element.get("kind", "FEEL").upper() != "FEEL"
-    if not external:
-        inner = reader.seeing(*names)
-        body = inner.inner(element)
-        for name, wanted in reversed(parameters):
-            body = _bound(body, name, wanted, f"“{reader.owner}”的参数“{name}”")
-    return n.Function(tuple(n.Parameter(name, None, offset=0) for name in names), body, external, offset=0)
-
-
-def _bound(body: n.Node, name: str, wanted: ItemType | None, what: str) -> n.Node:
-    """Return a function's body that reads a parameter as one of its type."""
-    if wanted is None:
-        return body
-    entry = n.Entry(name, Coerced(n.Name(name, offset=0), wanted, what, offset=0), offset=0)
-    return n.Path(n.Context((entry, n.Entry(_RESULT, body, offset=0)), offset=0), _RESULT, offset=0)
+    body = NULL if external else reader.seeing(*names).inner(element)
+    plain = n.Function(tuple(n.Parameter(name, None, offset=0) for name in names), body, external, offset=0)
+    return Typed(plain, parameters, reader.owner, offset=0) if any(wanted for _, wanted in parameters) else plain
 
 
 def _list(reader: Reader, element: etree._Element) -> n.Node:
@@ -92,9 +116,31 @@ def _relation(reader: Reader, element: etree._Element) -> n.Node:
     return n.ListOf(tuple(rows), offset=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Conditional(n.Foreign):
+    """A boxed conditional: unlike FEEL's `if`, null where its condition is neither a boolean nor null."""
+
+    condition: n.Node
+    then: n.Node
+    otherwise: n.Node
+
+    def code(self, scope: Scope, compile_node: Callable[[n.Node, Scope], Code]) -> Code:
+        """Return the code."""
+        condition, then, otherwise = (compile_node(part, scope) for part in (self.condition, self.then, self.otherwise))
+
+        def choose(env: Env) -> Value:
+            chosen = condition(env)
+            if chosen is None or type(chosen) is bool:
+                return then(env) if chosen else otherwise(env)
+            env[1].note("条件表达式的条件不是布尔值")
+            return None
+
+        return choose
+
+
 def _conditional(reader: Reader, element: etree._Element) -> n.Node:
-    parts = (reader.inner(child(element, tag)) for tag in ("if", "then", "else"))
-    return n.If(*parts, offset=0)
+    condition, then, otherwise = (reader.inner(child(element, tag)) for tag in ("if", "then", "else"))
+    return Conditional(condition, then, otherwise, offset=0)
 
 
 def _filter(reader: Reader, element: etree._Element) -> n.Node:

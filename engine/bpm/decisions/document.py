@@ -1,7 +1,7 @@
 """DMN files (1.1 to 1.5) to models: elements by id, requirements by key, imports by namespace."""
 
 from collections.abc import Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 from lxml import etree
 
@@ -34,6 +34,12 @@ def children(element: etree._Element, name: str) -> Iterator[etree._Element]:
 def child(element: etree._Element, name: str) -> etree._Element | None:
     """Return the first child of that name."""
     return next(children(element, name), None)
+
+
+def line_of(element: etree._Element) -> int:
+    """Return the line of an element in its file."""
+    line: Any = element.sourceline
+    return int(line or 1)
 
 
 def text_of(element: etree._Element | None) -> str:
@@ -75,7 +81,7 @@ def read_model(content: str | bytes, path: str) -> Model:
             continue
         element = _element(source, namespace)
         if element.key[1] in elements:
-            line = source.sourceline or 1
+            line = line_of(source)
             raise Invalid(
                 f"{path} 第 {line} 行：id“{element.key[1]}”重复，请改成不同的 id",
                 code="dmn_id_twice", place=path, line=line,

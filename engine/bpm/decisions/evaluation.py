@@ -1,17 +1,17 @@
-"""Decisions of DMN files (决策): loaded with what they import, compiled once, evaluated often (DMN 1.5, 10.4)."""
+"""The decisions of a DMN file (决策): compiled once, evaluated often, along their requirements (DMN 1.5, 10.4)."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 from engine.bpm.decisions.boxed import READERS, function, names_of
-from engine.bpm.decisions.document import connected, read_model
+from engine.bpm.decisions.document import connected, line_of
+from engine.bpm.decisions.hit_policies import Hit
 from engine.bpm.decisions.items import Items, ItemType
 from engine.bpm.decisions.model import Element, Key, Kind, Model, Problem
 from engine.bpm.decisions.reading import Reader, fit
-from engine.bpm.decisions.tables import Hit, Table
-from engine.errors import Invalid, NotFound
+from engine.bpm.decisions.tables import Table
+from engine.errors import NotFound
 from engine.feel import DEFAULT_LIMITS, Expression, FeelError, FeelFunction, Limits, number
 from engine.feel import nodes as n
 from engine.feel.expression import compile_tree
@@ -19,8 +19,6 @@ from engine.feel.limits import Run
 from engine.feel.values import Value
 
 _KIND_NAMES = {"decision": "决策", "decisionService": "决策服务", "businessKnowledgeModel": "业务知识模型"}
-MAX_FILES = 50
-"""DMN files that one may import, directly and through others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,6 @@ class Decisions:
         for namespace, model in models.items():
             self._items[namespace] = Items(model, self._items.get, self.problems)
         self._last = threading.local()
-        _refuse_circles(self._elements, root)
         self._compiled = {key: self._compile(element) for key, element in self._elements.items()}
 
     @property
@@ -142,7 +139,7 @@ class Decisions:
         wanted = items.find(element.type_ref, element.source)
         missing = [key for key in (*element.requires, *_takes(element), *element.outputs) if key not in self._elements]
         for _, id_ in missing:
-            line = element.source.sourceline or 1
+            line = line_of(element.source)
             self.problems.append(Problem(model.path, line, element.name, f"引用的元素“{id_}”不存在"))
         if element.kind == "businessKnowledgeModel" and wanted is not None and wanted.result is not None:
             wanted = wanted.result()
@@ -150,9 +147,9 @@ class Decisions:
             return _Compiled(element, model, None, wanted)
         names = {self._elements[key].variable for key in element.requires if key in self._elements}
         names |= set(model.imports) | set(items.names()) | names_of([element.logic])
-        names |= {e.variable for key in element.requires if key[0] != model.namespace and (e := self._elements.get(key))}
         reader = Reader(READERS, model.path, items, self.problems, element.name, frozenset(names))
-        tree = function(reader, element.logic) if element.kind == "businessKnowledgeModel" else reader.node(element.logic)
+        invoked = element.kind == "businessKnowledgeModel"
+        tree = function(reader, element.logic) if invoked else reader.node(element.logic)
         try:
             return _Compiled(element, model, compile_tree(tree, element.name), wanted)
         except FeelError as error:
@@ -188,7 +185,8 @@ class _Evaluation:
                 self.run.note(f"“{one.element.name}”没有决策逻辑")
                 return None
             value = one.code.run(self._context(one), self.run)
-            return self._function(one, value) if one.element.kind == "businessKnowledgeModel" else self._fitted(one, value)
+            invoked = one.element.kind == "businessKnowledgeModel"
+            return self._function(one, value) if invoked else self._fitted(one, value)
         finally:
             self.run.leave()
 
@@ -246,17 +244,18 @@ class _Evaluation:
         return FeelFunction(names, lambda run, given: self.served(element, given))
 
     def served(self, element: Element, given: Sequence[object]) -> Value:
-        """Return what a decision service answers to its inputs, in their order."""
-        bound = {
-            key: self._fitted(self._compiled[key], number(value))
-            for key, value in zip(_takes(element), given, strict=False) if key in self._compiled
-        }  # fmt: skip
+        """Return what a decision service answers to its inputs, in their order; null where one isn't of its type."""
+        bound: dict[Key, Value] = {}
+        for key, one in zip(_takes(element), given, strict=False):
+            if key in self._compiled:
+                bound[key] = self._fitted(self._compiled[key], number(one))
+                if bound[key] is None and one is not None:
+                    return None
         inner = _Evaluation(self._compiled, self._models, {}, self.run, bound)
         self.run.enter()
         try:
-            results = {
-                self._compiled[key].element.variable: inner.value(key) for key in element.outputs if key in self._compiled
-            }
+            outputs = [self._compiled[key].element for key in element.outputs if key in self._compiled]
+            results = {output.variable: inner.value(output.key) for output in outputs}
         finally:
             self.run.leave()
         value = next(iter(results.values())) if len(results) == 1 else results
@@ -273,68 +272,3 @@ def _tables(node: n.Node) -> list[Table]:
     for child in node.children():
         found += _tables(child)
     return found
-
-
-def _refuse_circles(elements: Mapping[Key, Element], root: Model) -> None:
-    """Raise Invalid where decisions require one another in a circle: none of them could ever be evaluated."""
-    done: set[Key] = set()
-    for start in elements:
-        path: list[Key] = []
-        stack: list[tuple[Key, bool]] = [(start, False)]
-        while stack:
-            key, left = stack.pop()
-            if left:
-                done.add(path.pop())
-            elif key in path:
-                names = " → ".join(elements[one].name for one in [*path[path.index(key) :], key])
-                raise Invalid(f"{root.path}：决策互相依赖，成了环：{names}。请去掉其中一个依赖", code="dmn_circle")
-            elif key not in done and key in elements and elements[key].kind == "decision":
-                path.append(key)
-                stack.append((key, True))
-                stack += [(one, False) for one in elements[key].requires]
-
-
-def load(path: str | Path) -> Decisions:
-    """Return the decisions of a .dmn file; what it imports is sought among the .dmn files of its folder.
-
-    Raises Invalid for what is no DMN file, circles of decisions, and imports that no file has; wrong expressions are
-    `problems`, and null when evaluated. Standard: DMN 1.1 to 1.5 (OMG formal/24-01-01).
-    """
-    file = Path(path)
-    others = {str(one): one.read_bytes() for one in sorted(file.parent.glob("*.dmn")) if one != file}
-    return read({str(file): file.read_bytes(), **others}, str(file))
-
-
-def read(files: Mapping[str, str | bytes], path: str) -> Decisions:
-    """Return the decisions of one of several files by path, see `load`; imports are sought in the same folder."""
-    if path not in files:
-        raise NotFound(f"没有文件 {path}", code="dmn_missing")
-    folder = PurePosixPath(path).parent
-    root = read_model(files[path], path)
-    models = {root.namespace: root}
-    pending = [namespace for namespace in root.imports.values()]
-    others: dict[str, Model] | None = None
-    while pending:
-        namespace = pending.pop()
-        if namespace in models:
-            continue
-        if others is None:
-            others = _others(files, path, folder)
-        if namespace not in others:
-            raise Invalid(
-                f"{path}：导入的模型“{namespace[:120]}”不在同一文件夹的 .dmn 文件里，请一并上传", code="dmn_import"
-            )
-        models[namespace] = others[namespace]
-        if len(models) > MAX_FILES:
-            raise Invalid(f"{path}：导入的文件超过 {MAX_FILES} 个", code="dmn_import")
-        pending += models[namespace].imports.values()
-    return Decisions(models, root)
-
-
-def _others(files: Mapping[str, str | bytes], path: str, folder: PurePosixPath) -> dict[str, Model]:
-    models: dict[str, Model] = {}
-    for other, content in files.items():
-        if other != path and other.endswith(".dmn") and PurePosixPath(other).parent == folder:
-            model = read_model(content, other)
-            models.setdefault(model.namespace, model)
-    return models

@@ -1,4 +1,4 @@
-"""Item definitions (数据类型): types of a model by name, and how a value becomes one of a type (DMN 1.5, 10.3.2.9.4)."""
+"""Item definitions (数据类型): a model's types by name, and how a value becomes one (DMN 1.5, 10.3.2.9.4)."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time
 
 from lxml import etree
 
-from engine.bpm.decisions.document import child, children, name_of, text_of, type_ref
+from engine.bpm.decisions.document import child, children, line_of, name_of, text_of, type_ref
 from engine.bpm.decisions.model import Model, Problem
 from engine.feel import FeelError, UnaryTests, compile_unary
 from engine.feel import nodes as n
@@ -21,8 +21,10 @@ _ALIASES = {
     "any": "Any",
 }
 _BUILT_IN = frozenset(
-    "Any string number boolean date time list context range function Null".split()
-    + ["date and time", "days and time duration", "years and months duration"]
+    [
+        *"Any string number boolean date time list context range function Null".split(),
+        *("date and time", "days and time duration", "years and months duration"),
+    ]
 )
 ANY = n.Type("Any", offset=0)
 _DEPTH = 20  # levels of named types in a type written out; deeper ones, and types that hold themselves, end in Any
@@ -74,7 +76,7 @@ class Items:
             return None
         found = self.named(name, source)
         if found is None:
-            line = 1 if source is None else source.sourceline or 1
+            line = 1 if source is None else line_of(source)
             self._problems.append(Problem(self._model.path, line, name, f"没有名为“{name}”的数据类型"))
         return found
 
@@ -134,7 +136,7 @@ class Items:
         try:
             return compile_unary(text_of(element))
         except FeelError as error:
-            line = element.sourceline or 1
+            line = line_of(element)
             self._problems.append(Problem(self._model.path, line, "allowedValues", error.message))
             return None
 

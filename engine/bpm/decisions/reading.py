@@ -6,7 +6,7 @@ from typing import Any
 
 from lxml import etree
 
-from engine.bpm.decisions.document import boxed, child, local, text_of
+from engine.bpm.decisions.document import boxed, line_of, local, text_of
 from engine.bpm.decisions.items import Items, ItemType, Misfit, coerced
 from engine.bpm.decisions.model import Problem
 from engine.feel import FeelError
@@ -94,7 +94,7 @@ class Reader:
 
     def what(self, element: etree._Element) -> str:
         """Return how a message begins."""
-        return f"{self.path} 第 {element.sourceline or 1} 行：“{self.owner}”的结果"
+        return f"{self.path} 第 {line_of(element)} 行：“{self.owner}”的结果"
 
     def text(self, element: etree._Element) -> n.Node:
         """Return the tree of an element's FEEL text; null where it is empty, or not FEEL."""
@@ -112,7 +112,7 @@ class Reader:
 
     def fails(self, element: etree._Element, message: str) -> Failing:
         """Note a problem and return the node that says it whenever it is evaluated."""
-        line = element.sourceline or 1
+        line = line_of(element)
         self.problems.append(Problem(self.path, line, self.owner, message))
         return Failing(f"{self.path} 第 {line} 行：{message}", offset=0)
 

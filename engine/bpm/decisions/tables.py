@@ -1,41 +1,17 @@
-"""Decision tables (决策表): read, compiled, evaluated by their hit policy (DMN 1.5, chapter 8)."""
+"""Decision tables (决策表): their columns and rules as the file has them (DMN 1.5, chapter 8)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from lxml import etree
 
-from engine.bpm.decisions.document import boxed, child, children, text_of, type_ref
+from engine.bpm.decisions.document import boxed, child, children, line_of, text_of, type_ref
+from engine.bpm.decisions.hit_policies import AGGREGATIONS, HIT_POLICIES, compiled_table
 from engine.bpm.decisions.items import ItemType
-from engine.bpm.decisions.reading import Failing, Reader, fit
+from engine.bpm.decisions.reading import Failing, Reader
 from engine.feel import nodes as n
-from engine.feel import to_plain
-from engine.feel.comparison import compile_test
-from engine.feel.errors import FeelError
-from engine.feel.limits import Run
-from engine.feel.operators import add, equal, less
-from engine.feel.scope import Code, Env, Scope
-from engine.feel.values import Value
-
-HIT_POLICIES = {
-    "UNIQUE": "唯一", "ANY": "任一", "PRIORITY": "优先", "FIRST": "首条",
-    "RULE ORDER": "规则顺序", "OUTPUT ORDER": "输出顺序", "COLLECT": "收集",
-}  # fmt: skip
-"""The hit policies by their names in a file, with their Chinese names."""
-AGGREGATIONS = {"SUM": "合计", "MIN": "最小", "MAX": "最大", "COUNT": "计数"}
-"""How COLLECT joins what was hit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """Which rules of a table were hit: their numbers from 1, in the table's order, with the inputs as plain values."""
-
-    decision: str
-    table: str
-    rules: tuple[int, ...]
-    inputs: Mapping[str, Any]
+from engine.feel.scope import Code, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +70,7 @@ class Table(n.Foreign):
 
     def code(self, scope: Scope, compile_node: Callable[[n.Node, Scope], Code]) -> Code:
         """Return the code."""
-        return _Compiled(self, scope, compile_node).evaluate
+        return compiled_table(self, scope, compile_node)
 
 
 def read_table(reader: Reader, element: etree._Element) -> n.Node:
@@ -116,7 +92,7 @@ def read_table(reader: Reader, element: etree._Element) -> n.Node:
             )  # fmt: skip
         rules.append(
             Rule(
-                source.sourceline or 1,
+                line_of(source),
                 tuple(tested.tests(cell) for cell in tests),
                 tuple(reader.text(cell) for cell in results),
                 tuple(text_of(cell) for cell in tests + results),
@@ -126,7 +102,7 @@ def read_table(reader: Reader, element: etree._Element) -> n.Node:
     return Table(
         decision=reader.owner,
         id=element.get("id") or reader.owner,
-        line=element.sourceline or 1,
+        line=line_of(element),
         policy=policy,
         aggregation=aggregation,
         inputs=inputs,
@@ -151,168 +127,16 @@ def _input(reader: Reader, element: etree._Element) -> Input:
 
 def _output(reader: Reader, element: etree._Element) -> Output:
     default = child(element, "defaultOutputEntry")
+    read = reader.text if default is None or boxed(default) is None else reader.inner
     name = " ".join((element.get("name") or "").split())
     return Output(
         name=name,
         label=element.get("label") or name,
         wanted=reader.items.find(element.get("typeRef"), element),
         values=_values(reader, child(element, "outputValues")),
-        default=None if default is None else (reader.inner(default) if boxed(default) is not None else reader.text(default)),
+        default=None if default is None else read(default),
     )
 
 
 def _values(reader: Reader, element: etree._Element | None) -> n.UnaryTestList | Failing | None:
     return None if element is None or not text_of(element) else reader.tests(element)
-
-
-_Tests = list[Code]
-
-
-class _Compiled:
-    """The code of one table."""
-
-    def __init__(self, table: Table, scope: Scope, compile_node: Callable[[n.Node, Scope], Code]) -> None:
-        self._table = table
-        slot = scope.next_slot
-        tested = scope.bind("?")
-
-        def tests(cell: n.UnaryTestList | Failing | None) -> Code | None:
-            """Return the code that tests the value in the slot; None where every value passes."""
-            if cell is None or (isinstance(cell, n.UnaryTestList) and not cell.tests):
-                return None
-            if isinstance(cell, Failing):
-                return compile_node(cell, tested)
-            codes = [compile_test(test, tested, slot, compile_node) for test in cell.tests]
-            return _passes(codes, cell.negated)
-
-        self._inputs = [compile_node(column.expression, scope) for column in table.inputs]
-        self._allowed = [tests(column.values) for column in table.inputs]
-        self._rules = [
-            [(at, code) for at, cell in enumerate(rule.tests) if (code := tests(cell)) is not None]
-            for rule in table.rules
-        ]
-        self._results = [[compile_node(result, scope) for result in rule.results] for rule in table.rules]
-        self._defaults = [None if o.default is None else compile_node(o.default, scope) for o in table.outputs]
-        self._ranks = [_rank(column.values, tested, slot, compile_node) for column in table.outputs]
-        self._weight = sum(len(rule) for rule in self._rules) + 1
-
-    def evaluate(self, env: Env) -> Value:
-        table, run = self._table, env[1]
-        run.charge(self._weight)
-        envs = []
-        for column, code, allowed in zip(table.inputs, self._inputs, self._allowed, strict=True):
-            value = fit(code(env), column.wanted, f"“{table.decision}”的输入“{column.label}”", run)
-            inner = (*env, value)
-            if allowed is not None and value is not None and allowed(inner) is not True:
-                run.note(f"“{table.decision}”的输入“{column.label}”不在允许值之内")
-                return None
-            envs.append(inner)
-        first = table.policy == "FIRST"
-        hits = []
-        for number, tests in enumerate(self._rules):
-            for at, test in tests:
-                if test(envs[at]) is not True:
-                    break
-            else:
-                hits.append(number)
-                if first:
-                    break
-        run.journal.append(_hit(table, hits, envs))
-        return self._answer(hits, env) if hits else self._default(env)
-
-    def _default(self, env: Env) -> Value:
-        if any(code is not None for code in self._defaults):
-            return self._row([None if code is None else code(env) for code in self._defaults], env[1])
-        if self._table.policy == "COLLECT" and self._table.aggregation == "COUNT":
-            return Decimal(0)
-        many = self._table.policy in ("RULE ORDER", "OUTPUT ORDER", "COLLECT") and not self._table.aggregation
-        return [] if many else None
-
-    def _answer(self, hits: list[int], env: Env) -> Value:
-        table, run = self._table, env[1]
-        if table.policy == "UNIQUE" and len(hits) > 1:
-            run.note(f"决策表“{table.decision}”命中了 {_numbers(hits)} 多条规则，唯一（U）策略只许一条")
-            return None
-        rows = [[code(env) for code in self._results[hit]] for hit in hits]
-        if table.policy in ("PRIORITY", "OUTPUT ORDER"):
-            rows.sort(key=lambda row: [rank(value, env) for rank, value in zip(self._ranks, row, strict=True)])
-        answers = [self._row(row, run) for row in rows]
-        if table.policy == "ANY":
-            if any(equal(answers[0], other, run) is not True for other in answers[1:]):
-                run.note(f"决策表“{table.decision}”命中的规则 {_numbers(hits)} 结果不同，任一（A）策略要求相同")
-                return None
-            return answers[0]
-        if table.policy in ("UNIQUE", "PRIORITY", "FIRST"):
-            return answers[0]
-        return self._aggregated(answers, run) if table.aggregation else answers
-
-    def _row(self, values: list[Value], run: Run) -> Value:
-        outputs = self._table.outputs
-        fitted = [
-            fit(value, o.wanted, f"“{self._table.decision}”的输出“{o.label}”", run)
-            for o, value in zip(outputs, values, strict=True)
-        ]
-        if len(outputs) == 1:
-            return fitted[0]
-        return {o.name: value for o, value in zip(outputs, fitted, strict=True)}
-
-    def _aggregated(self, answers: list[Value], run: Run) -> Value:
-        table = self._table
-        if table.aggregation == "COUNT":
-            return Decimal(len(answers))
-        kinds = {type(answer) for answer in answers}
-        if len(kinds) != 1 or kinds & {dict, list, bool, type(None)}:
-            run.note(f"决策表“{table.decision}”的结果不能求{AGGREGATIONS[table.aggregation]}")
-            return None
-        best = answers[0]
-        for answer in answers[1:]:
-            if table.aggregation == "SUM":
-                best = add(best, answer)
-            elif less(answer, best) is (table.aggregation == "MIN"):
-                best = answer
-        return best
-
-
-def _passes(codes: _Tests, negated: bool) -> Code:
-    if len(codes) == 1 and not negated:
-        return codes[0]
-
-    def passes(env: Env) -> bool:
-        for code in codes:
-            outcome = code(env)
-            if outcome is True or (outcome is None and negated):
-                return not negated
-        return negated
-
-    return passes
-
-
-def _rank(
-    values: n.UnaryTestList | Failing | None, tested: Scope, slot: int, compile_node: Callable[[n.Node, Scope], Code]
-) -> Callable[[Value, Env], int]:
-    """Return what gives a result's place among its column's values; all are last where the column lists none."""
-    if not isinstance(values, n.UnaryTestList):
-        return lambda value, env: 0
-    codes = [compile_test(test, tested, slot, compile_node) for test in values.tests]
-
-    def rank(value: Value, env: Env) -> int:
-        inner = (*env, value)
-        return next((place for place, code in enumerate(codes) if code(inner) is True), len(codes))
-
-    return rank
-
-
-def _hit(table: Table, hits: list[int], envs: list[Env]) -> Hit:
-    inputs = {column.label: _plain(env[-1]) for column, env in zip(table.inputs, envs, strict=True)}
-    return Hit(table.decision, table.id, tuple(hit + 1 for hit in hits), inputs)
-
-
-def _plain(value: Value) -> Any:
-    try:
-        return to_plain(value)
-    except FeelError:  # a function, or data too large to keep
-        return None
-
-
-def _numbers(hits: list[int]) -> str:
-    return "、".join(str(hit + 1) for hit in hits)
