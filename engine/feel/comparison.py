@@ -94,6 +94,8 @@ def matches(value: Value, test: Value, env: Env) -> bool | None:
 def compile_test(test: n.UnaryTest, scope: Scope, slot: int, compile_node: Compile) -> Code:
     """Return the code of a unary test on the input value in `slot`."""
     operand = compile_node(test.operand, scope)
+    if isinstance(test.operand, n.Literal) and (quick := _of_constant(test.op, test.operand.value, slot)) is not None:
+        return quick
     if test.op in ORDER:
         compare = ORDER[test.op]
         return lambda env: compare(env[slot], operand(env))
@@ -104,6 +106,41 @@ def compile_test(test: n.UnaryTest, scope: Scope, slot: int, compile_node: Compi
     if uses_input(test.operand):
         return lambda env: operand(env) is True
     return lambda env: matches(env[slot], operand(env), env)
+
+
+def compile_tests(node: n.UnaryTestList, scope: Scope, slot: int, compile_node: Compile) -> Code:
+    """Return the code of a cell's tests on the input value in `slot`: true where it passes.
+
+    Negated, every test must fail for certain: null is neither a match nor its opposite.
+    """
+    codes = [compile_test(test, scope, slot, compile_node) for test in node.tests]
+    negated = node.negated
+    if len(codes) == 1 and not negated:
+        return codes[0]
+    constants = [test.operand.value for test in node.tests if not test.op and isinstance(test.operand, n.Literal)]
+    if not negated and len(constants) == len(codes) and all(type(constant) is str for constant in constants):
+        texts = frozenset(constants)
+        return lambda env: type(env[slot]) is str and env[slot] in texts
+
+    def passes(env: Env) -> bool:
+        for code in codes:
+            outcome = code(env)
+            if outcome is True or (outcome is None and negated):
+                return not negated
+        return negated
+
+    return passes
+
+
+def _of_constant(op: str, constant: Value, slot: int) -> Code | None:
+    """Return the code of a test against a number or a text, the commonest cells; None for other tests."""
+    kind = type(constant)
+    if kind not in (Decimal, str):
+        return None
+    if op in PYTHON_ORDER:
+        compare = PYTHON_ORDER[op]
+        return lambda env: compare(env[slot], constant) if type(env[slot]) is kind else None
+    return _equal_constant(lambda env: env[slot], constant) if op in ("", "=") else None
 
 
 def uses_input(node: n.Node) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from engine.feel.comparison import compile_test
+from engine.feel.comparison import compile_tests
 from engine.feel.compiler import compile_node
 from engine.feel.errors import FeelLimitError
 from engine.feel.limits import DEFAULT_LIMITS, Limits, Run, too_deep
@@ -49,27 +49,20 @@ class Expression:
 class UnaryTests:
     """Compiled unary tests (the cell of a decision table): `> 7`, `"儿科", "内科"`, `not([1..3])`, `-`."""
 
-    __slots__ = ("_negated", "_tests", "names", "possible_names", "text")
+    __slots__ = ("_tests", "names", "possible_names", "text")
 
-    def __init__(self, text: str, tests: list[Code], negated: bool, used: Used) -> None:
+    def __init__(self, text: str, tests: Code | None, used: Used) -> None:
         self.text = text
         self._tests = tests
-        self._negated = negated
         self.names = frozenset(used.certain)
         self.possible_names = frozenset(used.possible - used.certain)
 
     def matches(self, value: object, context: Mapping[str, object], *, limits: Limits = DEFAULT_LIMITS) -> bool:
         """Return whether an input value passes; errors as `Expression.evaluate`."""
-        if not self._tests:
+        if self._tests is None:
             return True
         try:
-            env = (context, Run(limits), number(value))
-            # Negated, every test must fail for certain: null is neither a match nor its opposite.
-            for test in self._tests:
-                outcome = test(env)
-                if outcome is True or (outcome is None and self._negated):
-                    return not self._negated
-            return self._negated
+            return self._tests((context, Run(limits), number(value))) is True
         except RecursionError:
             raise too_deep() from None
 
@@ -102,10 +95,10 @@ def compile_unary(text: str, *, names: Iterable[str] | None = None) -> UnaryTest
     try:
         tree = parse_unary(text, names)
         scope = Scope(used).bind("?")
-        tests = [compile_test(test, scope, FIRST_LOCAL, compile_node) for test in tree.tests]
+        tests = compile_tests(tree, scope, FIRST_LOCAL, compile_node) if tree.tests else None
     except RecursionError:
         raise _too_nested() from None
-    return UnaryTests(text, tests, tree.negated, used)
+    return UnaryTests(text, tests, used)
 
 
 def _too_nested() -> FeelLimitError:

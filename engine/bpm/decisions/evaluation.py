@@ -196,6 +196,8 @@ class _Evaluation:
 
     def _input(self, one: _Compiled) -> Value:
         (namespace, _), name = one.element.key, one.element.name
+        if len(self._models) == 1 and name in self._inputs:
+            return number(self._inputs[name])
         qualified = f"{{{namespace}}}{name}"
         for inputs in (self._inputs, *self._within(namespace)):
             for written in (qualified, name):

@@ -1,6 +1,6 @@
 """Decision tables at run time: which rules hit, and what the hit policy (命中策略) makes of them (DMN 1.5, 8.2.10)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.bpm.decisions.reading import Failing, fit
 from engine.feel import nodes as n
 from engine.feel import to_plain
-from engine.feel.comparison import compile_test
+from engine.feel.comparison import compile_test, compile_tests
 from engine.feel.errors import FeelError
 from engine.feel.limits import Run
 from engine.feel.operators import add, equal, less
@@ -29,20 +29,22 @@ AGGREGATIONS = {"SUM": "合计", "MIN": "最小", "MAX": "最大", "COUNT": "计
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Which rules of a table were hit: their numbers from 1, in the table's order, with the inputs as plain values."""
+    """Which rules of a decision's table were hit: their numbers from 1, in the table's order, and what was tested."""
 
     decision: str
     table: str
     rules: tuple[int, ...]
-    inputs: Mapping[str, Any]
+    tested: tuple[tuple[str, Value], ...]
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What was tested, by the inputs' labels, as plain values; a function is null."""
+        return {label: _plain(value) for label, value in self.tested}
 
 
 def compiled_table(table: "Table", scope: Scope, compile_node: Callable[[n.Node, Scope], Code]) -> Code:
     """Return the code of a table."""
     return _Compiled(table, scope, compile_node).evaluate
-
-
-_Tests = list[Code]
 
 
 class _Compiled:
@@ -59,43 +61,66 @@ class _Compiled:
                 return None
             if isinstance(cell, Failing):
                 return compile_node(cell, tested)
-            codes = [compile_test(test, tested, slot, compile_node) for test in cell.tests]
-            return _passes(codes, cell.negated)
+            return compile_tests(cell, tested, slot, compile_node)
 
-        self._inputs = [compile_node(column.expression, scope) for column in table.inputs]
-        self._allowed = [tests(column.values) for column in table.inputs]
-        self._rules = [
-            [(at, code) for at, cell in enumerate(rule.tests) if (code := tests(cell)) is not None]
-            for rule in table.rules
+        self._inputs = [
+            (compile_node(c.expression, scope), c.wanted, f"“{table.decision}”的输入“{c.label}”", tests(c.values))
+            for c in table.inputs
         ]
+        # What a column's cell tests is the same in every rule that has the same cell, so it is tested once.
+        self._cells: list[tuple[int, Code]] = []
+        numbers: dict[tuple[int, str], int | None] = {}
+        self._rules: list[list[int]] = []
+        for rule in table.rules:
+            self._rules.append([])
+            for at, (cell, text) in enumerate(zip(rule.tests, rule.texts, strict=False)):
+                if (at, text) not in numbers:
+                    code = tests(cell)
+                    numbers[at, text] = None if code is None else len(self._cells)
+                    if code is not None:
+                        self._cells.append((at, code))
+                if (number := numbers[at, text]) is not None:
+                    self._rules[-1].append(number)
         self._results = [[compile_node(result, scope) for result in rule.results] for rule in table.rules]
         self._defaults = [None if o.default is None else compile_node(o.default, scope) for o in table.outputs]
         self._ranks = [_rank(column.values, tested, slot, compile_node) for column in table.outputs]
-        self._weight = sum(len(rule) for rule in self._rules) + 1
+        self._first = table.policy == "FIRST"
+        self._weight = sum(len(rule) for rule in self._rules) + len(self._cells) + 1
 
     def evaluate(self, env: Env) -> Value:
         table, run = self._table, env[1]
         run.charge(self._weight)
         envs = []
-        for column, code, allowed in zip(table.inputs, self._inputs, self._allowed, strict=True):
-            value = fit(code(env), column.wanted, f"“{table.decision}”的输入“{column.label}”", run)
+        for code, wanted, what, allowed in self._inputs:
+            value = code(env)
+            if wanted is not None:
+                value = fit(value, wanted, what, run)
             inner = (*env, value)
             if allowed is not None and value is not None and allowed(inner) is not True:
-                run.note(f"“{table.decision}”的输入“{column.label}”不在允许值之内")
+                run.note(f"{what}不在允许值之内")
                 return None
             envs.append(inner)
-        first = table.policy == "FIRST"
-        hits = []
-        for number, tests in enumerate(self._rules):
-            for at, test in tests:
-                if test(envs[at]) is not True:
-                    break
-            else:
-                hits.append(number)
-                if first:
-                    break
+        hits = self._hits(envs)
         run.journal.append(_hit(table, hits, envs))
         return self._answer(hits, env) if hits else self._default(env)
+
+    def _hits(self, envs: list[Env]) -> list[int]:
+        """Return the rules that are hit, by their index; the first alone where the policy wants no more."""
+        hits, cells = [], self._cells
+        passed: list[bool | None] = [None] * len(cells)
+        for rule, tests in enumerate(self._rules):
+            for number in tests:
+                outcome = passed[number]
+                if outcome is None:
+                    at, test = cells[number]
+                    outcome = passed[number] = test(envs[at]) is True
+                if not outcome:
+                    break
+            else:
+                hits.append(rule)
+                if self._first:
+                    break
+        return hits
 
     def _default(self, env: Env) -> Value:
         if any(code is not None for code in self._defaults):
@@ -150,20 +175,6 @@ class _Compiled:
         return best
 
 
-def _passes(codes: _Tests, negated: bool) -> Code:
-    if len(codes) == 1 and not negated:
-        return codes[0]
-
-    def passes(env: Env) -> bool:
-        for code in codes:
-            outcome = code(env)
-            if outcome is True or (outcome is None and negated):
-                return not negated
-        return negated
-
-    return passes
-
-
 def _rank(
     values: n.UnaryTestList | Failing | None, tested: Scope, slot: int, compile_node: Callable[[n.Node, Scope], Code]
 ) -> Callable[[Value, Env], int]:
@@ -180,8 +191,8 @@ def _rank(
 
 
 def _hit(table: "Table", hits: list[int], envs: list[Env]) -> Hit:
-    inputs = {column.label: _plain(env[-1]) for column, env in zip(table.inputs, envs, strict=True)}
-    return Hit(table.decision, table.id, tuple(hit + 1 for hit in hits), inputs)
+    tested = tuple((column.label, env[-1]) for column, env in zip(table.inputs, envs, strict=True))
+    return Hit(table.decision, table.id, tuple(hit + 1 for hit in hits), tested)
 
 
 def _plain(value: Value) -> Any:

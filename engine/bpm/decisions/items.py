@@ -1,7 +1,7 @@
 """Item definitions (数据类型): a model's types by name, and how a value becomes one (DMN 1.5, 10.3.2.9.4)."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 
 from lxml import etree
@@ -12,7 +12,7 @@ from engine.feel import FeelError, UnaryTests, compile_unary
 from engine.feel import nodes as n
 from engine.feel.limits import Run
 from engine.feel.types import conforms, type_of
-from engine.feel.values import Value
+from engine.feel.values import KINDS, Value
 
 _ALIASES = {
     "dateTime": "date and time",
@@ -26,6 +26,7 @@ _BUILT_IN = frozenset(
         *("date and time", "days and time duration", "years and months duration"),
     ]
 )
+_KINDS = {name: kind for kind, name in KINDS.items() if name in _BUILT_IN and name not in ("list", "context")}
 ANY = n.Type("Any", offset=0)
 _DEPTH = 20  # levels of named types in a type written out; deeper ones, and types that hold themselves, end in Any
 
@@ -47,6 +48,14 @@ class ItemType:
     result: Callable[[], "ItemType"] | None = None
     allowed: UnaryTests | None = None
     constraint: UnaryTests | None = None
+
+    kind: type | None = field(init=False, default=None)
+    """The Python type whose every value is of this type, where that is all there is to it."""
+
+    def __post_init__(self) -> None:
+        parts = (self.components, self.element, self.result, self.allowed, self.constraint)
+        if all(part is None for part in parts):
+            object.__setattr__(self, "kind", _KINDS.get(self.base))
 
     def node(self, depth: int = 0) -> n.Type:
         """Return the type as FEEL writes it, without allowed values."""
@@ -167,8 +176,8 @@ def coerced(value: Value, wanted: ItemType, run: Run) -> Value:
     Null is of every type. Raises Misfit. Standard: DMN 1.5, 10.3.2.9.4 and 7.3.3 (allowed values).
     """
     run.charge(1)
-    if value is None:
-        return None
+    if value is None or type(value) is wanted.kind:
+        return value
     if wanted.element is not None:
         value = _collection(value, wanted, wanted.element(), run)
     else:
