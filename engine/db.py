@@ -17,6 +17,7 @@ from sqlalchemy import DateTime, Dialect, LargeBinary, TypeDecorator, Uuid, crea
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from engine.batch import send_deferred, translated
 from engine.errors import EngineError, Unavailable
@@ -130,6 +131,7 @@ def _postgresql(url: str, pool_size: int) -> Engine:
         "autocommit": True,
     }
     engine = create_engine(url, pool_size=pool_size, connect_args=options, **_POSTGRESQL)
+    _close_what_comes_back_late(engine)
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
@@ -152,6 +154,25 @@ def _postgresql(url: str, pool_size: int) -> Engine:
             connection.connection.driver_connection.execute("BEGIN")  # type: ignore[union-attr]
 
     return engine
+
+
+def _close_what_comes_back_late(engine: Engine) -> None:
+    """Close the connections that were in use when the pool was given up; that pool would keep them for nobody."""
+    pools = 0
+
+    @event.listens_for(engine, "engine_disposed")
+    def _given_up(_engine: Engine) -> None:
+        nonlocal pools
+        pools += 1
+
+    @event.listens_for(engine, "connect")
+    def _connected(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["pool"] = pools
+
+    @event.listens_for(engine, "checkin")
+    def _returned(_connection: object, record: ConnectionPoolEntry) -> None:
+        if record.info.get("pool", pools) != pools:
+            record.invalidate()
 
 
 def _postgresql_reading(url: str, pool_size: int) -> Engine:

@@ -160,3 +160,20 @@ def test_a_lost_connection_is_told_and_not_used_again(committed_db: Database) ->
     assert lost.value.code == "database_lost"
     with committed_db.unit_of_work() as session:
         assert pid(session) not in left
+
+
+def test_a_connection_that_was_in_use_when_the_pool_was_given_up_is_closed_when_it_comes_back(
+    committed_db: Database,
+) -> None:
+    hello = Statement("SELECT 1 AS one")
+    with committed_db.unit_of_work() as session:
+        batch = Batch()
+        batch.query(hello, {})
+        batch.run(session)
+        raw = session.pooled().driver_connection  # type: ignore[attr-defined]
+        committed_db.engine.dispose()
+        batch.run(session)  # it goes on till its unit of work ends
+        assert not raw.closed
+    assert raw.closed
+    with committed_db.unit_of_work() as session:
+        assert batch.run(session)[0][0].one == 1
