@@ -6,7 +6,7 @@ from engine.feel.comparison import compile_tests
 from engine.feel.compiler import compile_node
 from engine.feel.errors import FeelLimitError
 from engine.feel.limits import DEFAULT_LIMITS, Limits, Run, too_deep
-from engine.feel.nodes import Node
+from engine.feel.nodes import Node, UnaryTestList
 from engine.feel.parser import parse, parse_unary
 from engine.feel.scope import FIRST_LOCAL, Code, Scope, Used
 from engine.feel.values import Value, number
@@ -49,10 +49,11 @@ class Expression:
 class UnaryTests:
     """Compiled unary tests (the cell of a decision table): `> 7`, `"儿科", "内科"`, `not([1..3])`, `-`."""
 
-    __slots__ = ("_tests", "names", "possible_names", "text")
+    __slots__ = ("_tests", "names", "possible_names", "text", "tree")
 
-    def __init__(self, text: str, tests: Code | None, used: Used) -> None:
+    def __init__(self, text: str, tree: UnaryTestList, tests: Code | None, used: Used) -> None:
         self.text = text
+        self.tree = tree
         self._tests = tests
         self.names = frozenset(used.certain)
         self.possible_names = frozenset(used.possible - used.certain)
@@ -98,7 +99,7 @@ def compile_unary(text: str, *, names: Iterable[str] | None = None) -> UnaryTest
         tests = compile_tests(tree, scope, FIRST_LOCAL, compile_node) if tree.tests else None
     except RecursionError:
         raise _too_nested() from None
-    return UnaryTests(text, tests, used)
+    return UnaryTests(text, tree, tests, used)
 
 
 def _too_nested() -> FeelLimitError:

@@ -49,6 +49,11 @@ class ItemType:
     allowed: UnaryTests | None = None
     constraint: UnaryTests | None = None
 
+    @property
+    def allowed_tree(self) -> n.UnaryTestList | None:
+        """The allowed values as FEEL's tree."""
+        return None if self.allowed is None else self.allowed.tree
+
     kind: type | None = field(init=False, default=None)
     """The Python type whose every value is of this type, where that is all there is to it."""
 

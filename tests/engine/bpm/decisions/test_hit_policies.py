@@ -1,0 +1,106 @@
+"""What a decision table answers under each hit policy (DMN 1.5, 8.2.10), and which rules it says were hit."""
+
+from typing import Any
+
+import pytest
+
+from engine.bpm import decisions
+from tests.factories import tables
+
+COLUMNS = {"天数": "number"}
+RULES = ('< 3 | "短"', '< 10 | "中"', '> 0 | "长"')
+
+
+def table(*rules: str, policy: str, values: str = "", default: str = "", aggregation: str = "") -> decisions.Decisions:
+    inner = (f"<outputValues><text>{values}</text></outputValues>" if values else "") + (
+        f"<defaultOutputEntry><text>{default}</text></defaultOutputEntry>" if default else ""
+    )
+    text = tables.decisions(tables.table("级别", COLUMNS, *rules, policy=policy), inputs=tuple(COLUMNS))
+    text = text.replace('<output id="级别_o"/>', f'<output id="级别_o">{inner}</output>')
+    if aggregation:
+        text = text.replace('hitPolicy="COLLECT"', f'hitPolicy="COLLECT" aggregation="{aggregation}"')
+    return decisions.read({"x.dmn": text}, "x.dmn")
+
+
+@pytest.mark.parametrize(
+    ("policy", "days", "value", "hit"),
+    [
+        ("UNIQUE", -1, None, (1, 2)),
+        ("UNIQUE", 20, "长", (3,)),
+        ("ANY", 1, None, (1, 2, 3)),
+        ("ANY", 20, "长", (3,)),
+        ("FIRST", 1, "短", (1,)),
+        ("FIRST", 5, "中", (2,)),
+        ("PRIORITY", 1, "长", (1, 2, 3)),
+        ("PRIORITY", -1, "中", (1, 2)),
+        ("RULE ORDER", 1, ["短", "中", "长"], (1, 2, 3)),
+        ("OUTPUT ORDER", 1, ["长", "中", "短"], (1, 2, 3)),
+        ("COLLECT", 5, ["中", "长"], (2, 3)),
+    ],
+)
+def test_each_policy_chooses_its_way(policy: str, days: int, value: Any, hit: tuple[int, ...]) -> None:
+    decided = table(*RULES, policy=policy, values='"长","中","短"').decide("级别", {"天数": days})
+    assert decided.value == value
+    assert [one.rules for one in decided.hits] == [hit]
+    assert bool(decided.messages) is (value is None)
+    assert decided.hits[0].inputs == {"天数": days}
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "some", "none"),
+    [("SUM", 6, None), ("MIN", 1, None), ("MAX", 3, None), ("COUNT", 3, 0), ("", [1, 3, 2], [])],
+)
+def test_collect_joins_what_was_hit(aggregation: str, some: Any, none: Any) -> None:
+    found = table("> 0 | 1", "> 0 | 3", "> 0 | 2", policy="COLLECT", aggregation=aggregation)
+    assert found.evaluate("级别", {"天数": 1}) == some
+    assert found.evaluate("级别", {"天数": -1}) == none
+    assert found.messages == ()
+
+
+def test_what_cannot_be_joined_is_null_and_said() -> None:
+    found = table('> 0 | "a"', "> 0 | 3", policy="COLLECT", aggregation="SUM")
+    assert found.evaluate("级别", {"天数": 1}) is None
+    assert found.messages == ("决策表“级别”的结果不能求合计",)
+
+
+@pytest.mark.parametrize("policy", ["UNIQUE", "FIRST", "COLLECT"])
+def test_where_nothing_hits_the_default_is_the_answer(policy: str) -> None:
+    found = table("> 5 | 1", policy=policy, default="天数 * 100")
+    assert found.evaluate("级别", {"天数": 1}) == 100
+    decided = found.decide("级别", {"天数": 1})
+    assert [one.rules for one in decided.hits] == [()]
+
+
+def test_any_is_content_with_equal_results() -> None:
+    assert table('< 3 | "a"', '< 10 | "a"', policy="ANY").evaluate("级别", {"天数": 1}) == "a"
+
+
+def test_several_outputs_make_a_context_ordered_by_the_first_that_differs() -> None:
+    text = tables.decisions(
+        tables.table("级别", COLUMNS, "> 0 | 1", "> 0 | 2", policy="OUTPUT ORDER"), inputs=("天数",)
+    )
+    columns = (
+        '<output name="谁"><outputValues><text>"院长","科长"</text></outputValues></output>'
+        '<output name="几"><outputValues><text>2,1</text></outputValues></output>'
+    )
+    text = text.replace('<output id="级别_o"/>', columns)
+    for number, who in ((1, '"科长"'), (2, '"科长"')):
+        text = text.replace(
+            f"<outputEntry><text>{number}</text>",
+            f"<outputEntry><text>{who}</text></outputEntry><outputEntry><text>{number}</text>",
+        )
+    found = decisions.read({"x.dmn": text}, "x.dmn")
+    assert found.evaluate("级别", {"天数": 1}) == [{"谁": "科长", "几": 2}, {"谁": "科长", "几": 1}]
+
+
+@pytest.mark.parametrize("policy", ["RANDOM", "U"])
+def test_an_unknown_policy_is_a_problem(policy: str) -> None:
+    found = table("> 0 | 1", policy=policy)
+    assert found.evaluate("级别", {"天数": 1}) is None
+    assert "不认识的命中策略" in found.problems[0].message
+
+
+def test_a_rule_with_too_few_cells_is_a_problem() -> None:
+    found = table("1", policy="UNIQUE")
+    assert "这条规则有 0 个条件和 1 个结果" in found.problems[0].message
+    assert found.evaluate("级别", {"天数": 1}) is None
