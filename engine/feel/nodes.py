@@ -260,6 +260,10 @@ class Foreign(Node):
         """Return the code; `scope` and the result are those of the compiler."""
         raise NotImplementedError
 
+    def wrapped(self) -> tuple[Node, ...]:
+        """Return the node whose value this is, where that is all there is to it."""
+        return ()
+
 
 def replaced(node: Node, change: Callable[[Node], Node]) -> Node:
     """Return a tree with every node changed, those below first."""

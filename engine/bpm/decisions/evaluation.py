@@ -14,6 +14,7 @@ from engine.bpm.decisions.tables import Table
 from engine.errors import NotFound
 from engine.feel import DEFAULT_LIMITS, Expression, FeelError, FeelFunction, Limits, number
 from engine.feel import nodes as n
+from engine.feel.explaining import explain
 from engine.feel.expression import compile_tree
 from engine.feel.limits import Run
 from engine.feel.values import Value
@@ -184,11 +185,18 @@ class _Evaluation:
             if one.code is None:
                 self.run.note(f"“{one.element.name}”没有决策逻辑")
                 return None
-            value = one.code.run(self._context(one), self.run)
+            value = self._logic(one, one.code)
             invoked = one.element.kind == "businessKnowledgeModel"
             return self._function(one, value) if invoked else self._fitted(one, value)
         finally:
             self.run.leave()
+
+    def _logic(self, one: _Compiled, code: Expression) -> Value:
+        context, said = self._context(one), len(self.run.journal)
+        value = code.run(context, self.run)
+        if value is None and len(self.run.journal) == said and (reason := explain(code.tree, context, self.run)):
+            self.run.note(f"“{one.element.name}”的结果为空：{reason}")
+        return value
 
     def _fitted(self, one: _Compiled, value: Value) -> Value:
         what = "输入" if one.element.kind == "inputData" else ""

@@ -32,6 +32,10 @@ class Coerced(n.Foreign):
         value, wanted, what = compile_node(self.value, scope), self.wanted, self.what
         return lambda env: fit(value(env), wanted, what, env[1])
 
+    def wrapped(self) -> tuple[n.Node, ...]:
+        """Return the value."""
+        return (self.value,)
+
 
 @dataclass(frozen=True, slots=True)
 class Failing(n.Foreign):

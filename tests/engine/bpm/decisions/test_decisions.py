@@ -73,11 +73,33 @@ def test_a_failed_evaluation_is_null_and_says_why() -> None:
     assert found.evaluate("d", {"n": "七"}) is None
     assert found.messages == ("输入“n”的值不是“number”类型（number）",)
     assert found.evaluate("d", {}) is None
-    assert found.messages == ("没有给出输入“n”",)
+    assert found.messages == ("没有给出输入“n”", "“d”的结果为空：“n”没有值")
     assert found.evaluate("d", {"n": 1}) == 2
-    assert found.messages == ()
+    assert not found.messages
     with pytest.raises(NotFound, match="没有名为“x”的决策"):
         found.evaluate("x", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("x", "“x”没有值"),
+        ("(1 + x) * 2", "“x”没有值"),
+        ('"a" + 1', "“+”对文本、数字没有结果"),
+        ('-"a"', "“-”不能用于文本"),
+        ('1 < "a"', "数字、文本之间不能比较"),
+        ("if 1 > 2 then 3 else y.z", "“y”没有值"),
+        ("{a: 1}.b", "上下文里没有“b”"),
+        ('date("x" + "y")', "date(文本) 没有结果：参数个数、类型或取值不合要求"),
+        ("true and 3", "“and”不能用于布尔值、数字"),
+        ("[1, 2][5]", "筛选没有结果"),
+        ("null", None),
+    ],
+)
+def test_what_is_silently_null_is_explained(text: str, reason: str | None) -> None:
+    found = read(decision("d", feel(text)))
+    assert found.evaluate("d", {}) is None
+    assert found.messages == (() if reason is None else (f"“d”的结果为空：{reason}",))
 
 
 def test_an_expression_that_is_no_feel_is_null_with_its_place_and_a_problem() -> None:
@@ -104,7 +126,7 @@ def test_each_thread_has_its_own_messages() -> None:
     thread = threading.Thread(target=lambda: seen.append(found.messages))
     thread.start()
     thread.join()
-    assert (seen, len(found.messages)) == ([()], 1)
+    assert (seen, len(found.messages)) == ([()], 2)
 
 
 def test_a_decision_sees_what_it_requires_and_nothing_else() -> None:
@@ -238,7 +260,7 @@ def test_a_value_becomes_one_of_its_declared_type_or_null(type_ref: str, value: 
     found = read(TYPES, given("x", type_ref), decision("d", feel("x"), "i_x"))
     assert found.problems == []
     assert found.evaluate("d", {"x": value}) == expected
-    assert bool(found.messages) is (expected is None and value is not None)
+    assert bool(found.messages) is (expected is None)
 
 
 def test_types_of_the_model_are_known_to_instance_of() -> None:
@@ -305,5 +327,5 @@ def test_code_of_other_languages_is_never_run() -> None:
         decision("dunder", feel('"x".__class__.__mro__')),
     )
     assert [found.evaluate(name, {}) for name in found.names] == [None, None, None]
-    assert found.decide("java", {}).messages == ("外部（Java、PMML）函数不执行，结果为 null",)
+    assert found.decide("java", {}).messages[0] == "外部（Java、PMML）函数不执行，结果为 null"
     assert "表达式语言“python”不支持" in found.decide("python", {}).messages[0]

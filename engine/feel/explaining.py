@@ -1,0 +1,96 @@
+"""Why an expression is null: the innermost part that is, found by evaluating its parts once more.
+
+FEEL answers null to whatever it cannot do, silently; to say why each time would cost every evaluation, so it is asked
+afterwards, where somebody wants to know.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from engine.feel import nodes as n
+from engine.feel.compiler import compile_node
+from engine.feel.errors import FeelError
+from engine.feel.limits import Run
+from engine.feel.scope import Scope, Used
+from engine.feel.values import Value, kind
+
+_KINDS = {
+    "number": "数字", "string": "文本", "boolean": "布尔值", "null": "空", "list": "列表", "context": "上下文",
+    "date": "日期", "time": "时间", "date and time": "日期时间", "days and time duration": "时长",
+    "years and months duration": "年月时长", "range": "范围", "function": "函数",
+}  # fmt: skip
+
+
+def explain(tree: n.Node, context: Mapping[str, object], run: Run) -> str | None:
+    """Return in Chinese why a tree is null over a context; None where it isn't, or where there's nothing to say."""
+    try:
+        return _explain(tree, (context, run), run)
+    except (FeelError, RecursionError):
+        return None
+
+
+def _explain(node: n.Node, env: tuple[Value, ...], run: Run) -> str | None:
+    if _value(node, env) is not None:
+        return None
+    if isinstance(node, n.If):
+        return _explain(node.then if _value(node.condition, env) is True else node.otherwise, env, run)
+    values: list[Value] = []
+    for part in _parts(node):
+        value = _value(part, env)
+        if value is None and not isinstance(part, n.Literal):
+            return _explain(part, env, run) or _reason(node, values)
+        values.append(value)
+    return _reason(node, values)
+
+
+def _value(node: n.Node, env: tuple[Value, ...]) -> Value:
+    return compile_node(node, Scope(Used()))(env)
+
+
+def _parts(node: n.Node) -> Iterator[n.Node]:
+    """Yield the parts that a node's value is computed from, where they see the same names as the node."""
+    match node:
+        case n.Chain():
+            yield node.first
+            yield from (operand for _, operand in node.rest)
+        case n.Comparison():
+            yield from (node.left, node.right)
+        case n.Negation():
+            yield node.operand
+        case n.Between():
+            yield from (node.value, node.low, node.high)
+        case n.Logic():
+            yield from node.operands
+        case n.Call():
+            yield from (argument.value for argument in node.arguments)
+        case n.Path() | n.Filter():
+            yield node.source
+        case n.In():
+            yield node.value
+        case n.For() | n.Quantified():
+            yield node.iterators[0].source
+        case n.Foreign():
+            yield from node.wrapped()
+
+
+def _reason(node: n.Node, values: list[Value]) -> str | None:
+    kinds = "、".join(_KINDS[kind(value)] for value in values)
+    match node:
+        case n.Name():
+            return f"“{node.name}”没有值"
+        case n.Chain():
+            signs = "、".join(dict.fromkeys(op for op, _ in node.rest))
+            return f"“{signs}”对{kinds}没有结果"
+        case n.Negation():
+            return f"“-”不能用于{kinds}"
+        case n.Comparison() | n.Between() | n.In():
+            return f"{kinds}之间不能比较"
+        case n.Logic():
+            return f"“{node.op}”不能用于{kinds}"
+        case n.Path():
+            return f"{kinds}里没有“{node.name}”"
+        case n.Filter():
+            return "筛选没有结果"
+        case n.Call():
+            name = node.function.name if isinstance(node.function, n.Name) else "函数"
+            return f"{name}({kinds}) 没有结果：参数个数、类型或取值不合要求"
+    return None
