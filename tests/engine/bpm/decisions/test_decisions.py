@@ -71,9 +71,9 @@ def test_every_version_of_the_standard_is_read(space: str) -> None:
 def test_a_failed_evaluation_is_null_and_says_why() -> None:
     found = read(given("n", "number"), decision("d", feel("n + 1"), "i_n"))
     assert found.evaluate("d", {"n": "七"}) is None
-    assert found.messages == ("输入“n”的值不是“number”类型（number）",)
+    assert list(found.messages) == ["输入“n”的值不是“number”类型（number）", "“d”的结果为空：“n”没有值"]
     assert found.evaluate("d", {}) is None
-    assert found.messages == ("没有给出输入“n”", "“d”的结果为空：“n”没有值")
+    assert list(found.messages) == ["没有给出输入“n”", "“d”的结果为空：“n”没有值"]
     assert found.evaluate("d", {"n": 1}) == 2
     assert not found.messages
     with pytest.raises(NotFound, match="没有名为“x”的决策"):
