@@ -250,6 +250,8 @@ def _months(amount: Decimal) -> YearsMonthsDuration | None:
 
 
 def _power(left: Decimal, right: Decimal) -> Decimal:
+    if not left and right <= 0:  # the module answers infinity to 0 ** -1 and refuses 0 ** 0, which IEEE 754 makes 1
+        return CONTEXT.divide(Decimal(1), left) if right else Decimal(1)
     return CONTEXT.power(left, right)
 
 

@@ -82,7 +82,10 @@ class _Signature:
     def named(self, arguments: Mapping[str, Value]) -> list[Value] | None:
         if not arguments.keys() <= {parameter.name for parameter in self.parameters}:
             return None
-        return self._fit([arguments.get(parameter.name, _ABSENT) for parameter in self.parameters])
+        values = [arguments.get(parameter.name, _ABSENT) for parameter in self.parameters]
+        if self.parameters and self.parameters[-1].rest and values[-1] is not _ABSENT:
+            values[-1] = [values[-1]]
+        return self._fit(values)
 
     def _fit(self, arguments: list[Value]) -> list[Value] | None:
         fitted: list[Value] = []
