@@ -9,10 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.feel.errors import FeelError, FeelLimitError
 from engine.feel.limits import MAX_DEPTH, Run, too_deep
+
+if TYPE_CHECKING:
+    from engine.feel.types import FeelType
 
 Value = Any
 """A FEEL value; `Any` because every operator accepts every kind and answers null to what it cannot do."""
@@ -47,12 +50,14 @@ class FeelFunction:
     """A function value: `call(run, arguments)` with as many arguments as `parameters` names.
 
     A built-in has several signatures: it takes any number of positional arguments (`parameters` is None) and named
-    ones through `call_named`, and answers null where none of its signatures fits.
+    ones through `call_named`, and answers null where none of its signatures fits. `type` is its FEEL type, None for a
+    built-in.
     """
 
     parameters: tuple[str, ...] | None
     call: Callable[[Run, Sequence[Value]], Value]
     call_named: Callable[[Run, Mapping[str, Value]], Value] | None = None
+    type: "FeelType | None" = None
 
 
 def number(value: object) -> Value:

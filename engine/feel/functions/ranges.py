@@ -113,9 +113,7 @@ def overlaps(left: Range, right: Range) -> bool:
 def overlaps_before(left: Range, right: Range) -> bool:
     """Return whether the first begins before the second and ends inside it."""
     first, second = _span(left), _span(right)
-    return (
-        not _starts_no_later(second, first) and not _before(first, second) and _ends_no_later(first, second)
-    )
+    return not _starts_no_later(second, first) and not _before(first, second) and _ends_no_later(first, second)
 
 
 @BUILTINS("overlaps after(range1: range, range2: range)")
