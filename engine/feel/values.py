@@ -2,7 +2,8 @@
 
 number `Decimal` (34 digits), string `str`, boolean `bool`, null `None`, list `list`, context `dict`, date `date`,
 time `time`, date and time `datetime` (with or without zone), days and time duration `timedelta`, years and months
-duration `YearsMonthsDuration`, range `Range`, function `FeelFunction`.
+duration `YearsMonthsDuration`, range `Range`, function `FeelFunction`; dates and moments outside Python's years are
+`FarDate` and `FarDateTime`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOp
 from typing import TYPE_CHECKING, Any
 
 from engine.feel.errors import FeelError, FeelLimitError
+from engine.feel.far import FarDate, FarDateTime
 from engine.feel.limits import MAX_DEPTH, Run, too_deep
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ def _dict(value: Mapping[object, object], depth: int) -> dict[str, Value]:
 _CONVERT: dict[type, Callable[[Any, int], Value]] = {
     Decimal: _decimal, int: _int, float: _float, list: _list, tuple: _list, dict: _dict,
     str: _same, bool: _same, type(None): _same, date: _same, datetime: _same, time: _same, timedelta: _same,
-    YearsMonthsDuration: _same, Range: _same, FeelFunction: _same,
+    YearsMonthsDuration: _same, Range: _same, FeelFunction: _same, FarDate: _same, FarDateTime: _same,
 }  # fmt: skip
 
 
@@ -139,5 +141,6 @@ def kind(value: Value) -> str:
 KINDS: dict[type, str] = {
     Decimal: "number", str: "string", bool: "boolean", type(None): "null", list: "list", dict: "context",
     date: "date", time: "time", datetime: "date and time", timedelta: "days and time duration",
-    YearsMonthsDuration: "years and months duration", Range: "range", FeelFunction: "function",
+    YearsMonthsDuration: "years and months duration", Range: "range", FeelFunction: "function", FarDate: "date",
+    FarDateTime: "date and time",
 }  # fmt: skip
