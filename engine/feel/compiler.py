@@ -10,9 +10,9 @@ from engine.feel.iteration import compile_filter, compile_for, compile_quantifie
 from engine.feel.limits import Run
 from engine.feel.operators import ARITHMETIC, ORDER, negate, negated
 from engine.feel.paths import get_path
-from engine.feel.scope import Code, Env, Scope, read
+from engine.feel.scope import Code, Env, Scope, convert, read
 from engine.feel.temporal import parse_date, parse_datetime, parse_duration, parse_time
-from engine.feel.types import conforms, type_of
+from engine.feel.types import ANY, FeelType, coerce, conforms, static_type, type_of
 from engine.feel.values import FeelFunction, Range, Value
 
 
@@ -94,28 +94,35 @@ def _if(node: n.If, scope: Scope) -> Code:
     return lambda env: then(env) if condition(env) is True else otherwise(env)
 
 
-def _function(node: n.Function, scope: Scope) -> Code:
+def _function(node: n.Function, scope: Scope, own: str = "") -> Code:
+    """Compile a function; `own` is the name it may call itself by, unless something else in sight bears it."""
     names = tuple(parameter.name for parameter in node.parameters)
-    types = [type_of(parameter.type) if parameter.type else None for parameter in node.parameters]
-    body = compile_node(node.body, scope.bind(*names))
+    types = tuple(type_of(parameter.type) if parameter.type else None for parameter in node.parameters)
+    recursive = bool(own) and own not in names and own not in BUILTINS and scope.slot(own) is None
+    body = compile_node(node.body, scope.bind(own, *names) if recursive else scope.bind(*names))
     external, weight = node.external, node.body.weight
+    kind = FeelType("function", (*(wanted or ANY for wanted in types), ANY if external else static_type(node.body)))
 
     def make(env: Env) -> FeelFunction:
         def call(run: Run, arguments: Sequence[Value]) -> Value:
             if external:
                 return _external(run)
-            captured = (env[0], run, *env[2:])
             run.enter()
             run.charge(weight)
             try:
-                for wanted, argument in zip(types, arguments, strict=True):
-                    if wanted is not None and argument is not None and not conforms(argument, wanted, run):
-                        return None
-                return body((*captured, *arguments))
+                fitted = [
+                    argument if wanted is None else coerce(argument, wanted, run)
+                    for wanted, argument in zip(types, arguments, strict=True)
+                ]
+                if any(new is None and old is not None for new, old in zip(fitted, arguments, strict=True)):
+                    return None
+                return body((env[0], run, *env[2:], *itself, *fitted))
             finally:
                 run.leave()
 
-        return FeelFunction(names, call)
+        function = FeelFunction(names, call, type=kind)
+        itself = (convert(own, env[0][own]) if own in env[0] else function,) if recursive else ()
+        return function
 
     return make
 
@@ -135,7 +142,9 @@ def _list(node: n.ListOf, scope: Scope) -> Code:
 def _context(node: n.Context, scope: Scope) -> Code:
     entries: list[tuple[str, Code]] = []
     for entry in node.entries:
-        entries.append((entry.key, compile_node(entry.value, scope)))
+        value = entry.value
+        code = _function(value, scope, entry.key) if isinstance(value, n.Function) else compile_node(value, scope)
+        entries.append((entry.key, code))
         scope = scope.bind(entry.key)
 
     def build(env: Env) -> dict[str, Value]:

@@ -27,6 +27,7 @@ _RAW = re.compile(
     |(?P<at>@"(?:[^"\\\n]|\\.)*")
     |(?P<string>"(?:[^"\\]|\\.)*")
     |(?P<word>[{_START}][{_PART}]*)
+    |(?P<mark>['\u2019])
     |(?P<op>\*\*|\.\.|->|<=|>=|!=|[-+*/<>=()\[\]{{}},:.])""",
     re.VERBOSE,
 )
@@ -153,7 +154,7 @@ def _declare_keys(text: str, raw: list[Token], known: KnownNames) -> None:
         if token.text == "{" or (token.text == "," and brackets and brackets[-1] == "{"):
             end = index + 1
             while end < len(raw) and (
-                raw[end].kind in ("word", "number") or raw[end].text in ("+", "-", "*", "/", ".")
+                raw[end].kind in ("word", "number", "mark") or raw[end].text in ("+", "-", "*", "/", ".")
             ):
                 end += 1
             if end < len(raw) and end > index + 1 and raw[end].text == ":" and raw[index + 1].kind == "word":
@@ -192,6 +193,8 @@ class _Joiner:
             return 1
         if token.kind == "word":
             return self._word(token, index)
+        if token.kind == "mark":  # an apostrophe stands in known names only
+            raise _stray(self.text, token.offset)
         self._emit(token.kind.upper(), token)
         return 1
 

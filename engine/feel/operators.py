@@ -5,49 +5,45 @@ Every function answers None (null) to kinds that do not go together.
 
 import operator
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import Final
 
 from engine.feel.errors import FeelLimitError
+from engine.feel.far import FarDate, FarDateTime, combined, micros_from_start, near_of, redated, shifted
 from engine.feel.limits import Run
-from engine.feel.temporal import micros_of, seconds_of, to_utc
-from engine.feel.values import CONTEXT, Range, Value, YearsMonthsDuration
+from engine.feel.temporal import micros_of, seconds_of
+from engine.feel.values import CONTEXT, KINDS, Range, Value, YearsMonthsDuration
 
 _ADD, _SUBTRACT, _MULTIPLY, _DIVIDE = CONTEXT.add, CONTEXT.subtract, CONTEXT.multiply, CONTEXT.divide
 _DIRECT: Final = frozenset({Decimal, str, date, timedelta, YearsMonthsDuration})
+_DAYS: Final = frozenset({date, FarDate})
+_MOMENTS: Final = frozenset({datetime, FarDateTime})
 _MICROSECOND = timedelta(microseconds=1)
 
 Binary = Callable[[Value, Value], Value]
 Predicate = Callable[[Value, Value], bool | None]
 
 
-def _instants(left: Value, right: Value) -> tuple[Value, Value] | None:
-    """Return two times or two dates and times on one clock; None when one has a zone and the other none."""
-    kind = type(left)
-    if kind is datetime and type(right) is datetime:
-        if (left.tzinfo is None) != (right.tzinfo is None):
+def _instants(left: Value, right: Value) -> tuple[int, int] | None:
+    """Return the microseconds of two points in time on one clock; None when one has a zone and the other none."""
+    kind, other = type(left), type(right)
+    if kind in _MOMENTS and other in _MOMENTS:
+        if (near_of(left).tzinfo is None) != (near_of(right).tzinfo is None):  # type: ignore[attr-defined]
             return None
-        if left.tzinfo is None:
-            return left, right
-        try:
-            return to_utc(left), to_utc(right)
-        except OverflowError:  # within a day of year 1 or of year 9999
-            return None
-    if kind is time and type(right) is time:
+        return micros_from_start(left), micros_from_start(right)
+    if kind is time and other is time:
         (left_at, left_in), (right_at, right_in) = seconds_of(left), seconds_of(right)
         return (left_at, right_at) if left_in == right_in else None
+    if kind in _DAYS and other in _DAYS:
+        return micros_from_start(left), micros_from_start(right)
     return None
 
 
-def _comparable(left: Value, right: Value) -> tuple[Value, Value] | None:
-    """Return what to compare of two times or two dates and times: the standard's `value()` counts whole seconds."""
+def _comparable(left: Value, right: Value) -> tuple[int, int] | None:
+    """Return what to compare of two points in time: the standard's `value()` counts whole seconds."""
     pair = _instants(left, right)
-    if pair is None:
-        return None
-    if type(left) is time:
-        return pair[0] // 1_000_000, pair[1] // 1_000_000
-    return pair[0].replace(microsecond=0), pair[1].replace(microsecond=0)
+    return (pair[0] // 1_000_000, pair[1] // 1_000_000) if pair else None
 
 
 def _order(compare: Callable[[Value, Value], bool]) -> Predicate:
@@ -72,7 +68,7 @@ def equal(left: Value, right: Value, run: Run) -> bool | None:
     kind = type(left)
     if left is None or right is None:
         return left is right
-    if kind is not type(right):
+    if kind is not type(right) and KINDS[kind] != KINDS[type(right)]:
         return None
     if kind in _DIRECT or kind is bool:
         return bool(left == right)
@@ -89,7 +85,7 @@ def equal(left: Value, right: Value, run: Run) -> bool | None:
             return False
         return _all_equal(((left.low, right.low), (left.high, right.high)), run)
     pair = _comparable(left, right)
-    return pair[0] == pair[1] if pair else (False if kind in (datetime, time) else left is right)
+    return pair[0] == pair[1] if pair else (False if kind is time or kind in _MOMENTS else left is right)
 
 
 def _all_equal(pairs: object, run: Run) -> bool:
@@ -152,7 +148,7 @@ def _add(left: Value, right: Value) -> Value:
         return _shift(left, right)
     if kind is YearsMonthsDuration:
         return _shift_months(left, right.months)
-    if type(left) in (timedelta, YearsMonthsDuration) and kind in (date, datetime, time):
+    if type(left) in (timedelta, YearsMonthsDuration) and (kind is time or kind in _DAYS or kind in _MOMENTS):
         return _add(right, left)
     return None
 
@@ -162,16 +158,13 @@ def _shift(moment: Value, span: timedelta) -> Value:
     kind = type(moment)
     if kind is timedelta:
         return moment + span
-    if kind is datetime:
-        zone = moment.tzinfo
-        return moment + span if zone is None else (to_utc(moment) + span).astimezone(zone)
-    if kind is date:
-        return (datetime.combine(moment, time()) + span).date()
+    if kind in _DAYS or kind in _MOMENTS:
+        return shifted(moment, span)
     if kind is time:
-        shifted = datetime.combine(date(2000, 1, 1), moment.replace(tzinfo=None)) + timedelta(
+        later = datetime.combine(date(2000, 1, 1), moment.replace(tzinfo=None)) + timedelta(
             microseconds=micros_of(span) % 86_400_000_000
         )
-        return shifted.time().replace(tzinfo=moment.tzinfo)
+        return later.time().replace(tzinfo=moment.tzinfo)
     return None
 
 
@@ -179,10 +172,11 @@ def _shift_months(moment: Value, months: int) -> Value:
     """Move by months; a day that the month lacks becomes its last (31 January + P1M: 28 or 29 February)."""
     if type(moment) is YearsMonthsDuration:
         return YearsMonthsDuration(moment.months + months)
-    if type(moment) not in (date, datetime):
+    if type(moment) not in _DAYS and type(moment) not in _MOMENTS:
         return None
-    year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
-    return moment.replace(year=year, month=month + 1, day=min(moment.day, days_in_month(year, month + 1)))
+    near = near_of(moment)
+    year, month = divmod(moment.year * 12 + near.month - 1 + months, 12)
+    return redated(moment, year, month + 1, min(near.day, days_in_month(year, month + 1)))
 
 
 def days_in_month(year: int, month: int) -> int:
@@ -198,20 +192,13 @@ def _subtract(left: Value, right: Value) -> Value:
         return _shift(left, -right)
     if other is YearsMonthsDuration:
         return _shift_months(left, -right.months)
-    if kind is time and other is time:
-        pair = _instants(left, right)
-        return timedelta(microseconds=pair[0] - pair[1]) if pair else None
-    if kind not in (date, datetime) or other not in (date, datetime):
-        return None
-    if kind is date and other is date:
-        return left - right
     # A date beside a date and time means its midnight, in UTC if the other has a zone.
-    if kind is date:
-        left = datetime.combine(left, time(tzinfo=to_utc(right).tzinfo if right.tzinfo else None))
-    elif other is date:
-        right = datetime.combine(right, time(tzinfo=to_utc(left).tzinfo if left.tzinfo else None))
+    if kind in _DAYS and other in _MOMENTS:
+        left = combined(left, time(tzinfo=UTC if near_of(right).tzinfo else None))  # type: ignore[attr-defined]
+    elif kind in _MOMENTS and other in _DAYS:
+        right = combined(right, time(tzinfo=UTC if near_of(left).tzinfo else None))  # type: ignore[attr-defined]
     pair = _instants(left, right)
-    return pair[0] - pair[1] if pair else None
+    return timedelta(microseconds=pair[0] - pair[1]) if pair else None
 
 
 def _multiply(left: Value, right: Value) -> Value:
@@ -250,6 +237,8 @@ def _months(amount: Decimal) -> YearsMonthsDuration | None:
 
 
 def _power(left: Decimal, right: Decimal) -> Decimal:
+    if not left and right <= 0:  # the module answers infinity to 0 ** -1 and refuses 0 ** 0, which IEEE 754 makes 1
+        return CONTEXT.divide(Decimal(1), left) if right else Decimal(1)
     return CONTEXT.power(left, right)
 
 

@@ -88,7 +88,9 @@ parameter: NAME [COLON type]
 
 type: NAME (DOT NAME)*                     -> type_name
     | NULL                                 -> type_name
+    | FUNCTION                             -> type_name
     | NAME TLT type TGT                    -> type_generic
+    | NAME TLT TGT                         -> type_context
     | NAME TLT NAME COLON type (COMMA NAME COLON type)* TGT -> type_context
     | FUNCTION TLT [type (COMMA type)*] TGT ARROW type -> type_function
 """

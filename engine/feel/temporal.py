@@ -1,6 +1,6 @@
 """Dates, times and durations: their texts (XML Schema, ISO 8601) and properties.
 
-Years reach from 1 to 9999 and seconds to the microsecond, as Python's do; further digits are cut, other years are null.
+Seconds reach to the microsecond, as Python's do: further digits are cut. There is no year 0 in texts (XML Schema).
 """
 
 import re
@@ -8,9 +8,10 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from engine.feel.far import Moment, combined, is_far, make_date, near_of, shifted
 from engine.feel.values import Value, YearsMonthsDuration
 
-_DATE = r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
+_DATE = r"(?P<year>-?(?:[1-9][0-9]{4,8}|(?!0000)[0-9]{4}))-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
 _TIME = (
     r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]+))?"
     r"(?P<zone>Z|[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2})?|@[A-Za-z0-9_+/-]{1,64})?"
@@ -28,13 +29,13 @@ _DAYS_RE = re.compile(
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def parse_date(text: str) -> date | None:
+def parse_date(text: str) -> Moment | None:
     """Return the date of `2026-07-01`, or None."""
     match = _DATE_RE.fullmatch(text)
     if match is None:
         return None
     try:
-        return date(int(match["year"]), int(match["month"]), int(match["day"]))
+        return make_date(int(match["year"]), int(match["month"]), int(match["day"]))
     except ValueError:
         return None
 
@@ -45,23 +46,29 @@ def parse_time(text: str) -> time | None:
     return _time(match) if match else None
 
 
-def parse_datetime(text: str) -> datetime | None:
+def parse_datetime(text: str) -> Moment | None:
     """Return the date and time of `2026-07-01T08:30:00+08:00` (a mere date means its midnight), or None."""
     match = _DATETIME_RE.fullmatch(text)
     if match is None:
         day = parse_date(text)
-        return datetime.combine(day, time()) if day else None
-    day, moment = parse_date(text[: match.end("day")]), _time(match)
-    if day is None or moment is None:
+        return combined(day, time()) if day else None
+    day, clock = parse_date(text[: match.end("day")]), _time(match)
+    if day is None or clock is None:
         return None
-    return datetime.combine(day, moment)
+    try:
+        return combined(shifted(day, timedelta(days=1)) if match["hour"] == "24" else day, clock)
+    except ValueError:  # beyond the last year
+        return None
 
 
 def _time(match: re.Match[str]) -> time | None:
+    """Return the time of a match; 24:00:00 is the midnight at the end of the day (XML Schema, part 2, 3.2.8)."""
     micros = int(((match["fraction"] or "") + "000000")[:6])
+    hour, minute, second = (int(match[part]) for part in ("hour", "minute", "second"))
+    if hour == 24 and not (minute or second or (match["fraction"] or "").strip("0")):
+        hour = 0
     try:
-        zone = parse_zone(match["zone"]) if match["zone"] else None
-        return time(int(match["hour"]), int(match["minute"]), int(match["second"]), micros, zone)
+        return time(hour, minute, second, micros, parse_zone(match["zone"]) if match["zone"] else None)
     except ValueError:
         return None
 
@@ -130,6 +137,12 @@ def zone_text(value: datetime | time) -> str:
     return f"{text}:{seconds % 60:02}" if seconds % 60 else text
 
 
+def date_text(value: Moment) -> str:
+    """Return the date of a date or a date and time: `2026-07-01`, `-0044-03-15`, `12026-07-01`."""
+    year = value.year
+    return f"{'-' if year < 0 else ''}{abs(year):04}{near_of(value).isoformat()[4:10]}"
+
+
 def time_text(value: datetime | time) -> str:
     """Return the time of day with its zone, fractions without trailing zeros."""
     text = f"{value.hour:02}:{value.minute:02}:{value.second:02}"
@@ -161,11 +174,6 @@ def micros_of(span: timedelta) -> int:
     return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
 
 
-def to_utc(value: datetime) -> datetime:
-    """Return an aware moment in UTC (Python compares two times of one zone by their wall clocks)."""
-    return value.astimezone(UTC)
-
-
 def seconds_of(value: time) -> tuple[int, object]:
     """Return the microseconds since midnight, in UTC when the offset is fixed, and what zone they count in."""
     micros = ((value.hour * 60 + value.minute) * 60 + value.second) * 1_000_000 + value.microsecond
@@ -179,6 +187,8 @@ def seconds_of(value: time) -> tuple[int, object]:
 
 def property_of(value: Value, name: str) -> Value:
     """Return a property of a date, time, date and time or duration (DMN 1.5, table 65); None if it has no such one."""
+    if is_far(value):
+        return Decimal(value.year) if name == "year" else property_of(value.near, name)
     read = _PROPERTIES.get(type(value), {}).get(name)
     if read is None:
         return None
@@ -236,6 +246,6 @@ _PROPERTIES: dict[type, dict[str, Value]] = {
 }
 
 
-def weekday_name(value: date) -> str:
+def weekday_name(value: Moment) -> str:
     """Return the English name of a day's weekday."""
-    return _WEEKDAYS[value.weekday()]
+    return _WEEKDAYS[near_of(value).weekday()]

@@ -5,8 +5,9 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from engine.feel.errors import FeelError
+from engine.feel.far import FarDate, FarDateTime, near_of
 from engine.feel.limits import Limits, Run
-from engine.feel.temporal import duration_text, time_text
+from engine.feel.temporal import date_text, duration_text, time_text
 from engine.feel.values import FeelFunction, Range, Value, YearsMonthsDuration
 
 
@@ -67,10 +68,10 @@ def number_text(value: Decimal) -> str:
 
 def temporal_text(value: Value) -> str:
     """Return the ISO text of a date, time, date and time or duration."""
-    if isinstance(value, datetime):
-        return f"{value.date().isoformat()}T{time_text(value)}"
-    if isinstance(value, date):
-        return value.isoformat()
+    if isinstance(value, datetime | FarDateTime):
+        return f"{date_text(value)}T{time_text(near_of(value))}"  # type: ignore[arg-type]
+    if isinstance(value, date | FarDate):
+        return date_text(value)
     return time_text(value) if isinstance(value, time) else duration_text(value)
 
 
@@ -103,7 +104,7 @@ def _plain(value: Value, run: Run) -> Value:
         return plain
     if kind is Range:
         return _range_text(value, run)
-    if kind in (date, time, datetime, timedelta, YearsMonthsDuration):
+    if kind in (date, time, datetime, timedelta, YearsMonthsDuration, FarDate, FarDateTime):
         return temporal_text(value)
     raise FeelError("结果是函数，不能存为数据", "the result is a function, which is no data")
 

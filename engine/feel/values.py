@@ -2,17 +2,22 @@
 
 number `Decimal` (34 digits), string `str`, boolean `bool`, null `None`, list `list`, context `dict`, date `date`,
 time `time`, date and time `datetime` (with or without zone), days and time duration `timedelta`, years and months
-duration `YearsMonthsDuration`, range `Range`, function `FeelFunction`.
+duration `YearsMonthsDuration`, range `Range`, function `FeelFunction`; dates and moments outside Python's years are
+`FarDate` and `FarDateTime`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.feel.errors import FeelError, FeelLimitError
+from engine.feel.far import FarDate, FarDateTime
 from engine.feel.limits import MAX_DEPTH, Run, too_deep
+
+if TYPE_CHECKING:
+    from engine.feel.types import FeelType
 
 Value = Any
 """A FEEL value; `Any` because every operator accepts every kind and answers null to what it cannot do."""
@@ -47,12 +52,14 @@ class FeelFunction:
     """A function value: `call(run, arguments)` with as many arguments as `parameters` names.
 
     A built-in has several signatures: it takes any number of positional arguments (`parameters` is None) and named
-    ones through `call_named`, and answers null where none of its signatures fits.
+    ones through `call_named`, and answers null where none of its signatures fits. `type` is its FEEL type, None for a
+    built-in.
     """
 
     parameters: tuple[str, ...] | None
     call: Callable[[Run, Sequence[Value]], Value]
     call_named: Callable[[Run, Mapping[str, Value]], Value] | None = None
+    type: "FeelType | None" = None
 
 
 def number(value: object) -> Value:
@@ -108,7 +115,7 @@ def _dict(value: Mapping[object, object], depth: int) -> dict[str, Value]:
 _CONVERT: dict[type, Callable[[Any, int], Value]] = {
     Decimal: _decimal, int: _int, float: _float, list: _list, tuple: _list, dict: _dict,
     str: _same, bool: _same, type(None): _same, date: _same, datetime: _same, time: _same, timedelta: _same,
-    YearsMonthsDuration: _same, Range: _same, FeelFunction: _same,
+    YearsMonthsDuration: _same, Range: _same, FeelFunction: _same, FarDate: _same, FarDateTime: _same,
 }  # fmt: skip
 
 
@@ -134,5 +141,6 @@ def kind(value: Value) -> str:
 KINDS: dict[type, str] = {
     Decimal: "number", str: "string", bool: "boolean", type(None): "null", list: "list", dict: "context",
     date: "date", time: "time", datetime: "date and time", timedelta: "days and time duration",
-    YearsMonthsDuration: "years and months duration", Range: "range", FeelFunction: "function",
+    YearsMonthsDuration: "years and months duration", Range: "range", FeelFunction: "function", FarDate: "date",
+    FarDateTime: "date and time",
 }  # fmt: skip

@@ -1,13 +1,14 @@
 """Conversion functions (DMN 1.5, 10.3.4.1) and `not`."""
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
+from engine.feel.far import Moment, combined, day_of, in_zone, make_date, near_of
 from engine.feel.functions.registry import Registry
 from engine.feel.limits import Run
 from engine.feel.literals import number_literal, string_literal
-from engine.feel.operators import less_equal, negated, subtract
+from engine.feel.operators import greater, less_equal, negated
 from engine.feel.temporal import parse_at, parse_date, parse_datetime, parse_duration, parse_time, parse_zone
 from engine.feel.texts import text_of
 from engine.feel.values import Range, Value, YearsMonthsDuration
@@ -27,47 +28,45 @@ def not_(value: Value) -> bool | None:
 
 
 @BUILTINS("date(from: string)")
-def date_from_text(text: str) -> date | None:
+def date_from_text(text: str) -> Moment | None:
     """Return the date of an ISO text."""
     return parse_date(text)
 
 
 @BUILTINS("date(from: day)")
-def date_from_day(moment: date) -> date:
+def date_from_day(moment: Moment) -> Moment:
     """Return the calendar day of a date and time."""
-    return moment.date() if isinstance(moment, datetime) else moment
+    return day_of(moment)
 
 
 @BUILTINS("date(year: number, month: number, day: number)")
-def date_of(year: Decimal, month: Decimal, day: Decimal) -> date:
-    """Return the date of its three numbers."""
-    return date(_whole(year), _whole(month), _whole(day))
+def date_of(year: Decimal, month: Decimal, day: Decimal) -> Moment | None:
+    """Return the date of its three numbers; there is no year 0."""
+    return make_date(_whole(year), _whole(month), _whole(day)) if year else None
 
 
 @BUILTINS("date and time(from: string)")
-def datetime_from_text(text: str) -> datetime | None:
+def datetime_from_text(text: str) -> Moment | None:
     """Return the date and time of an ISO text."""
     return parse_datetime(text)
 
 
 @BUILTINS("date and time(from: day)")
-def datetime_from_day(moment: date) -> datetime:
+def datetime_from_day(moment: Moment) -> Moment:
     """Return a date and time as it is, a date's midnight."""
-    return moment if isinstance(moment, datetime) else datetime.combine(moment, time())
+    return moment if isinstance(near_of(moment), datetime) else combined(moment, time())
 
 
 @BUILTINS("date and time(date: day, time: time)")
-def datetime_of(day: date, moment: time) -> datetime:
+def datetime_of(day: Moment, clock: time) -> Moment:
     """Return a day at a time; the zone is the time's."""
-    return datetime.combine(date_from_day(day), moment)
+    return combined(day, clock)
 
 
 @BUILTINS("date and time(date: day, timezone: string)")
-def datetime_in_zone(moment: date, zone: str) -> datetime | None:
+def datetime_in_zone(moment: Moment, zone: str) -> Moment:
     """Return a date and time carried over into a zone, or set in it when it has none."""
-    full = datetime_from_day(moment)
-    tz = parse_zone(zone if zone[:1] in ("Z", "+", "-") else f"@{zone}")
-    return full.astimezone(tz) if full.tzinfo else full.replace(tzinfo=tz)
+    return in_zone(moment, parse_zone(zone if zone[:1] in ("Z", "+", "-") else f"@{zone}"))
 
 
 @BUILTINS("time(from: string)")
@@ -76,12 +75,17 @@ def time_from_text(text: str) -> time | None:
     return parse_time(text)
 
 
-@BUILTINS("time(from: temporal)")
-def time_from_moment(moment: date | time) -> time:
+@BUILTINS("time(from: time)")
+def time_from_time(clock: time) -> time:
+    """Return a time as it is."""
+    return clock
+
+
+@BUILTINS("time(from: day)")
+def time_from_day(moment: Moment) -> time:
     """Return the time of a date and time with its zone; of a date, midnight in UTC."""
-    if isinstance(moment, datetime):
-        return moment.timetz()
-    return moment if isinstance(moment, time) else time(tzinfo=parse_zone("Z"))
+    near = near_of(moment)
+    return near.timetz() if isinstance(near, datetime) else time(tzinfo=UTC)
 
 
 @BUILTINS("time(hour: number, minute: number, second: number, offset?: any)")
@@ -117,20 +121,16 @@ def duration_from_duration(value: Value) -> Value:
 
 
 @BUILTINS("years and months duration(from: day, to: day)")
-def months_between(start: date, end: date) -> YearsMonthsDuration:
+def months_between(start: Moment, end: Moment) -> YearsMonthsDuration:
     """Return the whole months between two days, negative when the second is the earlier."""
-    if isinstance(start, datetime) != isinstance(end, datetime):
-        start, end = date_from_day(start), date_from_day(end)
-    if _later(start, end):
+    if type(near_of(start)) is not type(near_of(end)):
+        start, end = day_of(start), day_of(end)
+    if greater(start, end):
         return YearsMonthsDuration(-months_between(end, start).months)
-    months = (end.year - start.year) * 12 + end.month - start.month
-    late = (start.day, _clock(start)) > (end.day, _clock(end))
+    first, last = near_of(start), near_of(end)
+    months = (end.year - start.year) * 12 + last.month - first.month
+    late = (first.day, _clock(first)) > (last.day, _clock(last))
     return YearsMonthsDuration(months - 1 if late else months)
-
-
-def _later(start: date, end: date) -> bool:
-    span = subtract(start, end)
-    return isinstance(span, timedelta) and span > timedelta()
 
 
 def _clock(moment: date) -> time:

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from engine import clock
+from engine.feel.far import Moment, is_far, near_of
 from engine.feel.functions.registry import Registry
 from engine.feel.limits import Run
 from engine.feel.operators import equal
@@ -31,27 +32,27 @@ def today() -> date:
 
 
 @BUILTINS("day of year(date: day)")
-def day_of_year(day: date) -> Decimal:
+def day_of_year(day: Moment) -> Decimal:
     """Return the number of the day in its year, from 1."""
-    return Decimal(day.timetuple().tm_yday)
+    return Decimal(near_of(day).timetuple().tm_yday)
 
 
 @BUILTINS("day of week(date: day)")
-def day_of_week(day: date) -> str:
+def day_of_week(day: Moment) -> str:
     """Return the English name of the weekday."""
     return weekday_name(day)
 
 
 @BUILTINS("month of year(date: day)")
-def month_of_year(day: date) -> str:
+def month_of_year(day: Moment) -> str:
     """Return the English name of the month."""
-    return _MONTHS[day.month - 1]
+    return _MONTHS[near_of(day).month - 1]
 
 
 @BUILTINS("week of year(date: day)")
-def week_of_year(day: date) -> Decimal:
+def week_of_year(day: Moment) -> Decimal:
     """Return the ISO 8601 number of the week."""
-    return Decimal(day.isocalendar().week)
+    return Decimal(near_of(day).isocalendar().week)
 
 
 @BUILTINS("is(value1?: any, value2?: any)", takes_run=True)
@@ -59,6 +60,11 @@ def is_(run: Run, left: Value, right: Value) -> bool:
     """Return whether two values are the same element: of one kind, equal, and in the same zone."""
     if kind(left) != kind(right):
         return False
-    if kind(left) in ("time", "date and time") and zone_text(left) != zone_text(right):
+    if kind(left) in ("time", "date and time") and _zone(left) != _zone(right):
         return False
     return equal(left, right, run) is True
+
+
+def _zone(value: Value) -> str:
+    near: Value = value.near if is_far(value) else value
+    return zone_text(near)

@@ -9,7 +9,10 @@ from decimal import (
     ROUND_HALF_EVEN,
     ROUND_HALF_UP,
     ROUND_UP,
+    Context,
     Decimal,
+    DivisionByZero,
+    InvalidOperation,
 )
 
 from engine.feel.functions.registry import Registry
@@ -19,6 +22,8 @@ from engine.feel.values import CONTEXT, Value, YearsMonthsDuration
 BUILTINS = Registry()
 
 _MIN_SCALE, _MAX_SCALE = -6111, 6176
+_EXACT = Context(prec=12_400, traps=[DivisionByZero, InvalidOperation])
+"""Holds the quotient of any two numbers of decimal128, as a remainder needs."""
 
 
 def _rounded(value: Decimal, scale: Decimal | None, rounding: str) -> Decimal:
@@ -89,8 +94,8 @@ def absolute_duration(value: Value) -> Value:
 
 @BUILTINS("modulo(dividend: number, divisor: number)")
 def modulo(dividend: Decimal, divisor: Decimal) -> Decimal:
-    """Return the remainder, which has the divisor's sign."""
-    rest = CONTEXT.remainder(dividend, divisor)
+    """Return the remainder `dividend - divisor * floor(dividend / divisor)`, which has the divisor's sign."""
+    rest = CONTEXT.plus(_EXACT.remainder(dividend, divisor))
     return CONTEXT.add(rest, divisor) if rest and (rest < 0) != (divisor < 0) else rest
 
 
@@ -115,10 +120,10 @@ def exp(value: Decimal) -> Decimal:
 @BUILTINS("odd(number: number)")
 def odd(value: Decimal) -> bool:
     """Return whether a number is odd."""
-    return abs(CONTEXT.remainder(value, Decimal(2))) == 1
+    return abs(_EXACT.remainder(value, Decimal(2))) == 1
 
 
 @BUILTINS("even(number: number)")
 def even(value: Decimal) -> bool:
     """Return whether a number is even."""
-    return CONTEXT.remainder(value, Decimal(2)) == 0
+    return _EXACT.remainder(value, Decimal(2)) == 0

@@ -1,10 +1,10 @@
 """How a built-in is declared: its signature as the standard prints it, checked and coerced before the function runs.
 
 `substring(string: string, start position: number, length?: number)`: a parameter's type is a FEEL type or one of
-`any` (null too), `value` (anything but null), `temporal` and `duration`; `?` makes it optional; `*` takes the rest
-of the positional arguments as one list. A value becomes a list of one where a list is asked for, and a list of one
-its element where none is (DMN 1.5, 10.3.2.9.4). Of several signatures of one name the first that fits is called, in
-the order of declaration; null is the answer when none does.
+`any` (null too), `value` (anything but null), `day` (a date, with a time or without) and `duration`; `?` makes it
+optional; `*` takes the rest of the positional arguments as one list. A value becomes a list of one where a list is
+asked for, and a list of one its element where none is (DMN 1.5, 10.3.2.9.4). Of several signatures of one name the
+first that fits is called, in the order of declaration; null is the answer when none does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import TypeVar
 
 from engine.feel.errors import FeelLimitError
+from engine.feel.far import FarDate, FarDateTime
 from engine.feel.limits import CHARS_PER_STEP, Run
 from engine.feel.values import FeelFunction, Range, Value, YearsMonthsDuration
 
@@ -30,12 +31,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "context": (dict,),
     "range": (Range,),
     "function": (FeelFunction,),
-    "date": (date,),
     "time": (time,),
-    "date and time": (datetime,),
     "duration": (timedelta, YearsMonthsDuration),
-    "day": (date, datetime),
-    "temporal": (date, time, datetime),
+    "day": (date, datetime, FarDate, FarDateTime),
 }
 
 
@@ -82,7 +80,10 @@ class _Signature:
     def named(self, arguments: Mapping[str, Value]) -> list[Value] | None:
         if not arguments.keys() <= {parameter.name for parameter in self.parameters}:
             return None
-        return self._fit([arguments.get(parameter.name, _ABSENT) for parameter in self.parameters])
+        values = [arguments.get(parameter.name, _ABSENT) for parameter in self.parameters]
+        if self.parameters and self.parameters[-1].rest and values[-1] is not _ABSENT:
+            values[-1] = [values[-1]]
+        return self._fit(values)
 
     def _fit(self, arguments: list[Value]) -> list[Value] | None:
         fitted: list[Value] = []
