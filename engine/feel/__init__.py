@@ -6,12 +6,16 @@ True
 Text goes through `lexer` (names joined) and `parser` (LALR; `builder` makes `nodes`) to `compiler` (closures;
 `comparison`, `iteration`, `calls`, `scope`), which work on `values` by `operators`, `paths`, `types`, `temporal` and
 `functions`; `xsd` reads XML Schema's. `limits` bounds every run.
+`checking` finds before any run what is surely wrong (`inference`, `operations`, `invocation` over types; `kinds` asks
+the operators; `cases` asks the conditions).
 """
 
+from engine.feel.checking import check, infer
 from engine.feel.errors import FeelError, FeelLimitError, FeelSyntaxError
 from engine.feel.expression import Expression, UnaryTests, compile, compile_unary  # noqa: A004
 from engine.feel.functions import BUILTINS
 from engine.feel.limits import DEFAULT_LIMITS, Limits
+from engine.feel.problems import Problem
 from engine.feel.texts import to_plain
 from engine.feel.types import FeelType
 from engine.feel.values import FeelFunction, Range, YearsMonthsDuration, number
@@ -30,12 +34,15 @@ __all__ = [
     "FeelSyntaxError",
     "FeelType",
     "Limits",
+    "Problem",
     "Range",
     "UnaryTests",
     "YearsMonthsDuration",
+    "check",
     "compile",
     "compile_unary",
     "from_xsd",
+    "infer",
     "number",
     "to_plain",
 ]

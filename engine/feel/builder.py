@@ -187,6 +187,8 @@ class TreeBuilder(Transformer[LarkToken, n.Node]):
 
     def type_context(self, c: list[Child]) -> n.Node:
         keys = tuple(str(token) for token in c[2:] if _kind(token) == "NAME")
+        if not keys and str(c[0]) != "context":
+            raise Refused(_place(c), f"{c[0]}<> 缺少元素的类型", f"{c[0]}<> lacks the type of its elements")
         return n.Type(str(c[0]), _only(c, n.Type), keys, offset=_place(c))
 
     def type_function(self, c: list[Child]) -> n.Node:

@@ -1,10 +1,12 @@
 """Types of FEEL (DMN 1.5, 10.3.2.2 and 10.3.2.9): whether a value is of one, and the implicit conversions to one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 
 from engine.feel import nodes as n
+from engine.feel.errors import FeelError
 from engine.feel.limits import Run
+from engine.feel.parser import parse
 from engine.feel.values import KINDS, FeelFunction, Range, Value, kind
 
 _SIMPLE = frozenset(
@@ -27,19 +29,93 @@ _SIMPLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FeelType:
-    """A type by name, with the types of its elements, entries or parameters and result."""
+    """A type by name, with the types of its elements, entries or parameters and result.
+
+    `keys` name the entries of a context or the parameters of a function; `values` are all that a value can be (an
+    enumeration), empty where there is no such limit. `depth` counts the levels of the type, itself included.
+    """
 
     name: str
     arguments: tuple["FeelType", ...] = ()
     keys: tuple[str, ...] = ()
+    values: tuple[Value, ...] = ()
+    depth: int = field(init=False, default=1, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", 1 + max((argument.depth for argument in self.arguments), default=0))
+
+    @classmethod
+    def read(cls, text: str) -> "FeelType":
+        """Return the type that a text such as `list<number>` or `context<a: string>` spells.
+
+        FeelError for a text that is none, and for names that the standard does not have.
+        """
+        tree = parse(f"null instance of {text}")
+        if not isinstance(tree, n.InstanceOf) or not is_type(found := type_of(tree.type)):
+            raise FeelError(f"“{text[:60]}”不是 FEEL 的类型", f"{text[:60]!r} is no type of FEEL")
+        return found
+
+    def entry(self, key: str) -> "FeelType | None":
+        """Return the type of a context's entry; None where the context has none of that key."""
+        return self.arguments[self.keys.index(key)] if key in self.keys else None
 
 
 ANY = FeelType("Any")
+"""What may be anything: nothing is said of it."""
+NULL = FeelType("Null")
+BOOLEAN = FeelType("boolean")
+_MAX_DEPTH = 16
+_MAX_VALUES = 1_000
+
+
+def list_of(element: FeelType) -> FeelType:
+    """Return the type of a list of such elements."""
+    return compound("list", (element,))
+
+
+def compound(name: str, arguments: tuple[FeelType, ...], keys: tuple[str, ...] = ()) -> FeelType:
+    """Return a type made of others; the parts of one nested too deeply are anything."""
+    found = FeelType(name, arguments, keys)
+    return found if found.depth <= _MAX_DEPTH else FeelType(name)
+
+
+def plain(of: FeelType) -> FeelType:
+    """Return a type without its enumeration."""
+    return FeelType(of.name, of.arguments, of.keys) if of.values else of
+
+
+def element_of(source: FeelType) -> FeelType:
+    """Return the type of a list's elements; a single value counts as a list of one."""
+    if source.name != "list":
+        return ANY if source.name == "Null" else source
+    return source.arguments[0] if source.arguments else ANY
+
+
+def join(left: FeelType, right: FeelType) -> FeelType:
+    """Return the type of what may be of either; null is of every type."""
+    if left == right or right.name == "Null":
+        return left
+    if left.name == "Null":
+        return right
+    if left.name != right.name or "Any" in (left.name, right.name):
+        return ANY
+    if left.values and right.values and left.name in ("string", "number", "boolean"):
+        values = tuple(dict.fromkeys((*left.values, *right.values)))
+        return FeelType(left.name, values=values if len(values) <= _MAX_VALUES else ())
+    if left.keys != right.keys or len(left.arguments) != len(right.arguments):
+        return FeelType(left.name)
+    arguments = tuple(join(*pair) for pair in zip(left.arguments, right.arguments, strict=True))
+    return FeelType(left.name, arguments, left.keys)
 
 
 def type_of(node: n.Type) -> FeelType:
     """Return the type that a syntax node spells."""
     return FeelType(node.name, tuple(type_of(argument) for argument in node.arguments), node.keys)
+
+
+def is_type(found: FeelType) -> bool:
+    """Tell whether the standard has a type, and those that it is made of."""
+    return found.name in _SIMPLE | {"Any", "Null", "null"} and all(map(is_type, found.arguments))
 
 
 def conforms(value: Value, wanted: FeelType, run: Run) -> bool | None:

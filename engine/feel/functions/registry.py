@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
-from typing import TypeVar
+from types import UnionType
+from typing import TypeVar, get_args, get_origin, get_type_hints
 
 from engine.feel.errors import FeelLimitError
 from engine.feel.far import FarDate, FarDateTime
 from engine.feel.limits import CHARS_PER_STEP, Run
-from engine.feel.values import FeelFunction, Range, Value, YearsMonthsDuration
+from engine.feel.values import KINDS, FeelFunction, Range, Value, YearsMonthsDuration
 
 _Function = TypeVar("_Function", bound=Callable[..., Value])
 
@@ -38,7 +39,9 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Parameter:
+class Parameter:
+    """A parameter as declared: `rest` takes what is left of the positional arguments."""
+
     name: str
     type: str
     optional: bool
@@ -59,12 +62,28 @@ class _Parameter:
             return value[0]
         return _MISFIT
 
+    def accepts(self, kind: str) -> bool:
+        """Tell whether a value of a kind may fit: any list may be of one, and of the one that fits."""
+        if self.type in ("any", "value", "list") or kind == "list":
+            return True
+        return kind in {KINDS[fitting] for fitting in _KINDS[self.type]}
+
 
 @dataclass(frozen=True, slots=True)
-class _Signature:
-    parameters: tuple[_Parameter, ...]
+class Signature:
+    """One way to call a built-in."""
+
+    parameters: tuple[Parameter, ...]
     function: Callable[..., Value]
     takes_run: bool
+
+    @property
+    def result(self) -> str:
+        """The kind of what it answers, as the Python function declares it; `Any` where that depends."""
+        declared = get_type_hints(self.function)["return"]
+        members = get_args(declared) if isinstance(declared, UnionType) else (declared,)
+        kinds = {KINDS.get(get_origin(member) or member, "Any") for member in members} - {"null"}
+        return kinds.pop() if len(kinds) == 1 else "Any"
 
     def positional(self, arguments: Sequence[Value]) -> list[Value] | None:
         parameters = self.parameters
@@ -113,17 +132,17 @@ class _Signature:
             raise FeelLimitError("计算结果超出数字范围", "the result is out of the range of numbers") from None
 
 
-def _parse(parameter: str) -> _Parameter:
+def _parse(parameter: str) -> Parameter:
     name, _, kind = parameter.partition(":")
     plain = name.strip().rstrip("?*")
-    return _Parameter(plain, kind.strip(), "?" in name, "*" in name)
+    return Parameter(plain, kind.strip(), "?" in name, "*" in name)
 
 
 class Registry:
     """The built-ins of one module."""
 
     def __init__(self) -> None:
-        self._signatures: dict[str, list[_Signature]] = {}
+        self._signatures: dict[str, list[Signature]] = {}
 
     def __call__(self, *signatures: str, takes_run: bool = False) -> Callable[[_Function], _Function]:
         """Declare a function by its signatures; with `takes_run` it gets the run as its first argument."""
@@ -132,17 +151,21 @@ class Registry:
             for signature in signatures:
                 name, _, inside = signature.removesuffix(")").partition("(")
                 parameters = tuple(_parse(part) for part in inside.split(",") if part.strip())
-                self._signatures.setdefault(name, []).append(_Signature(parameters, function, takes_run))
+                self._signatures.setdefault(name, []).append(Signature(parameters, function, takes_run))
             return function
 
         return declare
+
+    def signatures(self) -> dict[str, tuple[Signature, ...]]:
+        """Return the ways to call each function, in the order in which they are tried."""
+        return {name: tuple(signatures) for name, signatures in self._signatures.items()}
 
     def functions(self) -> dict[str, FeelFunction]:
         """Return the declared functions by name."""
         return {name: _function(signatures) for name, signatures in self._signatures.items()}
 
 
-def _function(signatures: list[_Signature]) -> FeelFunction:
+def _function(signatures: list[Signature]) -> FeelFunction:
     def call(run: Run, arguments: Sequence[Value]) -> Value:
         run.charge(1)
         for signature in signatures:

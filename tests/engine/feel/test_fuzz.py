@@ -29,6 +29,7 @@ DATA = {
     "y": 1,
 }
 PIECES = sorted({piece for seed in SEEDS for piece in seed.split()} | set("()[]{}<>=,.:+-*/\"@?|\\ \n'#$%&;!^~`0１（"))
+TYPES = {"天数": "number", "部门": "string", "加急": "boolean", "明细": "list<context<金额: number, 名称: string>>"}
 LIMITS = feel.Limits(steps=5_000)
 
 
@@ -43,10 +44,12 @@ def attempt(work: Callable[[], object]) -> None:
 
 
 def run(text: str) -> None:
-    """Compile and evaluate a text as an expression, as a part of others and as unary tests."""
+    """Compile, evaluate and check a text as an expression, as a part of others and as unary tests."""
     attempt(lambda: feel.to_plain(feel.compile(text, names=DATA).evaluate(DATA, limits=LIMITS)))
     attempt(lambda: feel.compile(f"string({text}\n) = {text}\n", names=DATA).evaluate(DATA, limits=LIMITS))
     attempt(lambda: feel.compile_unary(text).matches(5, DATA, limits=LIMITS))
+    attempt(lambda: feel.check(text, TYPES, result="boolean"))
+    attempt(lambda: feel.check(text, TYPES, unary="number"))
 
 
 @given(st.text(max_size=200))
