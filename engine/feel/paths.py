@@ -28,7 +28,7 @@ def _range_property(value: Range, name: str) -> Value:
     if name == "start":
         return value.low
     if name == "end":
-        return value.high
+        return value.low if value.op == "=" else value.high
     if name == "start included":
         return value.low_closed
     return value.high_closed if name == "end included" else None
