@@ -1,6 +1,6 @@
 """The type check of an expression before it ever runs (类型检查)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from engine.feel import nodes as n
@@ -22,11 +22,13 @@ def check(
     unary: FeelType | str | None = None,
     result: FeelType | str | None = None,
     complete: bool = True,
+    spelled: Iterable[str] = (),
 ) -> list[Problem]:
     """Return what surely is wrong with an expression over data of these types, in the order of the text.
 
     `types` maps the names of the context to types, or to the texts of types (`number`, `list<string>`, `Any` where
-    the type is not known); they are recognised as `compile` recognises known names. `complete`: there are no others.
+    the type is not known); they are recognised as `compile` recognises known names, and so are those that are only
+    `spelled`, behind a dot. `complete`: there are no others.
     With `unary` the text is the unary tests of a decision table's cell, and `unary` the type of the input. `result`
     is the type that is wanted of the whole: one that is surely another is a problem, and so is a condition (`boolean`)
     that can never hold.
@@ -34,7 +36,7 @@ def check(
     FeelSyntaxError, FeelLimitError as `compile`; FeelError for a text that is no type. Source: DMN 1.5, 10.3.2.9 and
     10.3.2.13.
     """
-    problems, tree, names = _start(text, types, unary, complete)
+    problems, tree, names = _start(text, types, unary, complete, spelled)
     inference = Inference(problems)
     if isinstance(tree, n.UnaryTestList):
         value = _typed(unary) if unary is not None else ANY
@@ -53,9 +55,12 @@ def infer(text: str, types: Types) -> FeelType:
     return Inference(problems).infer(tree, names)
 
 
-def _start(text: str, types: Types, unary: FeelType | str | None, complete: bool) -> tuple[Problems, n.Node, Names]:
+def _start(
+    text: str, types: Types, unary: FeelType | str | None, complete: bool, spelled: Iterable[str] = ()
+) -> tuple[Problems, n.Node, Names]:
     names = Names({name: _typed(found) for name, found in types.items()}, complete)
-    tree = parse(text, types) if unary is None else parse_unary(text, types)
+    known = {*types, *spelled}
+    tree = parse(text, known) if unary is None else parse_unary(text, known)
     return Problems(text), tree, names
 
 

@@ -6,13 +6,13 @@ declared type have no text: they are nodes of their own.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lxml import etree
 
 from engine.bpm.decisions.document import BOXED, child, children, local, name_of, type_ref
-from engine.bpm.decisions.items import ItemType
+from engine.bpm.decisions.items import ItemType, feel_type
 from engine.bpm.decisions.reading import NULL, Reader, fit
 from engine.bpm.decisions.tables import read_table
 from engine.feel import FeelFunction
@@ -39,9 +39,9 @@ def _context(reader: Reader, element: etree._Element) -> n.Node:
             context = n.Context((*entries, n.Entry(_RESULT, value, offset=0)), offset=0)
             return n.Path(context, _RESULT, offset=0)
         name = name_of(variable)
-        value = reader.typed(value, reader.items.find(type_ref(variable), variable), reader.what(source))
-        entries.append(n.Entry(name, value, offset=0))
-        reader = reader.seeing(name)
+        wanted = reader.items.find(type_ref(variable), variable)
+        entries.append(n.Entry(name, reader.typed(value, wanted, reader.what(source)), offset=0))
+        reader = reader.seeing(name, feel_type(wanted))
     return n.Context(tuple(entries), offset=0)
 
 
@@ -88,10 +88,12 @@ def function(reader: Reader, element: etree._Element) -> n.Node:
     parameters = tuple(
         (name_of(one), reader.items.find(type_ref(one), one)) for one in children(element, "formalParameter")
     )
-    names = [name for name, _ in parameters]
     external = element.get("kind", "FEEL").upper() != "FEEL"
-    body = NULL if external else reader.seeing(*names).inner(element)
-    plain = n.Function(tuple(n.Parameter(name, None, offset=0) for name in names), body, external, offset=0)
+    inner = reader
+    for name, wanted in parameters:
+        inner = inner.seeing(name, feel_type(wanted))
+    body = NULL if external else inner.inner(element)
+    plain = n.Function(tuple(n.Parameter(name, None, offset=0) for name, _ in parameters), body, external, offset=0)
     return Typed(plain, parameters, reader.owner, offset=0) if any(wanted for _, wanted in parameters) else plain
 
 
@@ -145,13 +147,14 @@ def _conditional(reader: Reader, element: etree._Element) -> n.Node:
 
 def _filter(reader: Reader, element: etree._Element) -> n.Node:
     source = reader.inner(child(element, "in"))
-    return n.Filter(source, reader.seeing("item").inner(child(element, "match")), offset=0)
+    inner = replace(reader.seeing("item"), complete=False)  # an element's keys are in sight too
+    return n.Filter(source, inner.inner(child(element, "match")), offset=0)
 
 
 def _iteration(reader: Reader, element: etree._Element) -> tuple[tuple[n.Iteration, ...], Reader]:
     name = " ".join((element.get("iteratorVariable") or "").split())
     source = reader.inner(child(element, "in"))
-    return (n.Iteration(name, source, None, offset=0),), reader.seeing(name, "partial")
+    return (n.Iteration(name, source, None, offset=0),), reader.seeing(name).seeing("partial")
 
 
 def _for(reader: Reader, element: etree._Element) -> n.Node:

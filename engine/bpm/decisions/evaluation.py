@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from engine.bpm.decisions.boxed import READERS, function, names_of
 from engine.bpm.decisions.document import connected, line_of
 from engine.bpm.decisions.hit_policies import Hit
-from engine.bpm.decisions.items import Items, ItemType
+from engine.bpm.decisions.items import Items, ItemType, feel_type
 from engine.bpm.decisions.model import Element, Key, Kind, Model, Problem
-from engine.bpm.decisions.reading import Reader, fit
+from engine.bpm.decisions.reading import Reader, Text, fit
 from engine.bpm.decisions.tables import Table
 from engine.errors import NotFound
 from engine.feel import DEFAULT_LIMITS, Expression, FeelError, FeelFunction, Limits, number
@@ -17,6 +17,7 @@ from engine.feel import nodes as n
 from engine.feel.explaining import explain
 from engine.feel.expression import compile_tree
 from engine.feel.limits import Run
+from engine.feel.types import ANY, FeelType
 from engine.feel.values import Value
 
 _KIND_NAMES = {"decision": "决策", "decisionService": "决策服务", "businessKnowledgeModel": "业务知识模型"}
@@ -49,6 +50,8 @@ class Decisions:
         self._elements = connected(models)
         self.problems: list[Problem] = []
         """What can't be evaluated: wrong expressions, unknown types and references, circles."""
+        self.texts: list[Text] = []
+        """Every FEEL text of the file and its imports, with what is known where it stands."""
         self._items: dict[str, Items] = {}
         for namespace, model in models.items():
             self._items[namespace] = Items(model, self._items.get, self.problems)
@@ -146,9 +149,9 @@ class Decisions:
             wanted = wanted.result()
         if element.logic is None:
             return _Compiled(element, model, None, wanted)
-        names = {self._elements[key].variable for key in element.requires if key in self._elements}
-        names |= set(model.imports) | set(items.names()) | names_of([element.logic])
-        reader = Reader(READERS, model.path, items, self.problems, element.name, frozenset(names))
+        spelled = frozenset(items.names()) | names_of([element.logic])
+        sight = self._sight(element, model)
+        reader = Reader(READERS, model.path, items, self.problems, element.name, sight, spelled, self.texts)
         invoked = element.kind == "businessKnowledgeModel"
         tree = function(reader, element.logic) if invoked else reader.node(element.logic)
         try:
@@ -156,6 +159,17 @@ class Decisions:
         except FeelError as error:
             failing = reader.fails(element.logic, error.message)
             return _Compiled(element, model, compile_tree(failing, element.name), wanted)
+
+    def _sight(self, element: Element, model: Model) -> dict[str, FeelType]:
+        """Return the names that an element's logic may use, with their types where they are declared."""
+        sight = {alias: ANY for alias in model.imports if alias}
+        for key in element.requires:
+            required = self._elements.get(key)
+            if required is not None:
+                valued = required.kind in ("inputData", "decision")
+                wanted = self._items[key[0]].find(required.type_ref, required.source) if valued else None
+                sight[required.variable] = feel_type(wanted)
+        return sight
 
 
 class _Evaluation:

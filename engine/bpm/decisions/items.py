@@ -1,7 +1,7 @@
 """Item definitions (数据类型): a model's types by name, and how a value becomes one (DMN 1.5, 10.3.2.9.4)."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 
 from lxml import etree
@@ -11,7 +11,7 @@ from engine.bpm.decisions.model import Model, Problem
 from engine.feel import FeelError, UnaryTests, compile_unary
 from engine.feel import nodes as n
 from engine.feel.limits import Run
-from engine.feel.types import conforms, type_of
+from engine.feel.types import ANY, FeelType, conforms, type_of
 from engine.feel.values import KINDS, Value
 
 _ALIASES = {
@@ -27,7 +27,7 @@ _BUILT_IN = frozenset(
     ]
 )
 _KINDS = {name: kind for kind, name in KINDS.items() if name in _BUILT_IN and name not in ("list", "context")}
-ANY = n.Type("Any", offset=0)
+_ANY = n.Type("Any", offset=0)
 _DEPTH = 20  # levels of named types in a type written out; deeper ones, and types that hold themselves, end in Any
 
 
@@ -65,7 +65,7 @@ class ItemType:
     def node(self, depth: int = 0) -> n.Type:
         """Return the type as FEEL writes it, without allowed values."""
         if depth > _DEPTH:
-            return ANY
+            return _ANY
         if self.element is not None:
             return n.Type("list", (self.element().node(depth + 1),), offset=0)
         if self.result is not None:
@@ -75,6 +75,19 @@ class ItemType:
             entries = tuple(entry().node(depth + 1) for entry in self.components.values())
             return n.Type("context", entries, tuple(self.components), offset=0)
         return n.Type(self.base, offset=0)
+
+
+def feel_type(wanted: ItemType | None) -> FeelType:
+    """Return a declared type as the type check has it; the values of an enumeration are a part of it."""
+    return ANY if wanted is None else limited(type_of(wanted.node()), wanted.allowed_tree)
+
+
+def limited(kind: FeelType, tests: n.Node | None) -> FeelType:
+    """Return a type that has only these values, where the tests list constants."""
+    if not isinstance(tests, n.UnaryTestList) or tests.negated:
+        return kind
+    values = tuple(test.operand.value for test in tests.tests if isinstance(test.operand, n.Literal) and not test.op)
+    return replace(kind, values=values) if values and len(values) == len(tests.tests) else kind
 
 
 class Items:
@@ -91,7 +104,9 @@ class Items:
         found = self.named(name, source)
         if found is None:
             line = 1 if source is None else line_of(source)
-            self._problems.append(Problem(self._model.path, line, name, f"没有名为“{name}”的数据类型"))
+            problem = Problem(self._model.path, line, name, f"没有名为“{name}”的数据类型")
+            if problem not in self._problems:
+                self._problems.append(problem)
         return found
 
     def named(self, name: str, source: etree._Element | None = None) -> ItemType | None:

@@ -1,7 +1,7 @@
 """What the readers of boxed expressions share: names in sight, declared types, texts, problems with their place."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lxml import etree
@@ -14,6 +14,7 @@ from engine.feel import nodes as n
 from engine.feel.limits import Run
 from engine.feel.parser import parse, parse_unary
 from engine.feel.scope import Code, Env, Scope
+from engine.feel.types import ANY, FeelType
 from engine.feel.values import Value
 
 NULL = n.Literal(None, offset=0)
@@ -65,10 +66,25 @@ def fit(value: Value, wanted: ItemType | None, what: str, run: Run) -> Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """Reads boxed expressions of one model; `names` are those in sight, `owner` is the element whose logic it is.
+class Text:
+    """A FEEL text of a file with what is known where it stands; `unary` is the type that a cell's tests are about."""
 
-    `kinds` are the readers by the name of the XML element.
+    path: str
+    line: int
+    owner: str
+    text: str
+    sight: Mapping[str, FeelType]
+    spelled: frozenset[str]
+    complete: bool
+    unary: FeelType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads boxed expressions of one model; `owner` is the element whose logic it is.
+
+    `kinds` are the readers by the name of the XML element; `sight` are the names in sight with their types (all of
+    them, where `complete`), `spelled` those that may follow a dot; `texts` collects what was read, for checks.
     """
 
     kinds: Mapping[str, Callable[["Reader", Any], n.Node]]
@@ -76,11 +92,19 @@ class Reader:
     items: Items
     problems: list[Problem]
     owner: str
-    names: frozenset[str] = field(default_factory=frozenset)
+    sight: Mapping[str, FeelType]
+    spelled: frozenset[str]
+    texts: list[Text]
+    complete: bool = True
 
-    def seeing(self, *names: str) -> "Reader":
-        """Return a reader that knows further names."""
-        return replace(self, names=self.names | set(names))
+    def seeing(self, name: str, kind: FeelType = ANY) -> "Reader":
+        """Return a reader that knows one more name."""
+        return replace(self, sight={**self.sight, name: kind})
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name that a text may spell."""
+        return self.spelled | self.sight.keys()
 
     def node(self, element: etree._Element) -> n.Node:
         """Return the tree of a boxed expression, its value of the type that it declares."""
@@ -105,14 +129,20 @@ class Reader:
         written = text_of(element)
         if not written:
             return NULL
+        self._keep(element, written, None)
         return self._parsed(element, lambda: self._resolved(parse(written, self.names), element))
 
-    def tests(self, element: etree._Element) -> n.UnaryTestList | Failing:
-        """Return the tests of an input entry; none where it is empty."""
+    def tests(self, element: etree._Element, kind: FeelType = ANY) -> n.UnaryTestList | Failing:
+        """Return the tests of an input entry; none where it is empty. `kind` is the type of what is tested."""
         written = text_of(element) or "-"
+        self._keep(element, written, kind)
         node = self._parsed(element, lambda: self._resolved(parse_unary(written, self.names), element))
         assert isinstance(node, n.UnaryTestList | Failing)
         return node
+
+    def _keep(self, element: etree._Element, written: str, unary: FeelType | None) -> None:
+        line = line_of(element)
+        self.texts.append(Text(self.path, line, self.owner, written, self.sight, self.spelled, self.complete, unary))
 
     def fails(self, element: etree._Element, message: str) -> Failing:
         """Note a problem and return the node that says it whenever it is evaluated."""
@@ -134,7 +164,7 @@ class Reader:
 
         def change(node: n.Node) -> n.Node:
             if isinstance(node, n.Type) and not node.arguments:
-                found = self.items.named(node.name, element)
+                found = self.items.find(node.name, element)
                 return node if found is None else found.node()
             return node
 

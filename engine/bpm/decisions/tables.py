@@ -8,7 +8,7 @@ from lxml import etree
 
 from engine.bpm.decisions.document import boxed, child, children, line_of, text_of, type_ref
 from engine.bpm.decisions.hit_policies import AGGREGATIONS, HIT_POLICIES, compiled_table
-from engine.bpm.decisions.items import ItemType
+from engine.bpm.decisions.items import ItemType, feel_type, limited
 from engine.bpm.decisions.reading import Failing, Reader
 from engine.feel import nodes as n
 from engine.feel.scope import Code, Scope
@@ -81,6 +81,7 @@ def read_table(reader: Reader, element: etree._Element) -> n.Node:
         return reader.fails(element, f"不认识的命中策略“{policy} {aggregation}”".replace(" ”", "”"))
     inputs = tuple(_input(reader, one) for one in children(element, "input"))
     tested = reader.seeing("?")
+    kinds = [limited(feel_type(column.wanted), column.values) for column in inputs]
     outputs = tuple(_output(tested, one) for one in children(element, "output"))
     rules = []
     for source in children(element, "rule"):
@@ -93,7 +94,7 @@ def read_table(reader: Reader, element: etree._Element) -> n.Node:
         rules.append(
             Rule(
                 line_of(source),
-                tuple(tested.tests(cell) for cell in tests),
+                tuple(tested.tests(cell, kind) for cell, kind in zip(tests, kinds, strict=True)),
                 tuple(reader.text(cell) for cell in results),
                 tuple(text_of(cell) for cell in tests + results),
                 "；".join(filter(None, map(text_of, children(source, "annotationEntry")))),
