@@ -85,16 +85,21 @@ class Typed(n.Foreign):
 
 def function(reader: Reader, element: etree._Element) -> n.Node:
     """Return the tree of a function definition: a boxed one, or a business knowledge model's encapsulated logic."""
-    parameters = tuple(
+    declared = tuple(
         (name_of(one), reader.items.find(type_ref(one), one)) for one in children(element, "formalParameter")
     )
     external = element.get("kind", "FEEL").upper() != "FEEL"
     inner = reader
-    for name, wanted in parameters:
+    for name, wanted in declared:
         inner = inner.seeing(name, feel_type(wanted))
     body = NULL if external else inner.inner(element)
-    plain = n.Function(tuple(n.Parameter(name, None, offset=0) for name, _ in parameters), body, external, offset=0)
-    return Typed(plain, parameters, reader.owner, offset=0) if any(wanted for _, wanted in parameters) else plain
+    plain = n.Function(tuple(n.Parameter(name, None, offset=0) for name, _ in declared), body, external, offset=0)
+    return Typed(plain, declared, reader.owner, offset=0) if any(wanted for _, wanted in declared) else plain
+
+
+def parameters(element: etree._Element | None) -> tuple[str, ...]:
+    """Return the names of a function definition's parameters."""
+    return () if element is None else tuple(name_of(one) for one in children(element, "formalParameter"))
 
 
 def _list(reader: Reader, element: etree._Element) -> n.Node:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.bpm.decisions.boxed import READERS, function, names_of
+from engine.bpm.decisions.boxed import READERS, function, names_of, parameters
 from engine.bpm.decisions.document import connected, line_of
 from engine.bpm.decisions.hit_policies import Hit
 from engine.bpm.decisions.items import Items, ItemType, feel_type
@@ -199,9 +199,9 @@ class _Evaluation:
             if one.code is None:
                 self.run.note(f"“{one.element.name}”没有决策逻辑")
                 return None
-            value = self._logic(one, one.code)
-            invoked = one.element.kind == "businessKnowledgeModel"
-            return self._function(one, value) if invoked else self._fitted(one, value)
+            if one.element.kind == "businessKnowledgeModel":
+                return self._knowledge(one, one.code)
+            return self._fitted(one, self._logic(one, one.code))
         finally:
             self.run.leave()
 
@@ -257,11 +257,16 @@ class _Evaluation:
                 context.setdefault(alias, {})[name] = value
         return context
 
-    def _function(self, one: _Compiled, value: Value) -> Value:
-        """Return a knowledge model's function, its results of the declared type."""
-        if one.wanted is None or type(value) is not FeelFunction:
-            return value
-        return FeelFunction(value.parameters, lambda run, given: self._fitted(one, value.call(run, given)))
+    def _knowledge(self, one: _Compiled, code: Expression) -> FeelFunction:
+        """Return a knowledge model's function. Made when it is first called, so that one may require itself."""
+        made: list[Value] = []
+
+        def call(run: Run, given: Sequence[Value]) -> Value:
+            if not made:
+                made.append(code.run(self._context(one), run))
+            return self._fitted(one, made[0].call(run, given) if type(made[0]) is FeelFunction else None)
+
+        return FeelFunction(parameters(one.element.logic), call)
 
     def _service(self, element: Element) -> FeelFunction:
         names = tuple(self._compiled[key].element.variable for key in _takes(element) if key in self._compiled)

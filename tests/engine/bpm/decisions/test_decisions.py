@@ -208,6 +208,18 @@ def test_a_knowledge_model_is_invoked_by_decisions_and_by_hand() -> None:
     assert "参数“价”不是“number”类型" in found.messages[0]
 
 
+def test_a_knowledge_model_may_invoke_itself_within_limits() -> None:
+    def knowledge(name: str, text: str) -> str:
+        logic = f'<encapsulatedLogic><formalParameter name="n" typeRef="number"/>{feel(text)}</encapsulatedLogic>'
+        inner = f'<variable name="{name}"/>{needs(f"k_{name}")}{logic}'
+        return f'<businessKnowledgeModel id="k_{name}" name="{name}">{inner}</businessKnowledgeModel>'
+
+    found = read(knowledge("fact", "if n < 2 then 1 else n * fact(n - 1)"), knowledge("ever", "ever(n + 1)"))
+    assert found.invoke("fact", {"n": 10}) == 3628800
+    assert found.invoke("ever", {"n": 1}) is None
+    assert "嵌套" in found.messages[0]
+
+
 def test_a_service_takes_input_data_and_decisions_and_gives_one_value_or_a_context() -> None:
     service = (
         '<decisionService id="s_one" name="one"><outputDecision href="#d_sum"/><inputDecision href="#d_base"/>'
