@@ -16,6 +16,8 @@ BOXED = frozenset(
     "literalExpression context invocation functionDefinition list relation decisionTable "
     "conditional filter for some every".split()
 )
+MAX_TEXTS = 5_000
+"""Expressions of one file: compiling them takes time."""
 _KINDS = ("inputData", "decision", "businessKnowledgeModel", "decisionService")
 _REQUIRED = ("requiredInput", "requiredDecision", "requiredKnowledge")
 
@@ -74,6 +76,11 @@ def read_model(content: str | bytes, path: str) -> Model:
     root = xml.parse(content, path)
     if local(root) != "definitions":
         raise Invalid(f"{path} 不是 DMN 文件：根元素应为 DMN 的 definitions", code="dmn_root", place=path, line=1)
+    texts = sum(local(one) == "text" for one in root.iter())
+    if texts > MAX_TEXTS:
+        raise Invalid(
+            f"{path} 有 {texts} 个表达式，超过 {MAX_TEXTS} 个，请拆成几个文件", code="dmn_too_large", place=path, line=1
+        )
     namespace = root.get("namespace") or root.get("targetNamespace") or ""
     elements: dict[str, Element] = {}
     for source in root:

@@ -315,6 +315,10 @@ def test_imports_are_sought_by_namespace_in_the_folder(tmp_path: Path) -> None:
         (model(decision("a", feel("1")), decision("a", feel("2"))), "重复"),
         (model(decision("a", feel("b"), "d_b"), decision("b", feel("a"), "d_a")), "a → b → a"),
         (model(decision("a", feel("a"), "d_a")), "a → a"),
+        (
+            model(decision("a", "<list>" + feel("1") * 5001 + "</list>")),
+            "有 5001 个表达式，超过 5000 个，请拆成几个文件",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_with_a_reason(text: str, said: str) -> None:
