@@ -6,7 +6,8 @@ Seconds reach to the microsecond, as Python's do: further digits are cut. There 
 import re
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 from engine.feel.far import Moment, combined, is_far, make_date, near_of, shifted
 from engine.feel.values import Value, YearsMonthsDuration
@@ -73,15 +74,20 @@ def _time(match: re.Match[str]) -> time | None:
         return None
 
 
+@cache
+def _zones() -> set[str]:
+    """Return the zones by name: looked up here, no text of an expression is tried as the path of a file."""
+    return available_timezones()
+
+
 def parse_zone(text: str) -> tzinfo:
     """Return the zone of `Z`, `+08:00` or `@Asia/Shanghai`; ValueError when there is none such."""
     if text == "Z":
         return UTC
     if text.startswith("@"):
-        try:
-            return ZoneInfo(text[1:])
-        except (OSError, KeyError) as error:  # a folder of the zone database, or nothing
-            raise ValueError("no such zone") from error
+        if text[1:] not in _zones():
+            raise ValueError("no such zone")
+        return ZoneInfo(text[1:])
     if _OFFSET_RE.fullmatch(text) is None:
         raise ValueError("no such offset")
     parts = [int(part) for part in text[1:].split(":")]

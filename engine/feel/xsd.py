@@ -73,7 +73,7 @@ def from_xsd(type: str, text: str | None) -> Value:  # noqa: A002
     `type` is a simple type's name with the prefix `xsd:`, `xs:` or none: texts become strings, all numbers a number of
     34 digits, `duration` the one of FEEL's two durations that its text spells. FeelError for an unknown type, a text
     that is not of the type, and what FEEL has no value for: infinities, durations of months and days, dates with a
-    zone, years beyond 1 to 9999. Source: DMN 1.5, 10.3.2.9.4; XML Schema 1.1 part 2.
+    zone. Source: DMN 1.5, 10.3.2.9.4; XML Schema 1.1 part 2.
     """
     prefix, _, name = type.rpartition(":")
     if prefix not in _PREFIXES or (name not in _READERS and name not in _TEXTS):
