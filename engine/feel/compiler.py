@@ -100,7 +100,7 @@ def _function(node: n.Function, scope: Scope, own: str = "") -> Code:
     types = tuple(type_of(parameter.type) if parameter.type else None for parameter in node.parameters)
     recursive = bool(own) and own not in names and own not in BUILTINS and scope.slot(own) is None
     body = compile_node(node.body, scope.bind(own, *names) if recursive else scope.bind(*names))
-    external, weight = node.external, node.body.weight
+    external, weight, typed = node.external, node.body.weight, any(types)
     kind = FeelType("function", (*(wanted or ANY for wanted in types), ANY if external else static_type(node.body)))
 
     def make(env: Env) -> FeelFunction:
@@ -110,13 +110,8 @@ def _function(node: n.Function, scope: Scope, own: str = "") -> Code:
             run.enter()
             run.charge(weight)
             try:
-                fitted = [
-                    argument if wanted is None else coerce(argument, wanted, run)
-                    for wanted, argument in zip(types, arguments, strict=True)
-                ]
-                if any(new is None and old is not None for new, old in zip(fitted, arguments, strict=True)):
-                    return None
-                return body((env[0], run, *env[2:], *itself, *fitted))
+                fitted = _fitted(arguments, types, run) if typed else arguments
+                return None if fitted is None else body((env[0], run, *env[2:], *itself, *fitted))
             finally:
                 run.leave()
 
@@ -125,6 +120,17 @@ def _function(node: n.Function, scope: Scope, own: str = "") -> Code:
         return function
 
     return make
+
+
+def _fitted(arguments: Sequence[Value], types: Sequence[FeelType | None], run: Run) -> list[Value] | None:
+    """Return the arguments as their declared types want them; None where one can't be."""
+    fitted: list[Value] = []
+    for wanted, argument in zip(types, arguments, strict=True):
+        value = argument if wanted is None else coerce(argument, wanted, run)
+        if value is None and argument is not None:
+            return None
+        fitted.append(value)
+    return fitted
 
 
 def _external(run: Run) -> None:
