@@ -6,7 +6,7 @@ same but for its year, and the number of cycles between. Only here, in `temporal
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import TypeGuard
+from typing import TypeGuard, overload
 
 MAX_YEAR = 999_999_999
 _CYCLE_YEARS = 400
@@ -29,26 +29,21 @@ class FarDate:
 
 
 @dataclass(frozen=True, slots=True)
-class FarDateTime:
+class FarDateTime(FarDate):
     """A date and time: `near` moved by `cycles` times 400 years; the zone is `near`'s."""
 
     near: datetime
-    cycles: int
-
-    @property
-    def year(self) -> int:
-        """The true year."""
-        return self.near.year + self.cycles * _CYCLE_YEARS
 
 
-Far = FarDate | FarDateTime
-Moment = date | Far
-"""A date or a date and time of any year."""
+Moment = date | FarDate
+"""A date, or a date and time, of any year."""
+DayTime = datetime | FarDateTime
+"""A date and time of any year."""
 
 
-def is_far(value: object) -> TypeGuard[Far]:
+def is_far(value: object) -> TypeGuard[FarDate]:
     """Tell whether a value lies outside Python's years."""
-    return isinstance(value, FarDate | FarDateTime)
+    return isinstance(value, FarDate)
 
 
 def near_of(value: Moment) -> date:
@@ -60,6 +55,10 @@ def _cycles(value: Moment) -> int:
     return value.cycles if is_far(value) else 0
 
 
+@overload
+def settle(near: datetime, cycles: int) -> DayTime: ...
+@overload
+def settle(near: date, cycles: int) -> Moment: ...
 def settle(near: date, cycles: int) -> Moment:
     """Return `near` moved by `cycles`: a value of Python's where it has the year; ValueError beyond ±999 999 999."""
     year = near.year + cycles * _CYCLE_YEARS
@@ -115,7 +114,7 @@ def _moved(value: date, span: timedelta) -> date:
     return value + span
 
 
-def in_zone(value: Moment, zone: tzinfo) -> Moment:
+def in_zone(value: Moment, zone: tzinfo) -> DayTime:
     """Return a date and time carried over into a zone, or set in it when it has none."""
     near, cycles = near_of(value), _cycles(value)
     if not isinstance(near, datetime):
@@ -129,7 +128,7 @@ def in_zone(value: Moment, zone: tzinfo) -> Moment:
         return settle(near.astimezone(zone), cycles)  # type: ignore[attr-defined]
 
 
-def combined(day: Moment, clock: time) -> Moment:
+def combined(day: Moment, clock: time) -> DayTime:
     """Return a day at a time; the zone is the time's."""
     near, cycles = near_of(day), _cycles(day)
     return settle(datetime.combine(near, clock), cycles)

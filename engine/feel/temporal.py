@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from engine.feel.far import Moment, combined, is_far, make_date, near_of, shifted
+from engine.feel.far import DayTime, Moment, combined, is_far, make_date, near_of, shifted
 from engine.feel.values import Value, YearsMonthsDuration
 
 _DATE = r"(?P<year>-?(?:[1-9][0-9]{4,8}|(?!0000)[0-9]{4}))-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
@@ -47,7 +47,7 @@ def parse_time(text: str) -> time | None:
     return _time(match) if match else None
 
 
-def parse_datetime(text: str) -> Moment | None:
+def parse_datetime(text: str) -> DayTime | None:
     """Return the date and time of `2026-07-01T08:30:00+08:00` (a mere date means its midnight), or None."""
     match = _DATETIME_RE.fullmatch(text)
     if match is None:

@@ -5,7 +5,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
 from engine.feel.errors import FeelError
-from engine.feel.far import FarDate, FarDateTime, near_of
+from engine.feel.far import DayTime, FarDate, FarDateTime, Moment, near_of
 from engine.feel.limits import Limits, Run
 from engine.feel.temporal import date_text, duration_text, time_text
 from engine.feel.values import FeelFunction, Range, Value, YearsMonthsDuration
@@ -68,9 +68,9 @@ def number_text(value: Decimal) -> str:
 
 def temporal_text(value: Value) -> str:
     """Return the ISO text of a date, time, date and time or duration."""
-    if isinstance(value, datetime | FarDateTime):
+    if isinstance(value, DayTime):
         return f"{date_text(value)}T{time_text(near_of(value))}"  # type: ignore[arg-type]
-    if isinstance(value, date | FarDate):
+    if isinstance(value, Moment):
         return date_text(value)
     return time_text(value) if isinstance(value, time) else duration_text(value)
 

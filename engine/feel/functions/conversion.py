@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from engine.feel.far import Moment, combined, day_of, in_zone, make_date, near_of
+from engine.feel.far import DayTime, Moment, combined, day_of, in_zone, make_date, near_of
 from engine.feel.functions.registry import Registry
 from engine.feel.limits import Run
 from engine.feel.literals import number_literal, string_literal
@@ -46,25 +46,25 @@ def date_of(year: Decimal, month: Decimal, day: Decimal) -> Moment | None:
 
 
 @BUILTINS("date and time(from: string)")
-def datetime_from_text(text: str) -> Moment | None:
+def datetime_from_text(text: str) -> DayTime | None:
     """Return the date and time of an ISO text."""
     return parse_datetime(text)
 
 
 @BUILTINS("date and time(from: day)")
-def datetime_from_day(moment: Moment) -> Moment:
+def datetime_from_day(moment: Moment) -> DayTime:
     """Return a date and time as it is, a date's midnight."""
-    return moment if isinstance(near_of(moment), datetime) else combined(moment, time())
+    return moment if isinstance(moment, DayTime) else combined(moment, time())
 
 
 @BUILTINS("date and time(date: day, time: time)")
-def datetime_of(day: Moment, clock: time) -> Moment:
+def datetime_of(day: Moment, clock: time) -> DayTime:
     """Return a day at a time; the zone is the time's."""
     return combined(day, clock)
 
 
 @BUILTINS("date and time(date: day, timezone: string)")
-def datetime_in_zone(moment: Moment, zone: str) -> Moment:
+def datetime_in_zone(moment: Moment, zone: str) -> DayTime:
     """Return a date and time carried over into a zone, or set in it when it has none."""
     return in_zone(moment, parse_zone(zone if zone[:1] in ("Z", "+", "-") else f"@{zone}"))
 

@@ -13,6 +13,8 @@ BUILTINS = Registry()
 
 def _span(value: Value) -> Range:
     """Return a range as it is and a point as a range; ValueError for ranges that name no interval."""
+    if type(value) is list and len(value) == 1:
+        (value,) = value
     if not isinstance(value, Range):
         return Range(value, value, True, True)
     if value.op == "=":
@@ -74,7 +76,10 @@ def _ends_no_later(left: Range, right: Range) -> bool:
 
 
 @BUILTINS(
-    "before(point1: value, point2: value)", "before(range1: value, range2: value)", "before(point: value, range: value)"
+    "before(point1: value, point2: value)",
+    "before(range1: value, range2: value)",
+    "before(point: value, range: value)",
+    "before(range: value, point: value)",
 )
 def before(left: Value, right: Value) -> bool:
     """Return whether the first ends before the second begins."""
@@ -82,7 +87,10 @@ def before(left: Value, right: Value) -> bool:
 
 
 @BUILTINS(
-    "after(point1: value, point2: value)", "after(range1: value, range2: value)", "after(point: value, range: value)"
+    "after(point1: value, point2: value)",
+    "after(range1: value, range2: value)",
+    "after(point: value, range: value)",
+    "after(range: value, point: value)",
 )
 def after(left: Value, right: Value) -> bool:
     """Return whether the first begins after the second ends."""

@@ -176,7 +176,9 @@ def _function(signatures: list[Signature]) -> FeelFunction:
 
     def call_named(run: Run, arguments: Mapping[str, Value]) -> Value:
         run.charge(1)
-        for signature in signatures:
+        # `before(point, range)` and `before(range, point)` differ by nothing but order: what is written decides.
+        written = list(arguments)
+        for signature in sorted(signatures, key=lambda one: [each.name for each in one.parameters] != written):
             fitted = signature.named(arguments)
             if fitted is not None:
                 return signature.run(run, fitted)

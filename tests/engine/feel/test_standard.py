@@ -210,6 +210,11 @@ RANGES = [  # 10.3.4.9; an absent end lies beyond every value
     ('overlaps((> 5), (> "a"))', "null"),
     ('before((< 5), (< "a"))', "null"),
     ("includes([1..null], 1)", "null"),
+    ("before(range: [1..5], point: 6)", "true"),
+    ("before(point: 6, range: [1..5])", "false"),
+    ("after(range: [1..5], point: 6)", "false"),
+    ("includes(range: [3..4], point: 3)", "true"),
+    ("before([1], [[2..3]])", "true"),
 ]
 
 
