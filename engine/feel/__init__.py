@@ -3,9 +3,9 @@
 >>> compile('天数 > 7 and 部门 = "儿科"').evaluate({"天数": 9, "部门": "儿科"})
 True
 
-Text goes through `lexer` (names joined) and `parser` (LALR; `builder` makes `nodes`) to `compiler` (closures;
-`comparison`, `iteration`, `calls`, `scope`), which work on `values` by `operators`, `paths`, `types`, `temporal` and
-`functions`; `xsd` reads XML Schema's. `limits` bounds every run.
+Text goes through `scanner`, `lexer` (names joined) and `parser` (LALR; `builder` makes `nodes`) to `compiler`
+(closures; `comparison`, `iteration`, `calls`, `scope`), which work on `values` by `operators`, `paths`, `types`,
+`temporal` (`far`: all years) and `functions`; `xsd` reads XML Schema's. `limits` bounds every run.
 `checking` finds before any run what is surely wrong (`inference`, `operations`, `invocation` over types; `kinds` asks
 the operators; `cases` asks the conditions).
 """

@@ -2,35 +2,16 @@
 
 FEEL's names may hold spaces (`申请 天数`, `date and time`) and even operators and keywords, which no LALR grammar can
 split. So names are joined here, before parsing, by three rules: the longest known name that matches token by token
-wins (known: `names` of the caller, keys of contexts in the same text, and the built-ins); a keyword is a keyword
+wins (known: `names` of the caller, keys and parameters in the same text, and the built-ins); a keyword is a keyword
 unless it follows a dot or is a key; and neighbouring words that are neither are one name, since no grammar rule lets
 two names stand side by side. Brackets that open or close ranges the wrong way round (`]1..9[`) get kinds of their own.
 """
 
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from engine.feel.errors import FeelSyntaxError, at
-
-# DMN 1.5, 10.3.1.2, rules 28-30.
-_START = (
-    r"?A-Z_a-z\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u02FF\u0370-\u037D\u037F-\u1FFF\u200C\u200D\u2070-\u218F"
-    r"\u2C00-\u2FEF\u3001-\uD7FF\uF900-\uFDCF\uFDF0-\uFFFD\U00010000-\U000EFFFF"
-)
-_PART = _START + r"0-9\u00B7\u0300-\u036F\u203F\u2040"
-
-_RAW = re.compile(
-    rf"""(?P<skip>[\s\u0085\u1680\u180E\u2000-\u200B\u2028\u2029\u202F\u205F\u3000\uFEFF]+|//[^\n]*|/\*(?s:.*?)\*/)
-    |(?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
-    |(?P<at>@"(?:[^"\\\n]|\\.)*")
-    |(?P<string>"(?:[^"\\]|\\.)*")
-    |(?P<word>[{_START}][{_PART}]*)
-    |(?P<mark>['\u2019])
-    |(?P<op>\*\*|\.\.|->|<=|>=|!=|[-+*/<>=()\[\]{{}},:.])""",
-    re.VERBOSE,
-)
+from engine.feel.scanner import FULLWIDTH, Token, fullwidth, raw_tokens, stray
 
 _OPERATORS = {
     "**": "POW", "..": "DOTS", "->": "ARROW", "<=": "CMP", ">=": "CMP", "!=": "CMP", "<": "CMP", ">": "CMP",
@@ -40,61 +21,13 @@ _OPERATORS = {
 _KEYWORDS = frozenset("if then else for in return some every satisfies and or between function true false null".split())
 _LOOKALIKES = _KEYWORDS - {"null", "function"} | {"not"}
 _TYPE_NAMES = ("date and time", "years and months duration", "days and time duration")
+_NAME_SIGNS = frozenset("+-*/.")
 _GENERIC = frozenset({"list", "range", "context", "function"})
 _OPERAND_ENDS = frozenset(
     {"NAME", "NUMBER", "STRING", "AT", "TRUE", "FALSE", "NULL", "RPAR", "RSQB", "RBRACE", "RRANGE"}
 )
 _OPERAND_STARTS = frozenset({"number", "string", "at", "word"})
 _NOT_OPERANDS = frozenset({"then", "else", "return", "satisfies", "and", "or", "between", "in", "instance"})
-
-_FULLWIDTH = dict(zip("（），：；＝＞＜＋－＊／［］｛｝．！“”‘’。、", "(),:;=><+-*/[]{}.!\"\"''.,", strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One token: its kind for the grammar, its text (a name with single spaces) and its place."""
-
-    kind: str
-    text: str
-    offset: int
-
-
-def raw_tokens(text: str) -> list[Token]:
-    """Split `text` into words, numbers, strings and operators; FeelSyntaxError at anything else."""
-    tokens: list[Token] = []
-    position = 0
-    while position < len(text):
-        match = _RAW.match(text, position)
-        if match is None:
-            raise _stray(text, position)
-        if match.group() == "/" and text.startswith("/*", position):
-            raise FeelSyntaxError("注释缺少结束的 */", "the comment is not closed", **at(text, position))
-        kind = match.lastgroup
-        if kind is not None and kind != "skip":
-            tokens.append(Token(kind, match.group(), position))
-        position = match.end()
-    return tokens
-
-
-def _stray(text: str, position: int) -> FeelSyntaxError:
-    character = text[position]
-    if character == '"' or text.startswith('@"', position):
-        return FeelSyntaxError("文本缺少结束的双引号", "the string is not closed", **at(text, position))
-    if character in _FULLWIDTH:
-        return _fullwidth(text, position)
-    if character == "'":
-        return FeelSyntaxError("文本请用双引号", "strings take double quotes", **at(text, position))
-    return FeelSyntaxError(f"不认识的字符“{character}”", f"unexpected character {character!r}", **at(text, position))
-
-
-def _fullwidth(text: str, position: int) -> FeelSyntaxError:
-    character = text[position]
-    plain = _FULLWIDTH[character]
-    return FeelSyntaxError(
-        f"全角符号“{character}”请改为半角 {plain}",
-        f"full-width {character!r}: write {plain} instead",
-        **at(text, position),
-    )
 
 
 class KnownNames:
@@ -137,12 +70,12 @@ def tokens_of(text: str, names: Iterable[str] | None = None) -> list[Token]:
     """Return the tokens of `text` with names joined and brackets told apart; FeelSyntaxError."""
     raw = raw_tokens(text)
     known = KnownNames(names or ())
-    _declare_keys(text, raw, known)
+    _declare_names(text, raw, known)
     return _Joiner(text, raw, known).run()
 
 
-def _declare_keys(text: str, raw: list[Token], known: KnownNames) -> None:
-    """Make the keys of contexts in the text known: `{a-b: 1, c: a-b + 1}`."""
+def _declare_names(text: str, raw: list[Token], known: KnownNames) -> None:
+    """Make known what the text itself names: keys of contexts, arguments and parameters with operators in them."""
     brackets: list[str] = []
     for index, token in enumerate(raw):
         if token.kind != "op":
@@ -151,16 +84,21 @@ def _declare_keys(text: str, raw: list[Token], known: KnownNames) -> None:
             brackets.append(token.text)
         elif token.text in ")]}" and brackets:
             brackets.pop()
-        if token.text == "{" or (token.text == "," and brackets and brackets[-1] == "{"):
-            end = index + 1
-            while end < len(raw) and (
-                raw[end].kind in ("word", "number", "mark") or raw[end].text in ("+", "-", "*", "/", ".")
-            ):
-                end += 1
-            if end < len(raw) and end > index + 1 and raw[end].text == ":" and raw[index + 1].kind == "word":
-                parts = raw[index + 1 : end]
+        if brackets and token.text in (brackets[-1], ",") and brackets[-1] != "[":
+            parts = _before_colon(raw, index + 1)
+            # Words alone join anyway, and a call must not make `a and b` a name elsewhere.
+            if parts and (brackets[-1] == "{" or any(part.kind in ("op", "mark") for part in parts)):
                 name = " ".join(text[parts[0].offset : parts[-1].offset + len(parts[-1].text)].split())
                 known.add([part.text for part in parts], name)
+
+
+def _before_colon(raw: list[Token], start: int) -> list[Token]:
+    """Return the tokens of what may be a name with a colon behind it."""
+    end = start
+    while end < len(raw) and (raw[end].kind in ("word", "number", "mark") or raw[end].text in _NAME_SIGNS):
+        end += 1
+    is_name = start < end < len(raw) and raw[end].text == ":" and raw[start].kind == "word"
+    return raw[start:end] if is_name else []
 
 
 class _Joiner:
@@ -194,7 +132,7 @@ class _Joiner:
         if token.kind == "word":
             return self._word(token, index)
         if token.kind == "mark":  # an apostrophe stands in known names only
-            raise _stray(self.text, token.offset)
+            raise stray(self.text, token.offset)
         self._emit(token.kind.upper(), token)
         return 1
 
@@ -230,9 +168,9 @@ class _Joiner:
         parts = [part.text for part in self.raw[index:end]]
         if self._last() != "DOT":
             for part in self.raw[index:end]:
-                wide = next((place for place, character in enumerate(part.text) if character in _FULLWIDTH), None)
+                wide = next((place for place, character in enumerate(part.text) if character in FULLWIDTH), None)
                 if wide is not None:
-                    raise _fullwidth(self.text, part.offset + wide)
+                    raise fullwidth(self.text, part.offset + wide)
         if len(parts) > 1 and self._last() != "DOT":
             self._refuse_operators(self.raw[index:end])
         self._emit("NAME", token, " ".join(parts))

@@ -17,8 +17,9 @@ from lark.lexer import Lexer
 from engine.feel import nodes as n
 from engine.feel.builder import Refused, TreeBuilder
 from engine.feel.errors import FeelLimitError, FeelSyntaxError, at
-from engine.feel.lexer import Token, tokens_of
+from engine.feel.lexer import tokens_of
 from engine.feel.limits import MAX_NESTING, MAX_SOURCE
+from engine.feel.scanner import Token
 
 _GRAMMAR = r"""
 %declare NUMBER STRING AT NAME TRUE FALSE NULL IF THEN ELSE FOR IN RETURN SOME EVERY SATISFIES AND OR BETWEEN
