@@ -1,10 +1,11 @@
 """Types of FEEL (DMN 1.5, 10.3.2.2 and 10.3.2.9): whether a value is of one, and the implicit conversions to one."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, time
 
 from engine.feel import nodes as n
 from engine.feel.errors import FeelError
+from engine.feel.far import combined
 from engine.feel.limits import Run
 from engine.feel.parser import parse
 from engine.feel.values import KINDS, FeelFunction, Range, Value, kind
@@ -190,8 +191,8 @@ def coerce(value: Value, wanted: FeelType, run: Run) -> Value:
     """
     if value is None or conforms(value, wanted, run):
         return value
-    if wanted.name == "date and time" and type(value) is date:
-        return datetime.combine(value, time(tzinfo=UTC))
+    if wanted.name == "date and time" and kind(value) == "date":
+        return combined(value, time(tzinfo=UTC))
     if wanted.name == "list" and type(value) is not list:
         return [value] if conforms([value], wanted, run) else None
     if type(value) is list and len(value) == 1 and conforms(value[0], wanted, run):

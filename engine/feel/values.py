@@ -139,8 +139,8 @@ def kind(value: Value) -> str:
 
 
 KINDS: dict[type, str] = {
+    FarDate: "date", FarDateTime: "date and time",  # first, so that the reverse leads to the common types
     Decimal: "number", str: "string", bool: "boolean", type(None): "null", list: "list", dict: "context",
     date: "date", time: "time", datetime: "date and time", timedelta: "days and time duration",
-    YearsMonthsDuration: "years and months duration", Range: "range", FeelFunction: "function", FarDate: "date",
-    FarDateTime: "date and time",
+    YearsMonthsDuration: "years and months duration", Range: "range", FeelFunction: "function",
 }  # fmt: skip

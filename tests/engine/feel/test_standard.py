@@ -174,6 +174,7 @@ CONVERSIONS = [  # 10.3.2.9.4, implicit conversions of arguments
     ('(function(a: number) "given")("x")', "null"),
     ('(function(a: number) "given")(null)', "given"),
     ('(function(a: date and time) a)(@"2026-07-01")', "2026-07-01T00:00:00Z"),
+    ('(function(a: date and time) a)(@"12026-07-01")', "12026-07-01T00:00:00Z"),
     ("(function(a: context<x: number>) a.x)({x: 1, y: 2})", "1"),
     ("(function(a: unheard) a)(1)", "null"),
     ("abs([-1])", "1"),
