@@ -206,8 +206,8 @@ def _call(node: n.Call, scope: Scope) -> Code:
     function = compile_node(node.function, scope)
     names = [argument.name for argument in node.arguments]
     arguments = [compile_node(argument.value, scope) for argument in node.arguments]
-    if isinstance(node.function, n.Name) and node.function.name in BUILTINS and scope.slot(node.function.name) is None:
-        if node.function.name == "not" and names == [None]:
+    if isinstance(node.function, n.Name) and node.function.name in BUILTINS:
+        if node.function.name == "not" and names == [None] and scope.slot("not") is None:
             (only,) = arguments
             return lambda env: negated(only(env))
         function = _callable(function, BUILTINS[node.function.name])
@@ -228,7 +228,7 @@ def _temporal_literal(node: n.Call, scope: Scope) -> Value:
 
 
 def _callable(function: Code, builtin: FeelFunction) -> Code:
-    """Let data that happen to bear a built-in's name (a form field `count`) not hide it where it is called."""
+    """Let data that happen to bear a built-in's name (a form field, a key `count`) not hide it where it is called."""
 
     def find(env: Env) -> Value:
         value = function(env)

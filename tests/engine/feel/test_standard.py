@@ -188,6 +188,8 @@ FUNCTIONS = [  # 10.3.2.13.2
     ("{g: function(g) g, r: g(7)}.r", "7"),
     ("{mk: function(a) function(b) a + b, r: mk(1)(2)}.r", "3"),
     ("{x: abs, r: x(-1)}.r", "1"),
+    ("{count: 5, n: count([count, 1])}.n", "2"),
+    ("{count: function(l) 7, n: count([])}.n", "7"),
     ("[function(x) x][1](3)", "3"),
     ("abs(n: -1, m: 2)", "null"),
 ]
