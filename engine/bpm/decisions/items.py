@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, time
 
 from lxml import etree
 
@@ -10,9 +10,10 @@ from engine.bpm.decisions.document import child, children, line_of, name_of, tex
 from engine.bpm.decisions.model import Model, Problem
 from engine.feel import FeelError, UnaryTests, compile_unary
 from engine.feel import nodes as n
+from engine.feel.far import combined
 from engine.feel.limits import Run
 from engine.feel.types import ANY, FeelType, conforms, type_of
-from engine.feel.values import KINDS, Value
+from engine.feel.values import KINDS, Value, kind
 
 _ALIASES = {
     "dateTime": "date and time",
@@ -221,8 +222,8 @@ def _collection(value: Value, wanted: ItemType, element: ItemType, run: Run) -> 
 
 
 def _single(value: Value, wanted: ItemType, run: Run) -> Value:
-    if wanted.base == "date and time" and type(value) is date:
-        return datetime.combine(value, time(), UTC)
+    if wanted.base == "date and time" and kind(value) == "date":
+        return combined(value, time(tzinfo=UTC))
     if wanted.base != "Any" and conforms(value, type_of(n.Type(wanted.base, offset=0)), run) is not True:
         raise Misfit(f"不是“{wanted.name}”类型（{wanted.base}）")
     if wanted.result is not None and value.parameters is not None and len(value.parameters) != len(wanted.parameters):

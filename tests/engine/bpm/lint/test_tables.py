@@ -131,7 +131,7 @@ def test_a_table_without_rules_is_an_error() -> None:
     assert [f.code for f in findings(read({"天数": "number"}))] == ["table_empty"]
 
 
-NUMBERS, TEXTS = (-1, 0, 0.5, 1, 2, 2.5, 3, 4), ("甲", "乙", "丙")
+NUMBERS, TEXTS = (-1, 0, 0.5, 1, 1.5, 2, 2.5, 3, 4), ("甲", "乙", "丙")
 ends = st.integers(0, 3)
 
 
