@@ -114,6 +114,21 @@ class SparedOut(Answer):
     policy: str = Field(examples=["any"])
 
 
+class RulesOut(Answer):
+    """Which rules of a decision's table hit, by their numbers from 1."""
+
+    decision: str = Field(examples=["审批级别"])
+    rules: list[int] = Field(examples=[[2]])
+
+
+class RuledOut(Answer):
+    """What a decision said (按决策表), and which rules hit in its table and in those that it asked."""
+
+    decision: str = Field(examples=["审批级别"])
+    result: Any = Field(examples=["人事科"])
+    hits: list[RulesOut]
+
+
 class EntryOut(Answer):
     """One action of the trail; without an actor the engine itself acted."""
 
@@ -133,6 +148,7 @@ class EntryOut(Answer):
     target: str = Field(description="退回、转办、抄送等的对象", examples=["曾淑贞"])
     note: str = Field(examples=["曾淑贞在上一步已同意，自动通过"])
     spared: SparedOut | None
+    ruled: RuledOut | None = Field(description="决策的结果和命中的规则；看不到它所依据的字段的人为 null")
 
 
 class WaitingOut(Answer):

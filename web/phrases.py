@@ -12,6 +12,7 @@ INCIDENTS: Mapping[str, str] = {
     IncidentKind.TIMER: "定时没有触发",
     IncidentKind.GATEWAY: "网关没有出路",
     IncidentKind.EXPRESSION: "表达式没有结果",
+    IncidentKind.DECISION: "决策没有结果",
     IncidentKind.BUDGET: "步数过多",
     IncidentKind.ERROR: "错误没有人接",
 }

@@ -73,6 +73,7 @@ class IncidentKind(enum.StrEnum):
     TIMER = "timer"  # a due moment that can't be computed, or a timer that fails when it fires
     GATEWAY = "gateway"  # no flow out of a gateway holds
     EXPRESSION = "expression"  # an expression that has no answer
+    DECISION = "decision"  # a decision that has no answer for a reason: a table that only matches nothing answers null
     BUDGET = "budget"  # too many automatic steps in one go
     ERROR = "error"  # an error end event that nothing catches
 

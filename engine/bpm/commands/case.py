@@ -30,6 +30,7 @@ outbox.declare("event", "thrown", "deliver")
 outbox.declare("notice", "items", "ended", "person", "agreed")
 outbox.declare("settle", "round")
 
+_BY_ITSELF = ("auto", "decide")  # the verbs of what nobody did: a rule of the step, a decision table
 _FEW = 20  # decisions that a completion reads along with its lock; most instances have no more
 
 LIVE = (ItemState.OPEN, ItemState.STANDBY, ItemState.QUEUED)
@@ -161,6 +162,8 @@ class Case:
         self.state, self.data, self.moved = change.state, change.data, True
         self.path += change.path
         self.thrown += change.thrown
+        for ruling in change.decided:
+            self._log_ruling(ruling)
         self.jobs += list(change.jobs)
         closed_ids = {c.task_id for c in change.closed}
         self.pending = [o for o in self.pending if o.task_id not in closed_ids] + list(change.opened)
@@ -276,8 +279,9 @@ class Case:
     ) -> None:
         """Add a row to the trail; the path walked since the last row goes with it.
 
-        The action's own row carries the request's key (`keyed`); rows beside it don't. What followed by itself (auto)
-        stands behind the act, `after` it. `by` names who acted where that isn't the case's actor: person and token.
+        The action's own row carries the request's key (`keyed`); rows beside it don't. What followed by itself (auto,
+        decide) stands behind the act, `after` it. `by` names who acted where that isn't the case's actor: person and
+        token.
         """
         if item is not None:
             fields = {
@@ -288,10 +292,11 @@ class Case:
             } | fields
         if keyed and self.key is not None:
             fields["detail"] = fields.get("detail", {}) | requests.noted(self.session)
-        if verb == "auto" and not after:
-            self._automatic.append({"keyed": keyed} | fields)  # it follows from the act, whose row comes first
+        if verb in _BY_ITSELF and not after:
+            # it follows from the act, whose row comes first
+            self._automatic.append({"verb": verb, "keyed": keyed} | fields)
             return
-        if by is None and self.actor is not None and verb != "auto":
+        if by is None and self.actor is not None and verb not in _BY_ITSELF:
             by = self.actor.person_id, self.actor.token_id
         actor_id, token_id = by or (None, None)
         row = audit.log_row(
@@ -309,7 +314,21 @@ class Case:
         self.batch.add(audit.INSERT_ACTION, row)
         held, self._automatic = self._automatic, []
         for automatic in held:
-            self.log("auto", after=True, **automatic)
+            self.log(after=True, **automatic)
+
+    def _log_ruling(self, ruling: runtime.Ruling) -> None:
+        """Keep on the trail what a decision said and which rules hit; whom it is shown to, `queries.trail` tells."""
+        hits = [
+            {"decision": hit.decision, "table": hit.table, "rules": hit.rules, "inputs": dict(hit.inputs)}
+            for hit in ruling.hits
+        ]
+        self.log(
+            "decide",
+            keyed=False,
+            step=ruling.element[:80],
+            step_name=self.definition.names[ruling.element][:80],
+            detail={"decision": ruling.decision, "result": ruling.result, "hits": hits},
+        )
 
     def save(self, *, touch: bool = True) -> None:
         """Write everything in one batch, which goes out with the commit of the caller's unit of work.

@@ -20,7 +20,7 @@ from engine.bpm.queries import drafts, trail
 from engine.bpm.queries.actions import Actions, Deciding
 from engine.bpm.queries.drafts import DraftView
 from engine.bpm.queries.trail import Timeline
-from engine.bpm.queries.views import FormView
+from engine.bpm.queries.views import SHOWN, FormView, shown_fields
 from engine.errors import NotFound
 from engine.org.actor import Actor
 from engine.org.directory import REVISION, directory
@@ -137,17 +137,6 @@ _INSTANCE = Statement(
     ended_at=datetime,
     takes_part=bool,
 )
-# the steps that were the viewer's, and those of who copied the instance to them, for a copy shows what its sender saw;
-# all that were ever opened, for who sees everything
-_SHOWN = Statement(
-    """
-    SELECT r.step, max(CASE WHEN i.assignee_id = :viewer THEN 1 ELSE 0 END) AS own FROM work_round r
-    LEFT JOIN work_item i ON i.round_id = r.id AND i.state <> 'queued' AND (i.assignee_id = :viewer OR i.assignee_id IN
-      (SELECT c.sender_id FROM copy c WHERE c.instance_id = :id AND c.person_id = :viewer))
-    WHERE r.instance_id = :id AND (:all OR i.id IS NOT NULL)
-    GROUP BY r.step ORDER BY min(r.opened_at), r.step
-    """
-)
 _OWN_TASKS = Statement(
     "SELECT r.step, r.task_id FROM work_item i JOIN work_round r ON r.id = i.round_id "
     "WHERE i.instance_id = :id AND i.assignee_id = :viewer AND i.state = 'open'"
@@ -246,7 +235,7 @@ class _Reading:
         self._boxes = {step: t.opinion_box for step, t in self.version.definition.tasks.items() if t.opinion_box}
         batch = Batch()
         mine = {"id": instance_id, "viewer": viewer.person_id, "all": viewer.sees_all}
-        batch.query(_SHOWN, mine)
+        batch.query(SHOWN, mine)
         batch.query(_OPINIONS, {"id": instance_id, "steps": f"|{'|'.join(self._boxes)}|", "most": MAX_OPINIONS})
         trail.ask(batch, viewer, instance_id)
         batch.query(REVISION, {})  # after what names people: the directory holds them all
@@ -254,7 +243,8 @@ class _Reading:
         self._directory = directory(session, revision[0].revision)
         self._steps = [row.step for row in shown]
         self._handled = any(row.own for row in shown)
-        self.trail: Timeline = trail.told(self.version.definition, self._directory, self.instance, answers)
+        fields = None if viewer.sees_all else shown_fields(self.version, self._steps)
+        self.trail: Timeline = trail.told(self.version, self._directory, self.instance, answers, fields)
 
     def scope(self, task_id: int) -> dict[str, Any]:
         """Return the data as a task sees it: with the local scope of its multi-instance, while it is open."""

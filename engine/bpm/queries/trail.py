@@ -16,8 +16,11 @@ from sqlalchemy.orm import Session, undefer
 
 from engine.batch import Batch, Statement
 from engine.bpm import definitions, runtime, visibility
+from engine.bpm.definitions import Version
 from engine.bpm.models import Instance, InstanceState, ItemKind, ItemState, WorkItem
 from engine.bpm.queries.paging import Keyset, Page
+from engine.bpm.queries.rulings import Ruled, may_read, ruled
+from engine.bpm.queries.views import SHOWN, shown_fields
 from engine.bpm.runtime import Awaited, Definition
 from engine.org.actor import Actor
 from engine.org.directory import REVISION, Directory, directory
@@ -34,7 +37,8 @@ _SPARED = 3  # names shown of those who needn't act any more
 class Entry:
     """One action: `actor` is None for the engine itself. `took` is how long the actor had the item.
 
-    `target` says to whom or where a return, jump, reassignment, copy or urge went; `note` why the engine acted.
+    `target` says to whom or where a return, jump, reassignment, copy or urge went; `note` why the engine acted; `ruled`
+    what a decision said, for those who may see what it read.
     `spared` is on the decision that closed a round: who else had it then and needn't act any more.
     """
 
@@ -54,6 +58,7 @@ class Entry:
     target: str
     note: str
     spared: "Spared | None" = None
+    ruled: Ruled | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +216,13 @@ def timeline(session: Session, viewer: Actor, instance_id: uuid.UUID) -> Timelin
     """Return the trail of an instance. Raises NotFound unless the viewer may see it."""
     instance = visibility.require(session, viewer, instance_id, undefer(Instance.engine_state))
     batch = Batch()
+    batch.query(SHOWN, {"id": instance_id, "viewer": viewer.person_id, "all": viewer.sees_all})
     ask(batch, viewer, instance_id)
     batch.query(REVISION, {})  # after what names people: the directory holds them all
-    *answers, revision = batch.run(session)
-    definition = definitions.version(session, instance.version_id).definition
-    return told(definition, directory(session, revision[0].revision), instance, answers)
+    shown, *answers, revision = batch.run(session)
+    version = definitions.version(session, instance.version_id)
+    fields = None if viewer.sees_all else shown_fields(version, [row.step for row in shown])
+    return told(version, directory(session, revision[0].revision), instance, answers, fields)
 
 
 def ask(batch: Batch, viewer: Actor, instance_id: uuid.UUID) -> None:
@@ -231,16 +238,22 @@ def ask_steps(batch: Batch, viewer: Actor, instance_id: uuid.UUID) -> None:
     batch.query(_WAITING, {"id": instance_id, "most": MAX_NAMES})
 
 
-def told(definition: Definition, people: Directory, instance: Any, answers: Sequence[list[Any]]) -> Timeline:
-    """Return the timeline from the answers to `ask`; `instance` is a row with its engine state."""
+def told(
+    version: Version, people: Directory, instance: Any, answers: Sequence[list[Any]], fields: frozenset[str] | None
+) -> Timeline:
+    """Return the timeline from the answers to `ask`; `instance` is a row with its engine state.
+
+    `fields` are those that the viewer may see, None for who sees everything.
+    """
     rows, left, *steps = answers
+    definition = version.definition
     spared: dict[uuid.UUID, list[Any]] = {}
     for row in left:
         spared.setdefault(row.round_id, []).append(row)
     entries = []
     for row in rows[:MAX_ENTRIES]:  # the newest first: the decision that closed a round is the last one in it
         closed = spared.pop(row.round_id, []) if row.verb == "complete" else []
-        entries.append(_entry(definition, people, row, closed))
+        entries.append(_entry(version, people, row, closed, fields))
     return Timeline(
         tuple(reversed(entries)), len(rows) > MAX_ENTRIES, told_steps(definition, people, steps),
         awaited(definition, instance),
@@ -308,10 +321,13 @@ def readers(
     return _READERS.page(rows, [(row.at, row.item_id) for row in rows], limit)
 
 
-def _entry(definition: Definition, people: Directory, row: Any, spared: list[Any]) -> Entry:
+def _entry(version: Version, people: Directory, row: Any, spared: list[Any], fields: frozenset[str] | None) -> Entry:
+    definition = version.definition
     actor = None if row.actor_id is None else people.people[row.actor_id]
     handled = row.opened_at is not None and row.verb in ("complete", "return", "read")
     detail: dict[str, Any] = orjson.loads(row.detail)
+    told = row.verb == "decide" and (fields is None or may_read(version, row.step, fields))
+    decided = ruled(detail) if told else None
     return Entry(
         id=row.id,
         item_id=row.item_id,
@@ -327,7 +343,7 @@ def _entry(definition: Definition, people: Directory, row: Any, spared: list[Any
         opinion=row.opinion,
         took=row.at - row.opened_at if handled else None,
         target=_target(definition, row.verb, detail),
-        note=str(detail.get("why", "")) if row.verb == "auto" else "",
+        note=str(detail.get("why", "")) if row.verb == "auto" else decided.sentence if decided else "",
         spared=Spared(
             tuple(people.people[each.assignee_id].name for each in spared),
             spared[0].total,
@@ -335,6 +351,7 @@ def _entry(definition: Definition, people: Directory, row: Any, spared: list[Any
         )
         if spared
         else None,
+        ruled=decided,
     )
 
 

@@ -5,8 +5,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.batch import Statement
 from engine.bpm.definitions import Version
 from engine.bpm.forms import FieldType, Form, Rights
+
+# the steps that were the viewer's, and those of who copied the instance to them, for a copy shows what its sender saw;
+# all that were ever opened, for who sees everything
+SHOWN = Statement(
+    """
+    SELECT r.step, max(CASE WHEN i.assignee_id = :viewer THEN 1 ELSE 0 END) AS own FROM work_round r
+    LEFT JOIN work_item i ON i.round_id = r.id AND i.state <> 'queued' AND (i.assignee_id = :viewer OR i.assignee_id IN
+      (SELECT c.sender_id FROM copy c WHERE c.instance_id = :id AND c.person_id = :viewer))
+    WHERE r.instance_id = :id AND (:all OR i.id IS NOT NULL)
+    GROUP BY r.step ORDER BY min(r.opened_at), r.step
+    """
+)
 
 _FILES = (FieldType.ATTACHMENT, FieldType.ATTACHMENTS)
 _EDITOR = {"edit": "edit", "read": "read", "hidden": "hidden"}
@@ -43,16 +56,7 @@ class FormView:
 
         Who handled none reads the initiator's form.
         """
-        start = version.definition.start_step
-        handled = [step for step in steps if step in version.definition.tasks]
-        handled = handled or ([] if start is None else [start])
-        shown: dict[str, tuple[str, set[str]]] = {}
-        for step in sorted(handled, key=lambda step: step != start):
-            named = _form_of(version, step)
-            if named is not None:
-                rights = _rights(version, step, editable=False)
-                fields = version.forms[named].fields()
-                shown.setdefault(named, (step, set()))[1].update(k for k in fields if rights.of(k) != "hidden")
+        shown = _shown(version, steps)
         return cls._merged(version, [(form, step, keys) for form, (step, keys) in shown.items()], data)
 
     @classmethod
@@ -85,6 +89,26 @@ class FormView:
         visible = {key: data[key] for key in version.forms[form].fields() if key in data and key in keys}
         files = tuple(dict.fromkeys(_files(version.forms[form], visible)))
         return cls(form, step, rights, visible, files)
+
+
+def shown_fields(version: Version, steps: Iterable[str]) -> frozenset[str]:
+    """Return the fields that these steps show; without any step those of the initiator's form: as `of_reader` does."""
+    return frozenset().union(*(keys for _, keys in _shown(version, steps).values()))
+
+
+def _shown(version: Version, steps: Iterable[str]) -> dict[str, tuple[str, set[str]]]:
+    """Return the forms of steps, the initiator's first, each with its first step and the fields that are not hidden."""
+    start = version.definition.start_step
+    handled = [step for step in steps if step in version.definition.tasks]
+    handled = handled or ([] if start is None else [start])
+    shown: dict[str, tuple[str, set[str]]] = {}
+    for step in sorted(handled, key=lambda step: step != start):
+        named = _form_of(version, step)
+        if named is not None:
+            rights = _rights(version, step, editable=False)
+            fields = version.forms[named].fields()
+            shown.setdefault(named, (step, set()))[1].update(k for k in fields if rights.of(k) != "hidden")
+    return shown
 
 
 def _form_of(version: Version, step: str) -> str | None:

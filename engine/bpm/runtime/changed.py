@@ -49,6 +49,7 @@ def changed(flow: Flow, before: Mapping[int, Token], due: Mapping[int, Any], com
         unarmed=tuple(i for i in gone if due.get(i) is not None),
         undone=tuple(flow.undone),
         thrown=tuple(flow.thrown),
+        decided=tuple(flow.rulings),
         path=tuple(flow.path),
         finished=not after,
     )

@@ -1,5 +1,6 @@
 """A parsed version of a process, shared by all its instances: never changed after it is loaded."""
 
+import re
 import sys
 from collections.abc import Mapping
 from functools import cached_property
@@ -8,12 +9,14 @@ from typing import Any
 from SpiffWorkflow.bpmn.parser.ValidationException import ValidationException
 
 from engine import feel, xml
-from engine.bpm.extensions import BPMN, ProcessExtension, TaskExtension, parse_process
+from engine.bpm import decisions
+from engine.bpm.extensions import BPMN, ProcessExtension, RuleUse, TaskExtension, parse_process
 from engine.bpm.runtime import specs
 from engine.bpm.runtime.parser import Parser
 from engine.errors import Invalid
 
 _B = f"{{{BPMN}}}"
+_DECISIONS = re.compile(r"decisions/[^/]+\.dmn")
 
 # The parser recurses along the flows, some three frames an element; the linter allows 400. Set once, for all threads:
 # changing it while another thread compiles breaks that one (CPython 3.11).
@@ -23,7 +26,9 @@ sys.setrecursionlimit(max(sys.getrecursionlimit(), 3_000))
 class Definition:
     """The graph of a version with its extensions: what the runtime and the commands ask of a diagram."""
 
-    def __init__(self, parser: Parser, process_id: str, root: Any, process: Any) -> None:
+    def __init__(
+        self, parser: Parser, process_id: str, root: Any, process: Any, rules: Mapping[str, decisions.Decisions]
+    ) -> None:
         self.key = process_id
         self.name = process.get("name") or process_id
         self.root = root
@@ -41,6 +46,8 @@ class Definition:
         self.names: dict[str, str] = {}
         self.ends: set[str] = set()  # end events of the process itself, those with a name
         self.operations: dict[str, Any] = {}
+        self.decisions = rules  # by path
+        self.rules: dict[str, RuleUse] = {}
         self._thrown: dict[tuple[type, str], frozenset[str]] = {}
         self._entries: dict[str, tuple[str, str]] = {}
         for workflow in (self.spec, *self.subprocess_specs.values()):
@@ -58,6 +65,8 @@ class Definition:
             self.ends.add(step)
         if isinstance(spec, specs.Job):
             self.operations[step] = spec.extensions
+        if isinstance(spec, specs.BusinessRuleTask) and spec.extensions is not None:
+            self.rules[step] = spec.extensions
         if isinstance(spec, specs.Throw | specs.EndEvent):
             carried = frozenset(name for name, _ in spec.extensions.outputs)
             self._thrown[_event(spec)] = self._thrown.get(_event(spec), frozenset()) | carried
@@ -144,9 +153,9 @@ def _check_ids(root: Any, path: str) -> None:
 
 
 def load(files: Mapping[str, str | bytes]) -> Definition:
-    """Parse `process.bpmn` and the other .bpmn files that it calls.
+    """Parse `process.bpmn`, the other .bpmn files that it calls, and the decisions that its rule tasks name.
 
-    Raises Invalid with file and line where the parser refuses it; the linter finds most before.
+    Raises Invalid with file and line where a parser refuses one; the linter finds most before.
     """
     parser = Parser()
     main: tuple[Any, Any] | None = None
@@ -164,7 +173,8 @@ def load(files: Mapping[str, str | bytes]) -> Definition:
                     main = (root, process)
         if main is None:
             raise Invalid("process.bpmn 里没有可执行的流程", code="bpmn_no_process")
-        return Definition(parser, main[1].get("id"), *main)
+        rules = {path: decisions.read(files, path) for path in files if _DECISIONS.fullmatch(path)}
+        return Definition(parser, main[1].get("id"), *main, rules)
     except ValidationException as error:
         place = f"{error.file_name or 'process.bpmn'}" + (f" 第 {error.line_number} 行" if error.line_number else "")
         raise Invalid(f"{place}：流程图无法解析（{error.args[0]}）", code="bpmn_refused") from error

@@ -20,7 +20,7 @@ from SpiffWorkflow.bpmn.specs.event_definitions import (
 from SpiffWorkflow.bpmn.util.subworkflow import BpmnSubWorkflow
 from SpiffWorkflow.bpmn.workflow import BpmnWorkflow
 
-from engine.bpm.extensions import EventExtension, is_reserved
+from engine.bpm.extensions import EventExtension, RuleUse, is_reserved
 from engine.bpm.runtime import specs, timing, visits
 from engine.bpm.runtime.tree import (
     COMPLETED,
@@ -32,7 +32,7 @@ from engine.bpm.runtime.tree import (
     subtree,
     tidy,
 )
-from engine.bpm.runtime.types import Data, RuntimeFault, Thrown
+from engine.bpm.runtime.types import Data, Ruling, RuntimeFault, Thrown
 from engine.feel import FeelError, to_plain
 
 STEP_BUDGET = 1000  # automatic steps in one go; a real process takes some tens
@@ -72,6 +72,7 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
         self.agenda: deque[Token] = deque()
         self.path: list[str] = []
         self.thrown: list[Thrown] = []
+        self.rulings: list[Ruling] = []
         self.undone: list[int] = []
 
     # -- tokens -----------------------------------------------------------------------------------------------------
@@ -395,6 +396,32 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
         """Note in the innermost scope how a step ended; `steps` shows those of the outer scopes too."""
         scope = self._scopes(workflow)[0]
         scope["steps"] = {**scope.get("steps", {}), step: outcome}
+
+    def rule(self, token: Token, use: RuleUse | None) -> None:
+        """Let the decision that a business rule task names decide; its value joins the data as plain values.
+
+        Raises RuntimeFault where it has no answer for a reason; a table that matches nothing answers null.
+        """
+        element = self.element(token.task_spec)
+        found = None if use is None else self.definition.decisions.get(use.path)
+        if use is None or found is None or use.decision not in found.names:
+            raise RuntimeFault("decision", element, "没有这一步要用的决策")
+        names = self.scope(token)
+        try:
+            given = {name: self._value(names, text) for name, text in use.inputs} or names
+            decided = found.decide(use.decision, given)
+            result = to_plain(decided.value)
+        except FeelError as error:
+            raise RuntimeFault("decision", element, f"决策“{use.decision}”没有结果：{error.message}") from error
+        if decided.value is None and decided.messages:
+            reasons = "；".join(decided.messages)
+            raise RuntimeFault("decision", element, f"决策“{use.decision}”没有结果：{reasons}")
+        self.write(token.workflow, {use.result: result})
+        self.rulings.append(Ruling(element, use.decision, result, decided.hits))
+
+    def _value(self, names: Data, text: str) -> Any:
+        """Evaluate `=FEEL` over names to a FEEL value, or take the text as it is."""
+        return self.definition.expression(text[1:]).evaluate(names) if text.startswith("=") else text
 
     def evaluate(self, token: Token, text: str, inside: Mapping[str, Any] | None = None) -> Any:
         """Evaluate FEEL at a token; a mistake is a fault of that element. `inside`: names beside its scope."""

@@ -29,6 +29,7 @@ _CLASSES = {
     "callActivity": specs.CallActivity,
     "scriptTask": specs.ScriptTask,
     "serviceTask": specs.ServiceTask,
+    "businessRuleTask": specs.BusinessRuleTask,
     "intermediateCatchEvent": specs.CatchEvent,
     "intermediateThrowEvent": specs.ThrowEvent,
     "boundaryEvent": specs.BoundaryEvent,
@@ -151,7 +152,9 @@ class Parser(BpmnParser):  # type: ignore[misc]
     """The parser of our diagrams."""
 
     OVERRIDE_PARSER_CLASSES = {
-        _B + tag: (_extended(BpmnParser.PARSER_CLASSES[_B + tag][0]), spec) for tag, spec in _CLASSES.items()
+        # of a business rule task the library's own parser knows nothing: it is read like a plain task
+        _B + tag: (_extended(BpmnParser.PARSER_CLASSES.get(_B + tag, (TaskParser,))[0]), spec)
+        for tag, spec in _CLASSES.items()
     }
     PROCESS_PARSER_CLASS = _ProcessParser
 

@@ -77,6 +77,15 @@ class ScriptTask(Job, defaults.ScriptTask):  # type: ignore[misc]
     """A script task names an operation too; script text is never run."""
 
 
+class BusinessRuleTask(Pass):
+    """A business rule task: the decision that it names decides at once, and the token goes on with the result."""
+
+    def run_token(self, flow: Any, token: Token) -> None:
+        """Decide, then go on."""
+        flow.rule(token, self.extensions)
+        flow.finish(token, self.outputs)
+
+
 class ExclusiveGateway(Node, defaults.ExclusiveGateway):  # type: ignore[misc]
     """One way on: the first flow whose condition holds, else the default."""
 

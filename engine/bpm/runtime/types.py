@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from engine.bpm.decisions import Hit
+
 Data = dict[str, Any]
 
 
@@ -145,6 +147,16 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a business rule task decided, for the trail: `result` as plain data, and which rules hit in which table."""
+
+    element: str
+    decision: str
+    result: Any
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Thrown:
     """A message or signal for other instances (and for this one)."""
 
@@ -159,7 +171,7 @@ class Change:
     """What one event did.
 
     `gone` are the tasks whose timers, waits and jobs are void now, `unarmed` those of them with timers, `undone` the
-    completed user tasks that a return has taken back with everything that came of them.
+    completed user tasks that a return has taken back with everything that came of them, `decided` what the rules said.
     """
 
     state: bytes
@@ -173,12 +185,13 @@ class Change:
     unarmed: tuple[int, ...]
     undone: tuple[int, ...]
     thrown: tuple[Thrown, ...]
+    decided: tuple[Ruling, ...]
     path: tuple[str, ...]
     finished: bool
 
 
 class RuntimeFault(Exception):
-    """The diagram or its data has no way on (an incident): `kind` is expression, budget, error, gateway or timer."""
+    """The diagram or its data has no way on (an incident): `kind` is that of the incident: `IncidentKind`."""
 
     def __init__(self, kind: str, element: str, message: str) -> None:
         super().__init__(f"{element}: {message}")

@@ -1,22 +1,31 @@
-"""The piyue extension of BPMN diagrams: who handles a step, how a round decides, what a person may do.
-
-One strict definition, used by the runtime's parser and by the linter: `parse_*` reads an element's
-`bpmn:extensionElements` and reports each problem it meets. docs/architecture.md lists the vocabulary.
-"""
+"""Reading the extension elements of a diagram, strictly: what is unknown or wrong becomes a problem with its cure."""
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
+
+from engine.bpm.extensions.model import (
+    DECIDE_OUTCOMES,
+    FILL_OUTCOMES,
+    READ_OUTCOMES,
+    Access,
+    Assign,
+    DataMapping,
+    EventExtension,
+    FieldRights,
+    Operation,
+    Outcome,
+    Problem,
+    ProcessExtension,
+    ReturnRule,
+    RoundPolicy,
+    RuleUse,
+    TaskExtension,
+)
 
 NAMESPACE = "urn:piyue:bpmn"
 BPMN = "http://www.omg.org/spec/BPMN/20100524/MODEL"
 _PREFIX = f"{{{NAMESPACE}}}"
-
-RESERVED = frozenset({"outcome", "steps", "initiator"})
-"""Names of the data that the engine writes; nothing else may, nor those that begin with `_`."""
-
-Access = Literal["edit", "read", "hidden"]
 
 RULES = frozenset(
     "person role post department head initiator initiator_head initiator_heads initiator_director director previous "
@@ -34,147 +43,7 @@ _NEEDS = {
     "field_head": "field",
     "expression": "value",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong at which extension element: a Chinese sentence and its cure."""
-
-    line: int
-    code: str
-    message: str
-    cure: str
-
-
-@dataclass(frozen=True, slots=True)
-class Assign:
-    """One assignment rule (办理人规则); several of a step are united in order."""
-
-    rule: str
-    persons: tuple[str, ...] = ()
-    role: str | None = None
-    of: str | None = None
-    post: str | None = None
-    department: str | None = None
-    level: int = 1
-    field: str | None = None
-    value: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RoundPolicy:
-    """How a round decides (办理方式): any 或签, all 会签, in_turn 依次, share 比例, at_least 人数, none 不等待."""
-
-    policy: str = "any"
-    value: int = 0  # percent for share, people for at_least
-    veto: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A named outcome (办理结果) with its button."""
-
-    id: str
-    name: str
-    opinion: str = "optional"  # none, optional, required
-    style: str = "default"  # primary, default, warn
-    form: str = "required"  # whether the form must be valid for it, or is ignored
-
-
-@dataclass(frozen=True, slots=True)
-class ReturnRule:
-    """Where a step may return to (退回): `targets` None = any step passed that is serially reachable, () = nowhere."""
-
-    targets: tuple[str, ...] | None = None
-    mode: str = "choose"  # rewalk, jump, choose
-
-
-@dataclass(frozen=True, slots=True)
-class FieldRights:
-    """Rights per form field on a step: edit, read or hidden."""
-
-    default: Access = "read"
-    fields: tuple[tuple[str, Access], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TaskExtension:
-    """Everything piyue knows of a user task."""
-
-    kind: str = "decide"
-    form: str | None = None
-    start: bool = False
-    assign: tuple[Assign, ...] = ()
-    round: RoundPolicy = RoundPolicy()
-    outcomes: tuple[Outcome, ...] = ()
-    returns: ReturnRule = ReturnRule()
-    nobody: str = "admin"
-    nobody_persons: tuple[str, ...] = ()
-    same: str = "handle"
-    merge: str = "never"
-    rights: FieldRights = FieldRights()
-    opinion_box: str | None = None
-
-    def outcome(self, outcome_id: str) -> Outcome | None:
-        """Find an outcome by its id."""
-        return next((o for o in self.outcomes if o.id == outcome_id), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """A registered operation that a service or script task runs as a job."""
-
-    name: str
-    retries: int = 3
-    inputs: tuple[tuple[str, str], ...] = ()
-    outputs: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EventExtension:
-    """A message or signal event: its correlation, the (name, FEEL or literal) that a throwing one carries.
-
-    `expected` are the names that a catching one declares beside those that the folder's own processes throw.
-    """
-
-    correlation: str = ""
-    outputs: tuple[tuple[str, str], ...] = ()
-    expected: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DataMapping:
-    """Inputs and outputs of a call activity: (name, FEEL or literal); both empty: the data is shared."""
-
-    inputs: tuple[tuple[str, str], ...] = ()
-    outputs: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessExtension:
-    """Everything piyue knows of a process."""
-
-    title: str = ""
-    summary: str = ""
-    category: str = ""
-    urgency: str = ""
-    starters: tuple[str, ...] = ("everyone",)
-    searchable: tuple[tuple[str, str], ...] = ()
-    readers: tuple[Assign, ...] = field(default=())
-
-
-DECIDE_OUTCOMES = (
-    Outcome("approve", "同意", "optional", "primary"),
-    Outcome("reject", "不同意", "required", "default", "ignored"),
-)
-FILL_OUTCOMES = (Outcome("submit", "提交", "optional", "primary"),)
-READ_OUTCOMES = (Outcome("acknowledge", "已阅", "optional", "primary", "ignored"),)
 _DEFAULT_OUTCOMES = {"decide": DECIDE_OUTCOMES, "fill": FILL_OUTCOMES, "read": READ_OUTCOMES}
-
-
-def is_reserved(name: str) -> bool:
-    """Whether only the engine writes this name of the data."""
-    return name in RESERVED or name.startswith("_")
 
 
 class _Reader:
@@ -402,6 +271,27 @@ def parse_operation(element: Any) -> tuple[Operation | None, list[Problem]]:
     return operation, reader.problems
 
 
+def parse_rule(element: Any) -> tuple[RuleUse | None, list[Problem]]:
+    """Read which decision a business rule task names; None where there is none, or not all of it."""
+    reader = _Reader(element)
+    found = []
+    for node in reader.children():
+        if _local(node) != "decision":
+            reader.unknown(node, ("decision",))
+            continue
+        needed = ("file", "name", "result")
+        reader.attributes(node, needed, needed)
+        file, decision, result = (node.get(name, "") for name in needed)
+        found.append(RuleUse(file, decision, result, _pairs(reader, node, "input")))
+        for inner in node:
+            if inner.tag != _PREFIX + "input":
+                reader.problem(node, "extension_element", "piyue:decision 里只能有 piyue:input", "删去其他元素")
+    if len(found) > 1:
+        reader.problem(element, "extension_element", "业务规则任务写了几个 piyue:decision", "只留一个")
+    whole = bool(found) and all((found[0].file, found[0].decision, found[0].result))
+    return found[0] if whole else None, reader.problems
+
+
 def parse_mapping(element: Any) -> tuple[DataMapping, list[Problem]]:
     """Read the inputs and outputs of a call activity."""
     reader = _Reader(element)
@@ -469,6 +359,7 @@ PARSERS: dict[str, Callable[[Any], tuple[Any, list[Problem]]]] = {
     "userTask": parse_task,
     "serviceTask": parse_operation,
     "scriptTask": parse_operation,
+    "businessRuleTask": parse_rule,
     "callActivity": parse_mapping,
     "receiveTask": parse_event,
     "sendTask": parse_event,
