@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from engine.bpm.extensions import NAMESPACE, PARSERS, DataMapping, EventExtension, Operation, is_reserved
+from engine.bpm.extensions import NAMESPACE, PARSERS, DataMapping, EventExtension, Operation, RuleUse, is_reserved
 from engine.bpm.lint.diagram import TASKS, Node, Scope, child, children, content, local
 from engine.bpm.lint.finding import Reporter, clip
+from engine.bpm.lint.rules import Rules, check_rule
 from engine.bpm.lint.texts import Texts
 
 _P = f"{{{NAMESPACE}}}"
@@ -18,7 +19,6 @@ _UNSUPPORTED = {
     "adHocSubProcess": ("ad_hoc", "引擎不支持自由（ad-hoc）子流程", "用普通子流程，顺序不定的步骤用包容网关分开"),
     "transaction": ("transaction", "引擎不支持事务子流程", "用普通子流程，以错误结束事件和错误边界事件代替"),
     "manualTask": ("manual_task", "引擎不支持手工任务", "改为用户任务（userTask）并指定办理人"),
-    "businessRuleTask": ("business_rule_task", "引擎还不支持业务规则任务", "用排他网关和条件表达规则"),
 }
 
 
@@ -55,6 +55,9 @@ def written(process: Scope, processes: frozenset[str]) -> Written:
             if node.kind in ("serviceTask", "scriptTask"):
                 operation: Operation | None = PARSERS[node.kind](node.element)[0]
                 found.activities |= {name for name, _ in operation.outputs} if operation else set()
+            elif node.kind == "businessRuleTask":
+                use: RuleUse | None = PARSERS[node.kind](node.element)[0]
+                found.activities |= {use.result} if use else set()
             elif node.kind == "callActivity":
                 mapping: DataMapping = PARSERS[node.kind](node.element)[0]
                 found.activities |= {name for name, _ in (*mapping.outputs, *mapping.inputs)}
@@ -78,8 +81,10 @@ def speaks(node: Node) -> bool:
     return node.kind in PARSERS and (node.kind in ("sendTask", "receiveTask") or node.event in ("message", "signal"))
 
 
-def check_activities(scope: Scope, processes: frozenset[str], known: Known, texts: Texts, report: Reporter) -> None:
-    """Check the activities of one scope; `processes` are the ids of the processes in the folder."""
+def check_activities(
+    scope: Scope, processes: frozenset[str], rules: Rules, known: Known, texts: Texts, report: Reporter
+) -> None:
+    """Check the activities of one scope; `processes` and `rules` are the processes and decisions of the folder."""
     for node in scope.nodes.values():
         if node.kind in _UNSUPPORTED:
             report.error(node.element, *_UNSUPPORTED[node.kind])
@@ -100,6 +105,9 @@ def check_activities(scope: Scope, processes: frozenset[str], known: Known, text
         _check_repetition(node, texts, report)
         if node.kind in ("serviceTask", "scriptTask"):
             _check_operation(node, known, texts, report)
+        elif node.kind == "businessRuleTask":
+            use = check_rule(node, rules, texts, report)
+            check_written(node.element, use.result if use else "", report)
         elif node.kind == "callActivity":
             _check_call(node, processes, known, texts, report)
         elif node.kind in ("sendTask", "receiveTask") and not node.element.get("messageRef"):

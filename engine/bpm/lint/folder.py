@@ -12,6 +12,7 @@ from engine.bpm.lint.document import check_document, oversized
 from engine.bpm.lint.events import check_events
 from engine.bpm.lint.finding import Finding, Report, Reporter, Severity
 from engine.bpm.lint.gateways import check_gateways
+from engine.bpm.lint.rules import Rules, read_rules
 from engine.bpm.lint.steps import Forms, check_forms_used, check_process, check_steps
 from engine.bpm.lint.structure import check_calls, check_loops, check_structure
 from engine.bpm.lint.texts import Texts
@@ -28,14 +29,16 @@ _FORMS = "forms/"
 def check(files: Mapping[str, str | bytes], *, known: Known | None = None) -> list[Finding]:
     """Return what is wrong with the files of a process, by file and line; nothing is deployed with an error in it.
 
-    `files` maps paths (`process.bpmn`, `forms/x.json`, `called/y.bpmn`) to their content; other files are not looked
-    at. `known` names what exists outside of them. Whatever the content is, it becomes findings: nothing is raised.
+    `files` maps paths (`process.bpmn`, `forms/x.json`, `called/y.bpmn`, `decisions/z.dmn`) to their content; other
+    files are not looked at. `known` names what exists outside of them. Whatever the content is, it becomes findings:
+    nothing is raised.
     """
     report = Report()
     if MAIN not in files:
         Reporter(MAIN, report).error(None, "file_missing", f"缺少文件 {MAIN}", f"把流程图命名为 {MAIN}")
     diagrams = _diagrams(files, report)
     forms = _forms(files, report)
+    rules = read_rules(files, report)
     reporters = {file: Reporter(file, report) for file in diagrams}
     sound = {file: d for file, d in diagrams.items() if _check_file(d, reporters[file])}
     processes = frozenset(p.element.get("id", "") for d in diagrams.values() for p in d.processes)
@@ -45,7 +48,7 @@ def check(files: Mapping[str, str | bytes], *, known: Known | None = None) -> li
     tasks: list[TaskExtension] = []
     for file, diagram in sound.items():
         for process in diagram.running:
-            tasks += _check_process(diagram, process, names, forms, processes, known or Known(), reporters[file])
+            tasks += _check_process(diagram, process, names, forms, processes, rules, known or Known(), reporters[file])
     if len(sound) == sum(path.endswith(".bpmn") for path in files):
         check_forms_used(forms, tasks, names, lambda name: Reporter(f"{_FORMS}{name}.json", report))
     if not report.has_errors:
@@ -134,6 +137,7 @@ def _check_process(
     names: Written,
     forms: Forms,
     processes: frozenset[str],
+    rules: Rules,
     known: Known,
     report: Reporter,
 ) -> list[TaskExtension]:
@@ -145,7 +149,7 @@ def _check_process(
     for scope in process.walk():
         if report.file == MAIN:
             check_thrown(scope, diagram.ids, report)
-        check_activities(scope, processes, known, texts, report)
+        check_activities(scope, processes, rules, known, texts, report)
         check_events(scope, texts, report)
         check_gateways(scope, tasks, texts, report)
         check_structure(scope, report)

@@ -69,7 +69,7 @@ CASES = [
     Case("complex_gateway", between(element("complexGateway", "x")), "x", "包容网关"),
     Case("conditional_event", between(catch("x", "conditional")), "x", "网关"),
     Case("manual_task", between(element("manualTask", "x")), "x", "userTask"),
-    Case("business_rule_task", between(element("businessRuleTask", "x")), "x", "排他网关"),
+    Case("decision_missing", between(element("businessRuleTask", "x")), "x", "piyue:decision"),
     Case("plain_task", between(element("task", "x")), "x", "用户任务", severity="warning"),
     Case("multi_instance_task", between(user("x", MULTI.format(CARDINALITY))), "x", "piyue:round"),
     Case("multi_instance_task", between(service("x", "o", MULTI.format(CARDINALITY))), "x", "子流程"),

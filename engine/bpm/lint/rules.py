@@ -1,0 +1,88 @@
+"""Checks of business rule tasks: that the decision they name exists, and gets what it asks for."""
+
+from collections.abc import Mapping
+
+from engine.bpm import decisions
+from engine.bpm.decisions import Decisions
+from engine.bpm.extensions import PARSERS, RESERVED, RuleUse
+from engine.bpm.lint.diagram import Node
+from engine.bpm.lint.finding import Finding, Report, Reporter, clip
+from engine.bpm.lint.texts import Texts
+from engine.errors import Invalid
+
+Rules = Mapping[str, Decisions | None]
+"""The decision files of a folder by path; None for one that is itself wrong."""
+
+
+def read_rules(files: Mapping[str, str | bytes], report: Report) -> Rules:
+    """Read the decision files of a folder; what can't be read is reported."""
+    found: dict[str, Decisions | None] = {}
+    for path in files:
+        if not (path.startswith("decisions/") and path.endswith(".dmn")):
+            continue
+        found[path] = None
+        try:
+            found[path] = decisions.read(files, path)
+        except Invalid as error:
+            fields = error.fields
+            line, problem = fields.get("line"), fields.get("problem", error.message)
+            cure = fields.get("cure", "在设计器里改正后重新导出")
+            report.add(Finding(path, line, None, None, "error", error.code, problem, cure))
+    return found
+
+
+def check_rule(node: Node, rules: Rules, texts: Texts, report: Reporter) -> RuleUse | None:
+    """Check one business rule task; return what it says, None where it names no decision."""
+    use: RuleUse | None = PARSERS[node.kind](node.element)[0]
+    if use is None:
+        report.error(
+            node.element,
+            "decision_missing",
+            "业务规则任务没有说用哪个决策",
+            '写 <piyue:decision file="文件名" name="决策名称" result="数据名称"/>',
+        )
+        return None
+    if use.path not in rules:
+        available = "、".join(sorted(path[len("decisions/") : -len(".dmn")] for path in rules)[:10]) or "（没有）"
+        report.error(
+            node.element,
+            "decision_file_missing",
+            f"没有决策文件 decisions/{clip(use.file, 40)}.dmn",
+            f"加上这个文件，或改成已有的：{available}",
+        )
+    elif (found := rules[use.path]) is not None:  # else it is reported where the file is
+        _check_decision(node, use, found, texts, report)
+    return use
+
+
+def _check_decision(node: Node, use: RuleUse, found: Decisions, texts: Texts, report: Reporter) -> None:
+    if use.decision in found.names:
+        _check_inputs(node, use, found.inputs(use.decision), texts, report)
+        return
+    report.error(
+        node.element,
+        "decision_unknown",
+        f"{use.path} 里没有决策“{clip(use.decision, 40)}”",
+        f"可用的决策：{clip('、'.join(found.names), 200) or '（没有）'}",
+    )
+
+
+def _check_inputs(node: Node, use: RuleUse, needed: tuple[str, ...], texts: Texts, report: Reporter) -> None:
+    for name, value in use.inputs:
+        texts.check_value(node.element, value, f"输入 {clip(name, 40)} ")
+        if name not in needed:
+            report.error(
+                node.element,
+                "decision_input_unknown",
+                f"决策“{clip(use.decision, 40)}”没有输入“{clip(name, 40)}”",
+                f"它的输入：{clip('、'.join(needed), 200) or '（没有）'}",
+            )
+    given = {name for name, _ in use.inputs} if use.inputs else texts.names | RESERVED
+    missing = [name for name in needed if name not in given]
+    if missing and (use.inputs or texts.complete):
+        report.warning(
+            node.element,
+            "decision_input_missing",
+            f"决策“{clip(use.decision, 40)}”要的输入“{clip('、'.join(missing), 80)}”没有给，值总是空",
+            '写 <piyue:input name="输入" value="=表达式"/>，没有同名的字段时都要写' if not use.inputs else "补上",
+        )

@@ -1,0 +1,140 @@
+"""Business rule tasks: what they name must exist, and get what it asks for."""
+
+import json
+
+import pytest
+
+from tests.engine.bpm.lint.diagrams import (
+    ASSIGN,
+    codes,
+    element,
+    end,
+    exclusive,
+    extension,
+    flow,
+    lint,
+    path,
+    process,
+    user,
+)
+from tests.engine.bpm.lint.diagrams import start as begin
+from tests.factories.tables import decisions, literal, table
+
+FORMS = {
+    "forms/leave.json": json.dumps(
+        {
+            "schemaVersion": 19,
+            "id": "leave",
+            "type": "default",
+            "components": [{"type": "number", "id": "f", "key": "days", "label": "天数"}],
+        }
+    )
+}
+TABLE = table("审批级别", {"days": "number"}, '<= 3 | "科长"', '> 3 | "院长"')
+RULES = {"decisions/approval.dmn": decisions(TABLE, inputs=("days",))}
+FILES = FORMS | RULES
+FIRST = user("a", extra=ASSIGN + '<piyue:task form="leave"/><piyue:fields default="edit"/>')
+
+TWICE = '<piyue:decision file="approval" name="审批级别" result="other"/>'
+
+
+def named(*inner: str, file: str = "approval", name: str = "审批级别", result: str = "level") -> str:
+    """The extension of the task."""
+    return extension(f'<piyue:decision file="{file}" name="{name}" result="{result}">{"".join(inner)}</piyue:decision>')
+
+
+def diagram(box: str, *more: str) -> str:
+    """A process start → a → x → end where x is a business rule task."""
+    return process(
+        begin(), FIRST, element("businessRuleTask", "x", box), end(), path("start", "a", "x", "end"), *more
+    )  # fmt: skip
+
+
+def given(name: str, value: str) -> str:
+    """An input."""
+    return f'<piyue:input name="{name}" value="{value}"/>'
+
+
+def test_a_task_that_names_what_is_there() -> None:
+    assert lint(diagram(named()), FILES) == []
+    assert lint(diagram(named(given("days", "=days * 2"))), FILES) == []
+
+
+@pytest.mark.parametrize(
+    ("box", "code", "cure"),
+    [
+        (named(file="aproval"), "decision_file_missing", "approval"),
+        (named(name="级别"), "decision_unknown", "审批级别"),
+        (named(result="outcome"), "name_reserved", "换一个名称"),
+        (named(result="_x"), "name_reserved", "换一个名称"),
+        (named(given("天数", "=days"), given("days", "=days")), "decision_input_unknown", "days"),
+        (named(given("days", "=days ==")), "not_feel", "FEEL"),
+        (named("<piyue:output name='a' value='b'/>"), "extension_element", "删去"),
+        (extension('<piyue:operation name="x"/>'), "extension_element", "piyue:decision"),
+        (extension('<piyue:decision file="approval" name="审批级别"/>'), "extension_attribute_missing", "result"),
+        (named().replace("result=", 'table="t" result='), "extension_attribute", "可用的属性"),
+        (named().replace("</piyue:decision>", "</piyue:decision>" + TWICE), "extension_element", "只留一个"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(box: str, code: str, cure: str) -> None:
+    found = [f for f in lint(diagram(box), FILES) if f.code == code]
+    assert found, lint(diagram(box), FILES)
+    assert {(f.file, f.element, f.severity) for f in found} == {("process.bpmn", "x", "error")}
+    assert any(cure in f.cure for f in found), found
+
+
+def test_an_input_that_nobody_gives_is_always_null() -> None:
+    asks = decisions(literal("审批级别", "days + posts", "days", "posts"), inputs=("days", "posts"))
+    (finding,) = lint(diagram(named()), FILES | {"decisions/approval.dmn": asks})
+    assert (finding.code, finding.severity) == ("decision_input_missing", "warning")
+    assert "posts" in finding.message
+    assert "days" not in finding.message
+    assert codes(diagram(named(given("posts", "1"))), FILES | {"decisions/approval.dmn": asks}) == {
+        "decision_input_missing"
+    }
+    # without forms other names may come: nothing is known for sure
+    assert "decision_input_missing" not in codes(
+        process(begin(), element("businessRuleTask", "x", named()), user("b"), end(), path("start", "x", "b", "end")),
+        {"decisions/approval.dmn": asks},
+    )
+
+
+def test_what_it_decides_may_be_asked_by_those_after_it() -> None:
+    more = (
+        exclusive("g", default="g-end"),
+        user("b"),
+        flow("g", "b", 'level = "院长"'),
+        flow("g", "end"),
+        path("b", "end"),
+    )
+    content = process(
+        begin(), FIRST, element("businessRuleTask", "x", named()), end(), path("start", "a", "x", "g"), *more
+    )  # fmt: skip
+    assert lint(content, FILES) == []
+    assert codes(content.replace('level = "院长"', 'levels = "院长"'), FILES) == {"unknown_name"}
+
+
+def test_a_decision_file_that_is_none_is_reported_where_it_is_and_only_there() -> None:
+    found = lint(diagram(named()), FORMS | {"decisions/approval.dmn": "<definitions"})
+    assert [(f.file, f.severity) for f in found] == [("decisions/approval.dmn", "error")]
+
+
+def test_it_waits_for_nobody_a_loop_of_it_is_endless() -> None:
+    content = process(
+        begin(),
+        FIRST,
+        exclusive("g", default="g-end"),
+        element("businessRuleTask", "x", named()),
+        end(),
+        path("start", "a", "x", "g", "end"),
+        flow("g", "x", 'level = "院长"'),
+    )
+    assert "endless_loop" in codes(content, FILES)
+
+
+def test_like_other_automatic_tasks_it_is_not_repeated() -> None:
+    loop = '<bpmn:standardLoopCharacteristics loopMaximum="2"/>'
+    content = process(
+        begin(), FIRST, element("businessRuleTask", "x", named(), loop), end(), path("start", "a", "x", "end")
+    )  # fmt: skip
+    assert codes(content, FILES) == {"loop_task"}
