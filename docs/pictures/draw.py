@@ -43,7 +43,8 @@ _EVENTS = {
 }
 _NARROW = 4  # characters
 _THROWN = ("endEvent", "intermediateThrowEvent")
-_AUTOMATIC = ("serviceTask", "scriptTask", "sendTask", "receiveTask")
+_AUTOMATIC = ("serviceTask", "scriptTask", "sendTask", "receiveTask", "businessRuleTask")
+_TABLE = "h14v11h-14zm0 3.5h14m-9-3.5v11"  # from its top left corner: the sign of a business rule task
 
 
 def diagrams() -> dict[Path, Path]:
@@ -92,7 +93,8 @@ def _task(node: Node, _element: Any) -> list[str]:
     kind = "t auto" if node.type in _AUTOMATIC else "t x" if node.type == "callActivity" else "t"
     left, top = node.x - node.width / 2, node.y - node.height / 2
     box = f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" width="{node.width}" height="{node.height}" rx="8"/>'
-    return [box, *(_text(line, node.x, node.name_top + 15 * at) for at, line in enumerate(node.lines))]
+    sign = [f'<path class="in" d="M{left + 6:.1f} {top + 6:.1f}{_TABLE}"/>'] if node.type == "businessRuleTask" else []
+    return [box, *sign, *(_text(line, node.x, node.name_top + 15 * at) for at, line in enumerate(node.lines))]
 
 
 def _gateway(node: Node, _element: Any) -> list[str]:
