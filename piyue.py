@@ -309,7 +309,7 @@ def process_test(path: Path) -> None:
     for gap in report.gaps:
         typer.echo(gap)
     if not report.gaps:
-        typer.echo("每一条线、每一个办理结果、每一步的退回都有场景")
+        typer.echo("每一条线、每一个办理结果、每一步的退回、每一条规则都有场景")
     if not all(r.passed for r in report.results):
         raise typer.Exit(1)
 

@@ -69,6 +69,24 @@ class Decisions:
         own = (self._compiled[element.key].code for element in self.model.elements.values())
         return tuple(table for code in own if code is not None for table in _tables(code.tree))
 
+    def inputs(self, name: str) -> tuple[str, ...]:
+        """Return the names of the input data that a decision needs, those of the decisions that it asks included.
+
+        Raises NotFound for a name that the file does not have.
+        """
+        found: dict[str, None] = {}
+        pending, seen = [self._find(name, "decision").key], set[Key]()
+        while pending:
+            key = pending.pop(0)
+            if key in seen or key not in self._elements:
+                continue
+            seen.add(key)
+            element = self._elements[key]
+            if element.kind == "inputData":
+                found[element.name] = None
+            pending += element.requires
+        return tuple(found)
+
     @property
     def messages(self) -> tuple[str, ...]:
         """Why the last value that this thread asked for, or a part of it, is null."""

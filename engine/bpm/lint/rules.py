@@ -12,6 +12,7 @@ from engine.errors import Invalid
 
 Rules = Mapping[str, Decisions | None]
 """The decision files of a folder by path; None for one that is itself wrong."""
+_CURE = "在决策表设计器里改正，重新导出"
 
 
 def read_rules(files: Mapping[str, str | bytes], report: Report) -> Rules:
@@ -22,12 +23,14 @@ def read_rules(files: Mapping[str, str | bytes], report: Report) -> Rules:
             continue
         found[path] = None
         try:
-            found[path] = decisions.read(files, path)
+            found[path] = read = decisions.read(files, path)
         except Invalid as error:
-            fields = error.fields
-            line, problem = fields.get("line"), fields.get("problem", error.message)
-            cure = fields.get("cure", "在设计器里改正后重新导出")
-            report.add(Finding(path, line, None, None, "error", error.code, problem, cure))
+            said = error.fields
+            line, message, cure = said.get("line"), said.get("problem", error.message), said.get("cure", _CURE)
+            report.add(Finding(path, line, None, None, "error", error.code, message, cure))
+        else:
+            for p in read.problems:
+                report.add(Finding(p.path, p.line, None, p.element, "error", "decision_invalid", p.message, _CURE))
     return found
 
 

@@ -409,7 +409,8 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
         names = self.scope(token)
         try:
             given = {name: self._value(names, text) for name, text in use.inputs} or names
-            decided = found.decide(use.decision, given)
+            wanted = {name: given.get(name) for name in found.inputs(use.decision)}  # what isn't there is null
+            decided = found.decide(use.decision, wanted)
             result = to_plain(decided.value)
         except FeelError as error:
             raise RuntimeFault("decision", element, f"决策“{use.decision}”没有结果：{error.message}") from error

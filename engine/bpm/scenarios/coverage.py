@@ -1,6 +1,7 @@
-"""What no story has shown: flows, outcomes and returns that a publisher would answer for without having seen them."""
+"""What no story has shown: flows, outcomes, returns and rules that one would publish without having seen them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import orjson
 from sqlalchemy import select
@@ -15,13 +16,13 @@ _B = f"{{{BPMN}}}"
 
 
 def gaps(session: Session, version: Version) -> list[str]:
-    """Return a sentence for each flow that no instance of the process has walked, each outcome and each return unused.
+    """Return a sentence for each flow that no instance of the process has walked, each outcome, return and rule unused.
 
     `session` is that of a database in which the stories have been played.
     """
     definition = version.definition
     rows = session.execute(
-        select(ActionLog.verb, ActionLog.step, ActionLog.outcome, ActionLog.path)
+        select(ActionLog.verb, ActionLog.step, ActionLog.outcome, ActionLog.path, ActionLog.detail)
         .join(Instance, Instance.id == ActionLog.instance_id)
         .where(Instance.process_key == definition.key)
     ).all()
@@ -36,7 +37,19 @@ def gaps(session: Session, version: Version) -> list[str]:
             found += [f"没有选过的结果：{name}（{step}）的“{outcome}”" for outcome in unused]
             if task.returns.targets != () and step not in returned:
                 found.append(f"没有退回过的步骤：{name}（{step}）")
-    return found
+    return found + list(_rules(version, [orjson.loads(row.detail) for row in rows if row.verb == "decide"]))
+
+
+def _rules(version: Version, rulings: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a sentence for each table of the folder's decisions with rules that none of these rulings hit."""
+    hit = {
+        (hit["decision"], hit["table"], rule) for ruling in rulings for hit in ruling["hits"] for rule in hit["rules"]
+    }
+    for path, decisions in version.definition.decisions.items():
+        for table in decisions.tables:
+            missed = [str(n) for n in range(1, len(table.rules) + 1) if (table.decision, table.id, n) not in hit]
+            if missed:
+                yield f"没有命中过的规则：{table.decision}（{path}）第 {'、'.join(missed)} 条"
 
 
 def _flows(version: Version) -> Iterator[tuple[str, str]]:

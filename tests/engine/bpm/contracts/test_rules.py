@@ -17,6 +17,8 @@ from tests.factories.tables import decisions, literal, rule_task, table
 LEVELS = table("审批级别", {"天数": "number", "假别": "string"}, '<= 3 | - | "科长"', '> 3 | "病假" | "院长"')
 FILE = {"decisions/approval.dmn": decisions(LEVELS, inputs=("天数", "假别"))}
 GIVEN = '<piyue:input name="天数" value="=days"/><piyue:input name="假别" value="=kind"/>'
+OVERLAPPING = table("审批级别", {"天数": "number", "假别": "string"}, '- | - | "科长"', '> 3 | - | "院长"')
+TORN = {"decisions/approval.dmn": decisions(OVERLAPPING, inputs=("天数", "假别"))}
 FORM = form("f", ("days", "number"), "kind", "secret")
 LAST = ("last", task("last", "hr_head"))
 
@@ -92,14 +94,12 @@ def test_where_no_rule_matches_the_result_is_null_and_the_gateway_takes_its_defa
 
 
 def test_a_decision_that_cannot_answer_is_an_incident_and_changes_nothing(bpm: Bpm) -> None:
-    broken = decisions(literal("级别", "天数.不存在 + 1", "天数"), inputs=("天数",))
-    given = '<piyue:input name="天数" value="=days"/>'
     review = ("review", task("review", "head_nurse"))
     body = '<startEvent id="s"/><endEvent id="e"/>' + starting("f") + review[1] + LAST[1]
-    body += rule_task("level_of", "级别", "level", given) + chain("s", "apply", "review", "level_of", "last", "e")
-    files = diagram(body) | FORM | {"decisions/approval.dmn": broken}
+    body += rule_task("level_of", "审批级别", "level", GIVEN) + chain("s", "apply", "review", "level_of", "last", "e")
+    files = diagram(body) | FORM | TORN
     story = bpm.deploy_files(files).start("p", by="nurse", days=4)
-    with pytest.raises(Conflict, match="级别") as refusal:
+    with pytest.raises(Conflict, match=r"决策“审批级别”没有结果.*1、2 多条规则") as refusal:
         story.approve("head_nurse")
     assert (refusal.value.code, refusal.value.fields["kind"]) == ("process_fault", "decision")
     story.expect_open("review")
@@ -107,11 +107,17 @@ def test_a_decision_that_cannot_answer_is_an_incident_and_changes_nothing(bpm: B
 
 
 def test_where_the_first_step_leads_to_it_nothing_is_started(bpm: Bpm) -> None:
-    broken = decisions(literal("级别", "天数.不存在 + 1", "天数"), inputs=("天数",))
-    given = '<piyue:input name="天数" value="=days"/>'
-    files = ruled(LAST, rule=rule_task("level_of", "级别", "level", given)) | {"decisions/approval.dmn": broken}
+    files = ruled(LAST) | TORN
     with pytest.raises(Invalid, match="没有发起"):
         bpm.deploy_files(files).start("p", by="nurse", days=4)
+
+
+def test_a_field_that_nobody_has_filled_in_is_null_to_a_decision(bpm: Bpm) -> None:
+    open_ended = decisions(
+        table("级别", {"days": "number", "kind": "string"}, '- | null | "科长"'), inputs=("days", "kind")
+    )
+    files = ruled(LAST, rule=rule_task("level_of", "级别", "level")) | {"decisions/approval.dmn": open_ended}
+    assert data(bpm.deploy_files(files).start("p", by="nurse", days=4))["level"] == "科长"
 
 
 def test_after_a_return_it_decides_anew(bpm: Bpm) -> None:
