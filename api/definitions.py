@@ -21,7 +21,7 @@ Checks = Annotated[Call, Depends(allowed("definitions:read", reading=True))]
 Writes = Annotated[Call, Depends(allowed("definitions:write"))]
 Files = Annotated[
     list[UploadFile],
-    File(description="一个 ZIP，或逐个文件：process.bpmn、forms/*.json、called/*.bpmn（文件名带相对路径）"),
+    File(description="一个 ZIP，或逐个文件：process.bpmn、{forms,called,decisions}/ 下的文件（文件名带相对路径）"),
 ]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="版本号", examples=[3])]
 

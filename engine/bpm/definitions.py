@@ -179,9 +179,8 @@ def checked_files(files: Mapping[str, str | bytes]) -> dict[str, str]:
     texts = {}
     for path, content in files.items():
         if not _PATH.fullmatch(path):
-            raise Invalid(
-                f"不认识的文件“{path[:100]}”：只接受 process.bpmn、forms/*.json、called/*.bpmn", code="file_path"
-            )
+            accepted = "process.bpmn、forms/*.json、called/*.bpmn、decisions/*.dmn"
+            raise Invalid(f"不认识的文件“{path[:100]}”：只接受 {accepted}", code="file_path")
         try:
             texts[path] = content.decode() if isinstance(content, bytes) else content
         except UnicodeDecodeError as error:

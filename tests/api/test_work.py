@@ -44,7 +44,15 @@ def test_a_leave_request_with_an_attachment(api: Api) -> None:
     started = doctor.get("/boxes/started")["rows"][0]
     assert started["instance_id"] == instance
     trail = doctor.get(f"/instances/{instance}/timeline")["entries"]
-    assert {e["verb"] for e in trail if not e["actor"]} <= {"auto", "job", "timer"}
+    assert {e["verb"] for e in trail if not e["actor"]} <= {"auto", "decide", "job", "timer"}
+    (level,) = [e for e in trail if e["verb"] == "decide"]
+    assert level["ruled"] == {
+        "decision": "审批级别",
+        "result": "科室负责人",
+        "hits": [{"decision": "审批级别", "rules": [1]}],
+    }
+    assert level["note"] == "按决策表“审批级别”：第 1 条规则 → 科室负责人"
+    assert {e["ruled"] for e in trail if e is not level} == {None}
     assert [(e["actor"], e["verb"], e["opinion"]) for e in trail if e["actor"]] == [
         ("诸葛子轩", "start", ""),
         ("欧阳静怡", "complete", "同意"),

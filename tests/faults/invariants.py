@@ -178,7 +178,7 @@ class _Sound:
     def _saves(self) -> Iterator[str]:
         kinds: dict[uuid.UUID | None, str] = {item.id: item.kind for item in self.items}
         saves = sum(
-            log.verb not in ("auto", "read", "comment", "urge", "copy")
+            log.verb not in ("auto", "decide", "read", "comment", "urge", "copy")
             and not (log.verb == "complete" and kinds.get(log.item_id) == ItemKind.READ)
             for log in self.trail
         )

@@ -30,7 +30,7 @@ FOLDER = ROOT / "processes" / "purchase_request"
 PURCHASE = {
     path.relative_to(FOLDER).as_posix(): path.read_bytes()
     for path in sorted(FOLDER.rglob("*"))
-    if path.suffix in (".bpmn", ".json")
+    if path.suffix in (".bpmn", ".json", ".dmn")
 }
 # two branches meet without waiting for one another: the same step is open twice
 TWICE = bpmn(
@@ -219,6 +219,17 @@ def test_a_zip_of_the_folder_with_what_systems_leave_in_it(browser_of: Browser, 
 )
 def test_what_has_no_place_in_a_process_is_said(browser_of: Browser, files: Mapping[str, bytes], told: str) -> None:
     assert told in upload(browser_of.login("process_admin"), files, 422)
+
+
+def test_the_decision_tables_of_a_version_are_read_on_its_page(browser_of: Browser, bpm: Bpm) -> None:
+    admin = browser_of.login("process_admin")
+    upload(admin, PURCHASE)
+    assert "decisions/approval.dmn" in kept(bpm)
+    page = html.unescape(re.sub(r"<[^>]+>", " ", admin.get("/definitions/purchase_request")))
+    assert "决策表：审批级别" in page
+    assert "命中策略：唯一" in page
+    for row in ('第 1 条 <= 5000 "科室负责人" 五千元以内', '第 4 条 > 200000 "院长" 二十万元以上'):
+        assert row in re.sub(r"\s+", " ", page)
 
 
 def test_decision_tables_have_their_folder(browser_of: Browser) -> None:

@@ -15,7 +15,7 @@ router = Router()
 
 _FOLDERS = {".bpmn": "called", ".json": "forms", ".dmn": "decisions"}
 _BESIDE = ("README.md", "scenarios.yaml")  # not run, but kept with the version
-_WANTED = "主流程 process.bpmn、被调用流程（.bpmn）、表单（.json），或整个文件夹的 ZIP"
+_WANTED = "主流程 process.bpmn、被调用流程（.bpmn）、表单（.json）、决策表（.dmn），或整个文件夹的 ZIP"
 
 
 @router.post("/definitions")

@@ -43,7 +43,7 @@ def definitions_page(call: Page, error: EngineError | None) -> Response:
 
 @router.get("/definitions/{key}")
 def versions(call: Visitor, key: Key) -> Response:
-    """Show the versions of a process and the diagram of the current one."""
+    """Show the versions of a process, the diagram and the decision tables of the current one."""
     found = queries.definition_versions(call.session, call.actor, key)
     row = next(r for r in queries.processes(call.session, call.actor) if r.key == key)
     return page(
@@ -52,6 +52,9 @@ def versions(call: Visitor, key: Key) -> Response:
         process=row,
         versions=found,
         picture=_picture(call, found),
+        decisions=[
+            file for row in found if row.current for file in queries.version_decisions(call.session, call.actor, row.id)
+        ],
         may_deploy=call.actor.has(ADMIN, DESIGNER),
         title=row.name,
         section="definitions",

@@ -13,6 +13,8 @@ from engine.bpm.decisions.reading import Failing, Reader
 from engine.feel import nodes as n
 from engine.feel.scope import Code, Scope
 
+_NOTES = ("description", "annotationEntry")  # modelers write a rule's remark into the one or the other
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -97,7 +99,7 @@ def read_table(reader: Reader, element: etree._Element) -> n.Node:
                 tuple(tested.tests(cell, kind) for cell, kind in zip(tests, kinds, strict=True)),
                 tuple(reader.text(cell) for cell in results),
                 tuple(text_of(cell) for cell in tests + results),
-                "；".join(filter(None, map(text_of, children(source, "annotationEntry")))),
+                "；".join(text for tag in _NOTES for one in children(source, tag) if (text := text_of(one))),
             )
         )
     return Table(

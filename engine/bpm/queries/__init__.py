@@ -19,6 +19,7 @@ from engine.bpm.queries.drafts import DraftView, draft
 from engine.bpm.queries.letters import Letter, Reason, backlog, letters, reasons
 from engine.bpm.queries.paging import Filters, Page
 from engine.bpm.queries.search import FieldFilter, IncidentRow, InstanceRow, incidents, instances
+from engine.bpm.queries.tables import DecisionFile, version_decisions
 from engine.bpm.queries.trail import Timeline, timeline
 from engine.bpm.queries.views import FormView
 
@@ -29,6 +30,7 @@ __all__ = [
     "Box",
     "BoxRow",
     "Counts",
+    "DecisionFile",
     "Diagram",
     "DraftView",
     "FieldFilter",
@@ -65,6 +67,7 @@ __all__ = [
     "start_page",
     "startable",
     "timeline",
+    "version_decisions",
     "version_diff",
     "version_files",
     "work_item_detail",

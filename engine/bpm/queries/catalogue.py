@@ -137,7 +137,7 @@ def start_page(session: Session, viewer: Actor, process_key: str) -> StartPage:
 
 def processes(session: Session, viewer: Actor) -> list[ProcessRow]:
     """Return all processes, for designers, process admins and auditors. Raises Forbidden for others."""
-    _require_designer(viewer)
+    require_designer(viewer)
     running = (
         select(func.count())
         .where(Instance.state == InstanceState.RUNNING, Instance.process_key == Process.key)
@@ -156,7 +156,7 @@ def processes(session: Session, viewer: Actor) -> list[ProcessRow]:
 
 def definition_versions(session: Session, viewer: Actor, process_key: str) -> list[VersionRow]:
     """Return the versions of a process, newest first. Raises Forbidden as `processes`, NotFound."""
-    _require_designer(viewer)
+    require_designer(viewer)
     process = session.get(Process, process_key)
     if process is None:
         raise NotFound("没有这个流程", code="process_not_found")
@@ -181,7 +181,7 @@ def definition_versions(session: Session, viewer: Actor, process_key: str) -> li
 
 def version_files(session: Session, viewer: Actor, version_id: uuid.UUID) -> Mapping[str, str]:
     """Return the files of a version by path. Raises Forbidden as `processes`, NotFound."""
-    _require_designer(viewer)
+    require_designer(viewer)
     return definitions.version(session, version_id).files
 
 
@@ -190,7 +190,7 @@ def version_diff(session: Session, viewer: Actor, old_id: uuid.UUID, new_id: uui
 
     Raises Forbidden as `processes`, NotFound, Conflict for versions of different processes.
     """
-    _require_designer(viewer)
+    require_designer(viewer)
     old, new = definitions.version(session, old_id), definitions.version(session, new_id)
     if old.key != new.key:
         raise Conflict("两个版本不属于同一个流程，不能比较", code="other_process")
@@ -289,6 +289,7 @@ def _codes(session: Session, viewer: Actor) -> frozenset[str]:
     return frozenset(session.scalars(select(Department.code).where(Department.id.in_(viewer.departments))))
 
 
-def _require_designer(viewer: Actor) -> None:
+def require_designer(viewer: Actor) -> None:
+    """Raise Forbidden unless the viewer may read process definitions."""
     if not viewer.has(DESIGNER, ADMIN, AUDITOR):
         raise Forbidden("只有流程设计员、流程管理员和审计员可以查看流程定义", code="not_designer")
