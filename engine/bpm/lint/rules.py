@@ -7,6 +7,7 @@ from engine.bpm.decisions import Decisions
 from engine.bpm.extensions import PARSERS, RESERVED, RuleUse
 from engine.bpm.lint.diagram import Node
 from engine.bpm.lint.finding import Finding, Report, Reporter, clip
+from engine.bpm.lint.tables import check_table
 from engine.bpm.lint.texts import Texts
 from engine.errors import Invalid
 
@@ -16,7 +17,7 @@ _CURE = "在决策表设计器里改正，重新导出"
 
 
 def read_rules(files: Mapping[str, str | bytes], report: Report) -> Rules:
-    """Read the decision files of a folder; what can't be read is reported."""
+    """Read the decision files of a folder; what is wrong with them is reported."""
     found: dict[str, Decisions | None] = {}
     for path in files:
         if not (path.startswith("decisions/") and path.endswith(".dmn")):
@@ -31,6 +32,8 @@ def read_rules(files: Mapping[str, str | bytes], report: Report) -> Rules:
         else:
             for p in read.problems:
                 report.add(Finding(p.path, p.line, None, p.element, "error", "decision_invalid", p.message, _CURE))
+            for table in read.tables:
+                check_table(path, table, report)
     return found
 
 

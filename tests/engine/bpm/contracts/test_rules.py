@@ -17,8 +17,9 @@ from tests.factories.tables import decisions, literal, rule_task, table
 LEVELS = table("审批级别", {"天数": "number", "假别": "string"}, '<= 3 | - | "科长"', '> 3 | "病假" | "院长"')
 FILE = {"decisions/approval.dmn": decisions(LEVELS, inputs=("天数", "假别"))}
 GIVEN = '<piyue:input name="天数" value="=days"/><piyue:input name="假别" value="=kind"/>'
-OVERLAPPING = table("审批级别", {"天数": "number", "假别": "string"}, '- | - | "科长"', '> 3 | - | "院长"')
-TORN = {"decisions/approval.dmn": decisions(OVERLAPPING, inputs=("天数", "假别"))}
+TORN = {
+    "decisions/approval.dmn": decisions(literal("审批级别", "天数 + 假别", "天数", "假别"), inputs=("天数", "假别"))
+}
 FORM = form("f", ("days", "number"), "kind", "secret")
 LAST = ("last", task("last", "hr_head"))
 
@@ -98,8 +99,10 @@ def test_a_decision_that_cannot_answer_is_an_incident_and_changes_nothing(bpm: B
     body = '<startEvent id="s"/><endEvent id="e"/>' + starting("f") + review[1] + LAST[1]
     body += rule_task("level_of", "审批级别", "level", GIVEN) + chain("s", "apply", "review", "level_of", "last", "e")
     files = diagram(body) | FORM | TORN
-    story = bpm.deploy_files(files).start("p", by="nurse", days=4)
-    with pytest.raises(Conflict, match=r"决策“审批级别”没有结果.*1、2 多条规则") as refusal:
+    story = bpm.deploy_files(files).start("p", by="nurse", days=4, kind="病假")
+    with pytest.raises(
+        Conflict, match=r"决策“审批级别”没有结果：“审批级别”的结果为空：“\+”对数字、文本没有结果"
+    ) as refusal:
         story.approve("head_nurse")
     assert (refusal.value.code, refusal.value.fields["kind"]) == ("process_fault", "decision")
     story.expect_open("review")
@@ -109,7 +112,7 @@ def test_a_decision_that_cannot_answer_is_an_incident_and_changes_nothing(bpm: B
 def test_where_the_first_step_leads_to_it_nothing_is_started(bpm: Bpm) -> None:
     files = ruled(LAST) | TORN
     with pytest.raises(Invalid, match="没有发起"):
-        bpm.deploy_files(files).start("p", by="nurse", days=4)
+        bpm.deploy_files(files).start("p", by="nurse", days=4, kind="病假")
 
 
 def test_a_field_that_nobody_has_filled_in_is_null_to_a_decision(bpm: Bpm) -> None:
