@@ -174,7 +174,7 @@ class StepOut(Answer):
     took: Took
     total: int = Field(examples=[1])
     done: int = Field(examples=[0])
-    policy: str = Field(description="any、all、in_turn、share、at_least、none", examples=["any"])
+    policy: str = Field(description="any、all、in_turn、share、at_least、expression、none", examples=["any"])
     value: int = Field(description="share 的百分数、at_least 的人数，其他为 0", examples=[0])
     waiting: list[WaitingOut]
 

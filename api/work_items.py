@@ -22,7 +22,8 @@ class PolicyOut(Answer):
     """How the round decides (办理方式)."""
 
     policy: str = Field(
-        description="any 或签，all 会签，in_turn 依次，share 比例，at_least 人数，none 不等待", examples=["any"]
+        description="any 或签，all 会签，in_turn 依次，share 比例，at_least 人数，expression 算式，none 不等待",
+        examples=["any"],
     )
     value: int = Field(description="share 的百分比，at_least 的人数", examples=[0])
     veto: bool = Field(description="一票否决", examples=[False])

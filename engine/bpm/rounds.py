@@ -5,7 +5,7 @@ cancelled or stand by don't count.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Protocol
@@ -41,13 +41,19 @@ def first_states(policy: RoundPolicy, count: int) -> list[ItemState]:
     return [ItemState.OPEN] * count
 
 
-def decide(policy: RoundPolicy, outcomes: Sequence[str], items: Sequence[Item]) -> Decision | None:
+def decide(
+    policy: RoundPolicy,
+    outcomes: Sequence[str],
+    items: Sequence[Item],
+    holds: Callable[[Mapping[str, int]], bool] = lambda _: False,
+) -> Decision | None:
     """Return the round's result, or None while it is open.
 
     any: the first outcome given. all, in_turn: when everybody has acted, the positive outcome if all agree, else
     the one most chosen. share, at_least: the positive outcome once enough chose it, the most chosen other one once
-    that can't happen any more. With a veto (一票否决) the first refusal decides. `outcomes` are the step's ids,
-    positive first; a tie goes to the later one of them.
+    that can't happen any more. expression: the positive outcome once it `holds` of the counts (`ROUND_NAMES`), the most
+    chosen other one when everybody has acted without that. With a veto (一票否决) the first refusal decides.
+    `outcomes` are the step's ids, positive first; a tie goes to the later one of them.
     """
     counted = [i for i in items if i.state in COUNTED]
     given = [i.outcome for i in counted if i.state == ItemState.DONE and i.outcome is not None]
@@ -65,8 +71,15 @@ def decide(policy: RoundPolicy, outcomes: Sequence[str], items: Sequence[Item]) 
             return Decision(positive)
         undecided = len(counted) - len(given)
         return Decision(_most(outcomes, refusals)) if agreed + undecided < needed else None
+    if policy.policy == "expression" and given:
+        waiting = len(counted) - len(given)
+        agreed = len(given) - len(refusals)
+        if holds({"agreed": agreed, "others": len(refusals), "waiting": waiting, "total": len(counted)}):
+            return Decision(positive)
     if len(given) < len(counted) or not counted:
         return None
+    if policy.policy == "expression":
+        return Decision(_most(outcomes, refusals) if refusals else positive)
     return Decision(positive if not refusals else _most(outcomes, given))
 
 

@@ -1,5 +1,6 @@
 """Decide or fill a work item (办理): 同意, 不同意, or any outcome that the step names."""
 
+import functools
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from engine.bpm import rounds, runtime
+from engine.bpm import runtime
 from engine.bpm.commands import attaching, checks, opening, reading
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case
@@ -62,7 +63,8 @@ def complete(
     finished = {"state": ItemState.DONE, "outcome": outcome, "opinion": opinion.strip(), "closed_at": case.now}
     case.update_item(item, **finished)
     after = [i if i.id != item.id else i._replace(**finished) for i in items]
-    decision = rounds.decide(task.round, [o.id for o in task.outcomes], after)
+    scope = functools.partial(runtime.scope, case.definition, case.state, case.data | values, item.task_id)
+    decision = opening.decided(case, item.step, after, scope)
     case.approving = task.kind == "decide" and outcome == task.outcomes[0].id
     if decision is not None:
         case.close_round(item.round_id, decision.outcome, rest=ItemState.CLOSED, of=after, decided=item.id)

@@ -1,6 +1,7 @@
 """Opening rounds: who handles a step, what is decided without anybody, and what happens where nobody is found."""
 
 import uuid
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace as Namespace
 from typing import Any
 
@@ -51,7 +52,7 @@ def _open(case: Case, opened: runtime.Opened, sender: uuid.UUID | None) -> None:
     items = [] if passed else _items(case, task, row, handlers)
     spared = merging.spared(case, task, step, items, sender)
     outcome = task.outcomes[0].id
-    if spared and rounds.decide(task.round, [o.id for o in task.outcomes], [Namespace(**i) for i in items]) is not None:
+    if spared and decided(case, step, [Namespace(**i) for i in items], lambda: opened.scope) is not None:
         passed, items = spared[-1][1], []  # the first outcome, for nobody was asked who could choose another
     for item, why in spared if items else ():
         _log(case, row, why, outcome, item_id=item["id"])
@@ -61,6 +62,25 @@ def _open(case: Case, opened: runtime.Opened, sender: uuid.UUID | None) -> None:
         case.advance(runtime.Complete(opened.task_id, outcome, automatic=True))
         if passed is not None:
             _log(case, row, passed, outcome)
+
+
+def decided(
+    case: Case, step: str, items: Sequence[rounds.Item], scope: Callable[[], Mapping[str, Any]]
+) -> rounds.Decision | None:
+    """Return the result of a step's round, None while it is open; `scope` is what its expression reads, if it has one.
+
+    Raises ProcessFault where the expression has no answer.
+    """
+    task = case.definition.tasks[step]
+
+    def holds(counts: Mapping[str, int]) -> bool:
+        return case.definition.expression(task.round.rule).evaluate({**scope(), **counts}) is True
+
+    try:
+        return rounds.decide(task.round, [o.id for o in task.outcomes], items, holds)
+    except FeelError as error:
+        fault = runtime.RuntimeFault("expression", step, f"办理方式的表达式没有结果：{error.message}")
+        raise case.fault(fault) from error
 
 
 def _log(case: Case, row: dict[str, Any], why: str, outcome: str, **item: uuid.UUID) -> None:

@@ -6,6 +6,9 @@ from typing import Literal
 RESERVED = frozenset({"outcome", "steps", "initiator"})
 """Names of the data that the engine writes; nothing else may, nor those that begin with `_`."""
 
+ROUND_NAMES = frozenset({"agreed", "others", "waiting", "total"})
+"""What a round's expression may read beside the data: how many agreed, chose otherwise, haven't acted, are asked."""
+
 Access = Literal["edit", "read", "hidden"]
 
 
@@ -36,11 +39,15 @@ class Assign:
 
 @dataclass(frozen=True, slots=True)
 class RoundPolicy:
-    """How a round decides (办理方式): any 或签, all 会签, in_turn 依次, share 比例, at_least 人数, none 不等待."""
+    """How a round decides (办理方式): any 或签, all 会签, in_turn 依次, share 比例, at_least 人数, none 不等待.
+
+    expression 表达式: `rule` is FEEL over the data and `ROUND_NAMES`.
+    """
 
     policy: str = "any"
     value: int = 0  # percent for share, people for at_least
     veto: bool = False
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)

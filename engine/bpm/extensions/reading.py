@@ -31,7 +31,7 @@ RULES = frozenset(
     "person role post department head initiator initiator_head initiator_heads initiator_director director previous "
     "previous_head field field_head expression".split()
 )
-POLICIES = frozenset("any all in_turn share at_least none".split())
+POLICIES = frozenset("any all in_turn share at_least expression none".split())
 _NEEDS = {
     "person": "persons",
     "role": "role",
@@ -141,6 +141,16 @@ def _assign(reader: _Reader, node: Any) -> Assign:
 def _round(reader: _Reader, node: Any) -> RoundPolicy:
     reader.attributes(node, ("policy", "value", "veto"), ("policy",))
     policy = reader.choice(node, "policy", sorted(POLICIES), "any")
+    if policy == "expression":
+        text = node.get("value", "")
+        if not text.startswith("="):
+            reader.problem(
+                node,
+                "round_incomplete",
+                "办理方式 expression 的 value 不是表达式",
+                'value 以 = 开头，如 value="=agreed >= 2"',
+            )
+        return RoundPolicy(policy, veto=_flag(reader, node, "veto"), rule=text.removeprefix("="))
     high = 100 if policy == "share" else 9999
     if policy in ("share", "at_least") and node.get("value") is None:
         reader.problem(node, "round_incomplete", f"办理方式 {policy} 缺少 value", "share 写百分数，at_least 写人数")
@@ -240,6 +250,8 @@ def parse_task(element: Any) -> tuple[TaskExtension, list[Problem]]:
             "只有传阅步骤可以“不等待”（policy=none）",
             "改用 any 或 all，或把步骤改为传阅 kind=read",
         )
+    if found["round"].policy == "expression" and kind == "read":
+        reader.problem(element, "round_expression", "传阅步骤不能用 policy=expression", "改用 share 或 at_least")
     if len({o.id for o in outcomes}) != len(outcomes):
         reader.problem(element, "outcome_twice", "办理结果的 id 重复", "每个结果用不同的 id")
     return (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from lxml import etree
 
-from engine.bpm.extensions import Assign, ProcessExtension, TaskExtension, parse_process
+from engine.bpm.extensions import ROUND_NAMES, Assign, ProcessExtension, TaskExtension, parse_process
 from engine.bpm.forms import Form
 from engine.bpm.lint.activities import Known, Written
 from engine.bpm.lint.diagram import Node, Scope
@@ -51,6 +51,8 @@ def check_steps(
                 '写 <piyue:assign rule="…"/>，如 rule="initiator_head" 表示发起人的科室负责人',
             )
         _check_rules(node.element, extension.assign, known, texts, report)
+        if extension.round.rule:
+            texts.check(node.element, extension.round.rule, "办理方式的表达式", local=ROUND_NAMES)
         _check_codes(node.element, "人员", extension.nobody_persons, known.persons, report)
         _check_form(node, extension, forms, report)
         _check_returns(node, extension, tasks, bool(starting), report)

@@ -22,6 +22,7 @@ from SpiffWorkflow.bpmn.workflow import BpmnWorkflow
 
 from engine.bpm.extensions import EventExtension, RuleUse, is_reserved
 from engine.bpm.runtime import specs, timing, visits
+from engine.bpm.runtime.scripts import FeelScripts
 from engine.bpm.runtime.tree import (
     COMPLETED,
     READY,
@@ -35,6 +36,7 @@ from engine.bpm.runtime.tree import (
 from engine.bpm.runtime.types import Data, Ruling, RuntimeFault, Thrown
 from engine.feel import FeelError, to_plain
 
+_SCRIPTS = FeelScripts()
 STEP_BUDGET = 1000  # automatic steps in one go; a real process takes some tens
 
 
@@ -74,6 +76,11 @@ class Flow(BpmnWorkflow):  # type: ignore[misc]
         self.thrown: list[Thrown] = []
         self.rulings: list[Ruling] = []
         self.undone: list[int] = []
+
+    @property
+    def script_engine(self) -> FeelScripts:
+        """What the library asks for expressions and scripts."""
+        return _SCRIPTS
 
     # -- tokens -----------------------------------------------------------------------------------------------------
 
