@@ -149,6 +149,8 @@ class _View:
             name=name,
             label=self._say(component.label, context, name),
             description=self._say(component.description, context, name),
+            prefix=self._say(component.prefix, context, name),
+            suffix=self._say(component.suffix, context, name),
             error=self.errors.get(name, ""),
         )
         self.shown.add(name)
@@ -206,8 +208,7 @@ class _View:
             cell.inputmode = "text" if negative else "numeric" if component.digits == 0 else "decimal"
             cell.note = _capitals(value) if component.widget == "money" else ""
             cell.money = component.widget == "money"
-            cell.prefix = component.prefix or ("¥" if cell.money else "")
-            cell.suffix = component.suffix
+            cell.prefix = cell.prefix or ("¥" if cell.money else "")
         elif component.type == "datetime":
             cell.macro = component.subtype
             cell.value = cell.value[:5] if component.subtype == "time" else cell.value[:16]
@@ -215,7 +216,6 @@ class _View:
             kind = {"email": "email", "phone": "tel"}.get(component.rules.kind, "")
             cell.inputmode = cell.autocomplete = kind
             most = component.rules.max_length
-            cell.prefix, cell.suffix = component.prefix, component.suffix
             cell.most = int(most) if isinstance(most, Decimal) else None
         return cell
 
@@ -252,11 +252,13 @@ class _View:
             cell.choices = self._files(value)
             return cell
         found = options(component, context, self.settling, cell.name) if component.options else ()
-        cell.value = self.display(component, value, found)
+        cell.value = self.display(component, value, found, cell.prefix, cell.suffix)
         cell.note = _capitals(value) if component.widget == "money" else ""
         return cell
 
-    def display(self, component: Component, value: Any, found: Sequence[Option] = ()) -> str:
+    def display(
+        self, component: Component, value: Any, found: Sequence[Option] = (), prefix: str = "", suffix: str = ""
+    ) -> str:
         """Return the text of a value that is only shown; empty when there is none."""
         if value is None or value == "" or value == []:
             return ""
@@ -273,11 +275,11 @@ class _View:
             return "是" if value is True else "否"
         if component.type == "number":
             if component.widget == "money" and isinstance(value, int | float) and not isinstance(value, bool):
-                return f"{component.prefix or '¥'}{Decimal(str(value)):,.2f}{component.suffix}"
-            return f"{component.prefix}{_number_text(value)}{component.suffix}"
+                return f"{prefix or '¥'}{Decimal(str(value)):,.2f}{suffix}"
+            return f"{prefix}{_number_text(value)}{suffix}"
         if component.type == "datetime":
             return str(value).replace("T", " ")[: 5 if component.subtype == "time" else 16]
-        return f"{component.prefix}{value}{component.suffix}"
+        return f"{prefix}{value}{suffix}"
 
     # Layout
 
@@ -331,7 +333,9 @@ class _View:
 
     def _table_value(self, component: Component | None, value: Any) -> str:
         if component is not None:
-            return self.display(component, value, component.options.static if component.options else ())
+            prefix, suffix = (text if isinstance(text, str) else "" for text in (component.prefix, component.suffix))
+            found = component.options.static if component.options else ()
+            return self.display(component, value, found, prefix, suffix)
         return "" if value is None else _number_text(value) if isinstance(value, int | float) else str(value)
 
     def text(

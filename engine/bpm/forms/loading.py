@@ -191,8 +191,8 @@ def _widget(custom: Reader, common: dict[str, Any], choices: Collection[str]) ->
 
 def _adorners(reader: Reader, common: dict[str, Any]) -> None:
     appearance = reader.object("appearance")
-    common["prefix"] = appearance.text("prefixAdorner")
-    common["suffix"] = appearance.text("suffixAdorner")
+    common["prefix"] = appearance.templated("prefixAdorner")
+    common["suffix"] = appearance.templated("suffixAdorner")
     appearance.finish()
 
 

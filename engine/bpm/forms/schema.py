@@ -166,8 +166,8 @@ class Component:
     disallow_past: bool = False
     digits: int | None = None
     increment: Decimal | None = None
-    prefix: str = ""
-    suffix: str = ""
+    prefix: Text = ""
+    suffix: Text = ""
     options: Options | None = None
     multiple: bool = False
     accept: tuple[str, ...] = ()
@@ -225,7 +225,7 @@ class Component:
         """Yield every expression of the component itself."""
         dynamic = (
             self.hide, self.rule, self.expression, self.columns_expression,
-            self.label, self.description, self.readonly, self.text, self.alt,
+            self.label, self.description, self.prefix, self.suffix, self.readonly, self.text, self.alt,
             self.options.expression if self.options else None,
         )  # fmt: skip
         yield from (value for value in dynamic if isinstance(value, Expression))
