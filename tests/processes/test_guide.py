@@ -75,6 +75,7 @@ NAMESPACES = f'xmlns:bpmn="{extensions.BPMN}" xmlns:piyue="{extensions.NAMESPACE
 READERS: dict[str, Callable[[Any], tuple[Any, list[extensions.Problem]]]] = {
     "process": extensions.parse_process,
     "serviceTask": extensions.parse_operation,
+    "businessRuleTask": extensions.parse_rule,
     "userTask": extensions.parse_task,
     "callActivity": extensions.parse_mapping,
     "intermediateCatchEvent": extensions.parse_event,
