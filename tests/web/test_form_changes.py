@@ -43,7 +43,8 @@ def test_a_change_shows_the_form_by_what_it_now_says(browser_of: Browser, bpm: B
 
     def shown(**typed: str) -> tuple[str, Any]:
         text = nurse.send("/start/p/form", form | typed, 200, headers=headers).text
-        return re.sub(r"\s+", "", html.fromstring(text).text_content()), html.fromstring(text)
+        tree: Any = html.fromstring(text)
+        return re.sub(r"\s+", "", tree.text_content()), tree
 
     text, tree = shown(days="2", kind="事假")
     assert "为什么请2天" in text
