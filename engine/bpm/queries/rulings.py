@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.bpm.definitions import Version
 from engine.bpm.extensions import RESERVED
+from engine.bpm.runtime import Definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +59,59 @@ def in_words(value: Any) -> str:
             return str(value)
 
 
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A name that something read in a process; not `sure` where it may be a key of a list's rows instead."""
+
+    name: str
+    process: str
+    sure: bool = True
+
+
 def may_read(version: Version, element: str, shown: frozenset[str]) -> bool:
     """Whether what a business rule task read is among the fields `shown` to somebody, or known to everybody.
 
-    Another decision's result counts as what that one read. What no form shows, an operation's answer, is nobody's.
+    Another decision's result counts as what that one read, an item as its list, what a called process was given as what
+    that was made of. What no form shows, an operation's answer, is nobody's.
     """
     fields = {key for form in version.forms.values() for key in form.fields()}
-    certain, possible = _read(version, element, set())
-    return certain | (possible & fields) <= shown | RESERVED
+    pending, seen = _asked(version.definition, element), set[_Name]()
+    while pending:
+        one = pending.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        origins = _origins(version.definition, one)
+        if one.name not in shown | RESERVED and (one.name in fields or (one.sure and origins is None)):
+            return False
+        pending += origins or []
+    return True
 
 
-def _read(version: Version, element: str, seen: set[str]) -> tuple[set[str], set[str]]:
-    """Return the names of the data that a decision surely rests upon, and those that may be keys of a list's rows."""
-    seen.add(element)
-    definition = version.definition
-    use = definition.rules[element]
-    expressions = [definition.expression(text[1:]) for _, text in use.inputs if text.startswith("=")]
-    certain = {name for expression in expressions for name in expression.names}
-    possible = {name for expression in expressions for name in expression.possible_names}
-    if not use.inputs:
-        certain = set(definition.decisions[use.path].inputs(use.decision))
-    for other, rule in definition.rules.items():
-        if rule.result in certain | possible:
-            certain.discard(rule.result)
-            possible.discard(rule.result)
-            if other not in seen:
-                more = _read(version, other, seen)
-                certain |= more[0]
-                possible |= more[1]
-    return certain, possible
+def _asked(definition: Definition, element: str) -> list[_Name]:
+    """Return what a business rule task reads."""
+    use, process = definition.rules[element], _process(element)
+    if use.inputs:
+        return [name for _, text in use.inputs for name in _names(definition, text, process)]
+    return [_Name(name, process) for name in definition.decisions[use.path].inputs(use.decision)]
+
+
+def _origins(definition: Definition, one: _Name) -> list[_Name] | None:
+    """Return what a name's value is made of; None where it isn't known to be made of anything."""
+    made = [_asked(definition, element) for element, use in definition.rules.items() if use.result == one.name]
+    given = (*definition.given.get(one.process, ()), *definition.given.get("", ()))
+    made += [_names(definition, text, _process(giver)) for name, text, giver in given if name == one.name]
+    return [name for names in made for name in names] if made else None
+
+
+def _names(definition: Definition, text: str, process: str) -> list[_Name]:
+    """Return the names in a text that is FEEL where it begins with `=`."""
+    if not text.startswith("="):
+        return []
+    found = definition.expression(text[1:])
+    return [*(_Name(n, process) for n in found.names), *(_Name(n, process, sure=False) for n in found.possible_names)]
+
+
+def _process(element: str) -> str:
+    """Return the called process that an element stands in, empty for the process itself."""
+    return element.rpartition(":")[0]

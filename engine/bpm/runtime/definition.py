@@ -48,6 +48,9 @@ class Definition:
         self.operations: dict[str, Any] = {}
         self.decisions = rules  # by path
         self.rules: dict[str, RuleUse] = {}
+        # What bears another name inside: in a called process by its id, items of lists under "": each a name, what it
+        # is made of (FEEL or a literal), and the element that gives it.
+        self.given: dict[str, list[tuple[str, str, str]]] = {}
         self._thrown: dict[tuple[type, str], frozenset[str]] = {}
         self._entries: dict[str, tuple[str, str]] = {}
         for workflow in (self.spec, *self.subprocess_specs.values()):
@@ -67,6 +70,10 @@ class Definition:
             self.operations[step] = spec.extensions
         if isinstance(spec, specs.BusinessRuleTask) and spec.extensions is not None:
             self.rules[step] = spec.extensions
+        if isinstance(spec, specs.CallActivity):
+            self.given.setdefault(spec.spec, []).extend((n, v, step) for n, v in spec.extensions.inputs)
+        if isinstance(spec, specs.MultiInstance) and spec.input_item and spec.data_input:
+            self.given.setdefault("", []).append((spec.input_item, f"={spec.data_input}", step))
         if isinstance(spec, specs.Throw | specs.EndEvent):
             carried = frozenset(name for name, _ in spec.extensions.outputs)
             self._thrown[_event(spec)] = self._thrown.get(_event(spec), frozenset()) | carried

@@ -207,6 +207,51 @@ def test_a_result_made_of_a_hidden_result_is_hidden_too(bpm: Bpm) -> None:
     assert told(story, "hr_head") == ["", ""]
 
 
+CALLED = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" '
+    'xmlns:piyue="urn:piyue:bpmn" id="c" targetNamespace="urn:test"><process id="called" name="called" '
+    'isExecutable="true"><startEvent id="s"/><endEvent id="e"/>{rule}{flows}</process></definitions>'
+)
+
+
+@pytest.mark.parametrize(("given", "is_told"), [("=kind", False), ("=days", True), ("病假", True)])
+def test_what_a_called_process_was_given_is_hidden_as_what_it_was_made_of(bpm: Bpm, given: str, is_told: bool) -> None:
+    """Inside it bears a name that everybody sees outside, where it means something else."""
+    file = decisions(table("级别", {"days": "Any"}, '- | "科长"'), inputs=("days",))
+    call = (
+        '<callActivity id="level_of" name="call" calledElement="called"><extensionElements>'
+        f'<piyue:input name="days" value="{given}"/></extensionElements></callActivity>'
+    )
+    flows = chain("s", "level", "e")
+    files = secretive(call) | {
+        "decisions/approval.dmn": file,
+        "called/called.bpmn": CALLED.format(rule=rule_task("level", "级别", "level"), flows=flows),
+    }
+    story = bpm.deploy_files(files).start("p", by="nurse", days=9, kind="病假")
+    sentence = "按决策表“级别”：第 1 条规则 → 科长"
+    assert told(story, "hr_head") == [sentence if is_told else ""]
+    assert told(story, "nurse") == [sentence]
+
+
+def test_an_item_is_hidden_as_its_list(bpm: Bpm) -> None:
+    inner = (
+        "<multiInstanceLoopCharacteristics><loopDataInputRef>kinds</loopDataInputRef>"
+        '<inputDataItem name="days"/></multiInstanceLoopCharacteristics>'
+    )
+    file = decisions(table("级别", {"days": "string"}, '"病假" | "科长"', 'not("病假") | "院长"'), inputs=("days",))
+    each = sub("level_of", ("level", rule_task("level", "级别", "level")), inner=inner)
+    files = (
+        secretive(each) | {"decisions/approval.dmn": file} | form("f", ("days", "number"), "kind", ("kinds", "taglist"))
+    )
+    files["forms/f.json"] = files["forms/f.json"].replace(
+        '"key": "kinds",', '"key": "kinds", "values": [{"label": "病假", "value": "病假"}],'
+    )
+    files["process.bpmn"] = files["process.bpmn"].replace('key="kind" access', 'key="kinds" access')
+    story = bpm.deploy_files(files).start("p", by="nurse", days=9, kinds=["病假"])
+    assert told(story, "nurse") == ["按决策表“级别”：第 1 条规则 → 科长"]
+    assert told(story, "hr_head") == [""]
+
+
 def test_who_started_and_what_was_decided_is_known_to_all(bpm: Bpm) -> None:
     file = decisions(table("级别", {"岗位": "string"}, '- | "科长"'), inputs=("岗位",))
     given = '<piyue:input name="岗位" value="=initiator.post"/>'
