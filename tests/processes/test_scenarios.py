@@ -106,3 +106,15 @@ def test_what_is_not_so_is_reported_with_what_was_open(committed_db: Database, t
     assert "flow_head_review_head_decision" not in gaps, "it was walked"
     assert "印章归还（return_seal）的" in gaps
     assert "退回过的步骤：印章归还" not in gaps, "it may not be returned from"
+
+
+@pytest.mark.backend("sqlite")
+def test_rules_that_no_story_has_hit_are_told(committed_db: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "purchase_request"
+    shutil.copytree(PROCESSES / "purchase_request", folder)
+    first, *_ = (folder / "scenarios.yaml").read_text("utf-8").split("\n- name: 五千元多一分")
+    (folder / "scenarios.yaml").write_text(first, encoding="utf-8")
+    report = run(committed_db, folder)
+    assert [result.passed for result in report.results] == [True]
+    (told,) = [gap for gap in report.gaps if "规则" in gap]
+    assert told == "没有命中过的规则：审批级别（decisions/approval.dmn）第 2、3、4 条"
