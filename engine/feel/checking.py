@@ -82,7 +82,7 @@ def _check_result(problems: Problems, tree: n.Node, found: FeelType, wanted: Fee
     if wanted.name != "boolean" or problems.found or isinstance(tree, n.Literal):
         return
     if found.values == (False,) or never(tree, names.type_of):
-        problems.add(tree.offset, "unreachable", "条件永远不成立", "the condition never holds", "改正条件里的值")
+        problems.add(tree.offset, "unreachable_branch", "条件永远不成立", "the condition never holds", "改正条件里的值")
 
 
 def _cure(found: FeelType, wanted: FeelType) -> str:

@@ -98,7 +98,7 @@ class Inference:
             if found.values == (deciding,):
                 zh = "这一项总是成立，其余各项不起作用" if deciding else "这一项永远不成立，整个条件也不会成立"
                 en = "always true: the others do not matter" if deciding else "never true, nor is the whole"
-                self.problems.add(operand.offset, "unreachable", zh, en, "删去或改正这一项")
+                self.problems.add(operand.offset, "unreachable_branch", zh, en, "删去或改正这一项")
                 return BOOLEAN
         return BOOLEAN
 
@@ -141,7 +141,7 @@ class Inference:
         return join(self.infer(node.then, names), self.infer(node.otherwise, names))
 
     def _unreachable(self, node: n.Node, zh: str, en: str) -> None:
-        self.problems.add(node.offset, "unreachable", zh, en, "改正条件，或删去走不到的部分")
+        self.problems.add(node.offset, "unreachable_branch", zh, en, "改正条件，或删去走不到的部分")
 
     def _turns(self, iterators: tuple[n.Iteration, ...], names: Names) -> Names:
         for iterator in iterators:
@@ -166,8 +166,8 @@ class Inference:
     def _filter(self, node: n.Filter, names: Names) -> FeelType:
         element = element_of(self.infer(node.source, names))
         condition = self.infer(node.condition, names.bind(("item", element), (None, element)))
-        if condition.name == "number":
-            return element
+        if condition.name == "number":  # of a null position comes an empty list
+            return element if isinstance(node.condition, n.Literal) else ANY
         if condition.name == "boolean":
             return list_of(element)
         if is_known(condition):

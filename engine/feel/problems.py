@@ -19,7 +19,7 @@ class Problem:
 
     `line` and `column` count from 1. `code` is one of unknown_name, unknown_function, unknown_type, unknown_path,
     unknown_value, type_operator, type_condition, type_result, argument_count, argument_name, argument_type,
-    unreachable. `cure` is a Chinese sentence.
+    unreachable_branch. `cure` is a Chinese sentence.
     """
 
     line: int
