@@ -8,6 +8,11 @@ from engine.feel.errors import at
 from engine.feel.kinds import NAMES
 from engine.feel.types import FeelType
 
+CODES = (
+    "unknown_name", "unknown_function", "unknown_type", "unknown_path", "unknown_value", "type_operator",
+    "type_condition", "type_result", "argument_count", "argument_name", "argument_type", "unreachable_branch",
+)  # fmt: skip
+"""What a problem may be."""
 MAX_PROBLEMS = 20
 """Problems kept of one text."""
 _SHOWN = 40  # characters of a name or value in a message
@@ -17,9 +22,7 @@ _SHOWN = 40  # characters of a name or value in a message
 class Problem:
     """One thing that surely is not meant in an expression (类型检查的发现).
 
-    `line` and `column` count from 1. `code` is one of unknown_name, unknown_function, unknown_type, unknown_path,
-    unknown_value, type_operator, type_condition, type_result, argument_count, argument_name, argument_type,
-    unreachable_branch. `cure` is a Chinese sentence.
+    `line` and `column` count from 1; `code` is one of CODES; `cure` is a Chinese sentence.
     """
 
     line: int

@@ -12,7 +12,8 @@ from engine.feel.types import ANY, join
 
 Types = dict[str, FeelType]
 
-_WORD = re.compile(r"\w+")
+SPELLABLE = re.compile(r"[\w ]+")
+"""Names that an expression can spell; one with an operator in it would be taken apart when it runs."""
 TEXT = FeelType("string")
 NUMBER = FeelType("number")
 BOOLEAN = FeelType("boolean")
@@ -66,7 +67,7 @@ def data_types(forms: Mapping[str, Form], tasks: Iterable[TaskExtension], writte
             if component.is_input:
                 fills = key in editable[name] and component.readonly is not True
                 _add(filled if fills else shown, key, field_type(component))
-    filled |= dict.fromkeys(filter(_WORD.fullmatch, written), ANY)
+    filled |= dict.fromkeys(filter(SPELLABLE.fullmatch, written), ANY)
     computed: Types = {}
     for form in forms.values():
         _compute(form.plan, {**shown, **filled}, computed)

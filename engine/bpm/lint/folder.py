@@ -7,12 +7,12 @@ from engine.bpm.forms import Form
 from engine.bpm.forms import check as check_form
 from engine.bpm.lint.activities import Known, Written, check_activities, written
 from engine.bpm.lint.child import load_findings
-from engine.bpm.lint.data import data_types, engine_types
+from engine.bpm.lint.data import SPELLABLE, data_types, engine_types
 from engine.bpm.lint.diagram import Diagram, Scope
 from engine.bpm.lint.document import check_document, oversized
 from engine.bpm.lint.events import check_events
 from engine.bpm.lint.finding import Finding, Report, Reporter, Severity
-from engine.bpm.lint.forms import FOLDER, Forms, check_expressions, check_used
+from engine.bpm.lint.forms import FOLDER, Forms, check_expressions, check_used, checkable
 from engine.bpm.lint.gateways import check_gateways
 from engine.bpm.lint.steps import check_process, check_steps
 from engine.bpm.lint.structure import check_calls, check_loops, check_structure
@@ -46,17 +46,17 @@ def check(files: Mapping[str, str | bytes], *, known: Known | None = None) -> li
     check_calls(sound, reporters)
     names = _written(sound, forms, processes)
     tasks = _tasks(sound)
-    types = _types(names, forms, tasks)
+    checked = checkable(forms, report)
+    types = _types(names, checked, tasks)
     for file, diagram in sound.items():
         for process in diagram.running:
             texts = Texts(reporters[file], frozenset(names.forms | names.activities), types, not names.others)
             _check_process(diagram, process, texts, forms, processes, known or Known(), reporters[file])
     if len(sound) == sum(path.endswith(".bpmn") for path in files):
         check_used(forms, [task for _, task in tasks], names, report)
-        for name, form in forms.items():
-            if form is not None:
-                text = _text(files[f"{FOLDER}{name}.json"])
-                check_expressions(name, form, text, types, report, complete=not names.others)
+        for name, form in checked.items():
+            text = _text(files[f"{FOLDER}{name}.json"])
+            check_expressions(name, form, text, types, report, complete=not names.others)
     if not report.has_errors:
         for finding in load_findings(
             {path: _text(content) for path, content in files.items() if path.endswith(".bpmn")}
@@ -144,12 +144,11 @@ def _tasks(diagrams: Mapping[str, Diagram]) -> list[tuple[str, TaskExtension]]:
     return [(node.id, parse_task(node.element)[0]) for scope in scopes for node in scope.of_kind("userTask")]
 
 
-def _types(names: Written, forms: Forms, tasks: list[tuple[str, TaskExtension]]) -> dict[str, FeelType]:
+def _types(names: Written, forms: Mapping[str, Form], tasks: list[tuple[str, TaskExtension]]) -> dict[str, FeelType]:
     """Return the types of the data, as far as they are known; of the outcomes each gateway knows the possible ones."""
-    loaded = {name: form for name, form in forms.items() if form is not None}
     return {
-        **data_types(loaded, [task for _, task in tasks], names.computed),
-        **dict.fromkeys(names.activities - names.forms, ANY),
+        **dict.fromkeys(filter(SPELLABLE.fullmatch, names.forms | names.activities), ANY),
+        **data_types(forms, [task for _, task in tasks], names.computed),
         **engine_types({id_: () for id_, _ in tasks}),
     }
 

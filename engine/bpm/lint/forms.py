@@ -15,6 +15,8 @@ Forms = Mapping[str, Form | None]
 """The forms of a folder by name; None for one that is itself wrong."""
 
 FOLDER = "forms/"
+MAX_EXPRESSIONS = 60_000
+"""Characters of the expressions of all forms of a folder up to which they are type checked."""
 
 
 def expressions(component: Component) -> Iterator[tuple[str, Expression, FeelType | None]]:
@@ -39,6 +41,23 @@ def expressions(component: Component) -> Iterator[tuple[str, Expression, FeelTyp
     for what, expression, wanted in found:
         if isinstance(expression, Expression):
             yield what, expression, wanted
+
+
+def checkable(forms: Forms, report: Report) -> dict[str, Form]:
+    """Return the forms whose expressions can be checked in the time there is; warn of those beyond it."""
+    found: dict[str, Form] = {}
+    total = 0
+    for name, form in forms.items():
+        if form is None:
+            continue
+        total += sum(len(text) for _, text in form.expressions())
+        if total > MAX_EXPRESSIONS:
+            Reporter(f"{FOLDER}{name}.json", report).warning(
+                None, "expressions_long", "表单里的表达式合起来太长，没有检查类型", "精简表达式"
+            )
+        else:
+            found[name] = form
+    return found
 
 
 def check_expressions(name: str, form: Form, text: str, types: Types, report: Report, *, complete: bool) -> None:
