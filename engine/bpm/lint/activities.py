@@ -183,6 +183,13 @@ def _check_multi(node: Node, multi: etree._Element, texts: Texts, report: Report
             f"多实例的列表字段“{clip(content(source), 40) or '（空）'}”不存在",
             "写表单里一个放列表的字段",
         )
+    elif source is not None and texts.types.get(content(source), ANY).name not in ("list", "Any"):
+        report.error(
+            node.element,
+            "multi_instance_source",
+            f"多实例的列表字段“{clip(content(source), 40)}”不是列表",
+            "写表单里一个放列表的字段",
+        )
     condition = child(multi, "completionCondition")
     if condition is not None:
         texts.check(node.element, content(condition), "多实例的完成条件", local=_LOOP_TYPES, result=BOOLEAN)

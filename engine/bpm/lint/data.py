@@ -1,7 +1,7 @@
 """The types of a process's data, known from its forms: for the type check of every expression over it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from decimal import Decimal
 
 from engine.bpm.extensions import TaskExtension
@@ -74,6 +74,16 @@ def data_types(forms: Mapping[str, Form], tasks: Iterable[TaskExtension], writte
     for key, found in computed.items():
         _add(filled, key, found)
     return {**shown, **filled}
+
+
+def declared(forms: Mapping[str, Form | None], written: Container[str]) -> dict[str, frozenset[FieldType]]:
+    """Return what the forms declare their fields to be; of those that something else writes nothing is known."""
+    found: dict[str, frozenset[FieldType]] = {}
+    for form in forms.values():
+        for key, kind in form.fields().items() if form else ():
+            if key not in written:
+                found[key] = found.get(key, frozenset()) | {kind}
+    return found
 
 
 def field_type(component: Component) -> FeelType:

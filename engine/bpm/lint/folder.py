@@ -7,7 +7,7 @@ from engine.bpm.forms import Form
 from engine.bpm.forms import check as check_form
 from engine.bpm.lint.activities import Known, Written, check_activities, written
 from engine.bpm.lint.child import load_findings
-from engine.bpm.lint.data import SPELLABLE, data_types, engine_types
+from engine.bpm.lint.data import SPELLABLE, data_types, declared, engine_types
 from engine.bpm.lint.diagram import Diagram, Scope
 from engine.bpm.lint.document import check_document, oversized
 from engine.bpm.lint.events import check_events
@@ -46,11 +46,13 @@ def check(files: Mapping[str, str | bytes], *, known: Known | None = None) -> li
     check_calls(sound, reporters)
     names = _written(sound, forms, processes)
     tasks = _tasks(sound)
+    fields = declared(forms, names.computed)
     checked = checkable(forms, report)
     types = _types(names, checked, tasks)
     for file, diagram in sound.items():
         for process in diagram.running:
-            texts = Texts(reporters[file], frozenset(names.forms | names.activities), types, not names.others)
+            every = frozenset(names.forms | names.activities)
+            texts = Texts(reporters[file], every, types, fields, not names.others)
             _check_process(diagram, process, texts, forms, processes, known or Known(), reporters[file])
     if len(sound) == sum(path.endswith(".bpmn") for path in files):
         check_used(forms, [task for _, task in tasks], names, report)

@@ -5,12 +5,17 @@ from collections.abc import Iterable, Mapping
 from lxml import etree
 
 from engine.bpm.extensions import Assign, ProcessExtension, TaskExtension, parse_process
+from engine.bpm.forms import FieldType
 from engine.bpm.lint.activities import Known
 from engine.bpm.lint.diagram import Node, Scope
 from engine.bpm.lint.finding import Reporter, clip
 from engine.bpm.lint.forms import Forms
 from engine.bpm.lint.texts import Texts
+from engine.feel.types import ANY
 
+_DEPARTMENTS = frozenset({FieldType.DEPARTMENT, FieldType.DEPARTMENTS, FieldType.ANY})
+_HANDLERS = _DEPARTMENTS | {FieldType.PERSON, FieldType.PEOPLE}
+_SEARCHABLE = {"number": frozenset({"number", "string", "Any"}), "date": frozenset({"string", "Any"})}
 _RETURN_WORDS = frozenset({"initiator", "previous"})
 
 
@@ -22,7 +27,15 @@ def check_process(process: Scope, known: Known, texts: Texts, report: Reporter) 
         texts.check_value(process.element, text, what)
     _check_starters(process.element, extension, known, report)
     _check_rules(process.element, extension.readers, known, texts, report)
-    for field, _ in extension.searchable:
+    for field, kind in extension.searchable:
+        found = texts.types.get(field, ANY).name
+        if found not in _SEARCHABLE.get(kind, {found}):
+            report.warning(
+                process.element,
+                "searchable_type",
+                f"可检索字段“{clip(field, 40)}”的值不是{'数字' if kind == 'number' else '日期'}，按它查不到",
+                "把 type 改成 text，或换一个字段",
+            )
         if texts.complete and field not in texts.names:
             report.error(
                 process.element,
@@ -96,9 +109,16 @@ def _check_rules(
                 )
         if rule.rule == "expression" and rule.value and not rule.value.startswith("="):
             report.error(element, "assign_expression", "办理人表达式不以“=”开头", f"写成 ={clip(rule.value, 80)}")
-        fields = [rule.field] if rule.field else []
-        fields += [rule.of] if rule.of and rule.of != "initiator" else []
-        for field in fields:
+        fields = [(rule.field, _DEPARTMENTS if rule.rule == "field_head" else _HANDLERS)] if rule.field else []
+        fields += [(rule.of, _DEPARTMENTS)] if rule.of and rule.of != "initiator" else []
+        for field, wanted in fields:
+            if field in texts.fields and wanted.isdisjoint(texts.fields[field]):
+                report.error(
+                    element,
+                    "assign_field",
+                    f"办理人取自字段“{clip(field, 40)}”，它不是{'科室' if wanted is _DEPARTMENTS else '人或科室'}",
+                    '换成选人、选科室的字段（表单里 properties 写 "widget": "person"、"department" 等）',
+                )
             if texts.complete and field not in texts.names:
                 report.error(
                     element,

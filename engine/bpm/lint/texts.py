@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from engine import feel
+from engine.bpm.forms import FieldType
 from engine.bpm.lint.finding import Reporter, Severity, clip
 from engine.feel import FeelType, nodes
 from engine.feel.kinds import NAMES
@@ -55,12 +56,14 @@ class Texts:
     """Checks the expressions of one process.
 
     `types` are those of the names that its forms, operations and so on bring into the data, and of the engine's own;
-    `names` are the former; `complete`: there are no others.
+    `names` are the former; `complete`: there are no others. `fields` are what forms declare the names to be, where
+    nothing else writes them.
     """
 
     report: Reporter
     names: frozenset[str]
     types: Mapping[str, FeelType]
+    fields: Mapping[str, frozenset[FieldType]]
     complete: bool
 
     def check(

@@ -325,3 +325,67 @@ def test_every_expression_of_a_form_is_looked_at() -> None:
     loaded = Form.load(form(*more), place="leave.json")
     for component in everything(loaded.components):
         assert {each.text for _, each, _ in expressions(component)} == {each.text for each in component.expressions()}
+
+
+def handled(rule: str) -> list[Finding]:
+    """A start step, then a step with an assignment rule."""
+    step = user("b", extra=f"<piyue:assign {rule}/>")
+    return findings(process(start(), user("a", extra=BEGIN), step, end(), path("start", "a", "b", "end")))
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind"),
+    [
+        ('rule="field" field="days"', "人或科室"),
+        ('rule="field_head" field="handover"', "科室"),
+        ('rule="role" role="hr" of="reason"', "科室"),
+    ],
+)
+def test_handlers_come_from_fields_that_hold_people_or_departments(rule: str, kind: str) -> None:
+    (finding,) = handled(rule)
+    assert (finding.code, finding.element, finding.severity) == ("assign_field", "b", "error")
+    assert f"不是{kind}" in finding.message
+
+
+@pytest.mark.parametrize("name", ["handover", "readers", "until"])
+def test_handlers_from_people_or_from_what_is_computed_are_fine(name: str) -> None:
+    assert handled(f'rule="field" field="{name}"') == []
+
+
+def test_what_is_searched_by_number_or_date_is_one() -> None:
+    def searched(name: str, kind: str) -> list[str]:
+        box = extension(f'<piyue:searchable field="{name}" type="{kind}"/>')
+        diagram = process(box, start(), user("a", extra=BEGIN), end(), path("start", "a", "end"))
+        return [each.code for each in findings(diagram)]
+
+    assert searched("days", "number") == searched("from_day", "date") == searched("urgent", "text") == []
+    assert searched("items", "number") == searched("days", "date") == ["searchable_type"]
+
+
+def test_multi_instance_goes_over_a_list() -> None:
+    def repeated(name: str) -> list[Finding]:
+        loop = element(
+            "multiInstanceLoopCharacteristics", None, f"<bpmn:loopDataInputRef>{name}</bpmn:loopDataInputRef>"
+        )
+        inner = process(start("s"), user("u"), end("e"), path("s", "u", "e"))
+        body = inner[inner.index("<bpmn:startEvent") : inner.index("</bpmn:process>")]
+        diagram = process(
+            start(),
+            user("a", extra=BEGIN),
+            element("subProcess", "p", loop, body),
+            end(),
+            path("start", "a", "p", "end"),
+        )
+        return findings(diagram)
+
+    assert repeated("readers") == []
+    (finding,) = repeated("days")
+    assert (finding.code, finding.element) == ("multi_instance_source", "p")
+    assert "不是列表" in finding.message
+
+
+def test_forms_with_more_expressions_than_can_be_checked_are_told_so() -> None:
+    long = field("expression", "long", expression="=" + " + ".join(["days"] * 2_500))
+    more = [{**long, "id": f"c_{index}", "key": f"long_{index}"} for index in range(5)]
+    (finding,) = findings(titled("reason"), *more)
+    assert (finding.code, finding.file, finding.severity) == ("expressions_long", "forms/leave.json", "warning")
