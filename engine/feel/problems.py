@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 
 from engine.feel.errors import at
 from engine.feel.kinds import NAMES
@@ -50,9 +51,14 @@ class Problems:
     def unknown(self, offset: int, code: str, name: str, known: Iterable[str], what: tuple[str, str]) -> None:
         """Add a name that is not among the known ones, with the nearest of them."""
         if len(self.found) < MAX_PROBLEMS:
-            near = get_close_matches(name[:64], [each for each in known if len(each) <= 64][:1_000], 1)
-            cure = f"是不是“{near[0]}”" if near else "检查拼写，改成已有的名称"
+            near = _nearest(name[:64], tuple(each for each in known if len(each) <= 64)[:1_000])
+            cure = f"是不是“{near}”" if near else "检查拼写，改成已有的名称"
             self.add(offset, code, what[0].format(clip(name)), what[1].format(clip(name)), cure)
+
+
+@lru_cache(maxsize=512)
+def _nearest(name: str, known: tuple[str, ...]) -> str | None:
+    return next(iter(get_close_matches(name, known, 1)), None)
 
 
 def clip(text: str) -> str:

@@ -70,7 +70,7 @@ def written(process: Scope, processes: frozenset[str]) -> Written:
         for node in scope.nodes.values():
             if node.kind in ("serviceTask", "scriptTask"):
                 operation: Operation | None = PARSERS[node.kind](node.element)[0]
-                found.add(operation.outputs if operation else ())
+                found.add((name, "") for name, _ in (operation.outputs if operation else ()))
             elif node.kind == "callActivity":
                 mapping: DataMapping = PARSERS[node.kind](node.element)[0]
                 found.add((*mapping.outputs, *mapping.inputs))

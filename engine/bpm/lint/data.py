@@ -1,6 +1,5 @@
 """The types of a process's data, known from its forms: for the type check of every expression over it."""
 
-import re
 from collections.abc import Container, Iterable, Mapping
 from decimal import Decimal
 
@@ -12,8 +11,6 @@ from engine.feel.types import ANY, join
 
 Types = dict[str, FeelType]
 
-SPELLABLE = re.compile(r"[\w ]+")
-"""Names that an expression can spell; one with an operator in it would be taken apart when it runs."""
 TEXT = FeelType("string")
 NUMBER = FeelType("number")
 BOOLEAN = FeelType("boolean")
@@ -67,7 +64,7 @@ def data_types(forms: Mapping[str, Form], tasks: Iterable[TaskExtension], writte
             if component.is_input:
                 fills = key in editable[name] and component.readonly is not True
                 _add(filled if fills else shown, key, field_type(component))
-    filled |= dict.fromkeys(filter(SPELLABLE.fullmatch, written), ANY)
+    filled |= dict.fromkeys(written, ANY)
     computed: Types = {}
     for form in forms.values():
         _compute(form.plan, {**shown, **filled}, computed)
@@ -132,7 +129,7 @@ def _compute(plan: Iterable[Step], types: Types, computed: Types) -> None:
     """Infer the computed fields of one data object, in the order in which they are settled."""
     for kind, component in plan:
         if kind == "compute" and component.expression is not None:
-            found = stored(infer(component.expression.text, types))
+            found = stored(infer(component.expression.text, types, names=()))
             types[component.key] = found
             _add(computed, component.key, found)
 

@@ -7,7 +7,7 @@ from engine.bpm.forms import Form
 from engine.bpm.forms import check as check_form
 from engine.bpm.lint.activities import Known, Written, check_activities, written
 from engine.bpm.lint.child import load_findings
-from engine.bpm.lint.data import SPELLABLE, data_types, declared, engine_types
+from engine.bpm.lint.data import data_types, declared, engine_types
 from engine.bpm.lint.diagram import Diagram, Scope
 from engine.bpm.lint.document import check_document, oversized
 from engine.bpm.lint.events import check_events
@@ -149,7 +149,7 @@ def _tasks(diagrams: Mapping[str, Diagram]) -> list[tuple[str, TaskExtension]]:
 def _types(names: Written, forms: Mapping[str, Form], tasks: list[tuple[str, TaskExtension]]) -> dict[str, FeelType]:
     """Return the types of the data, as far as they are known; of the outcomes each gateway knows the possible ones."""
     return {
-        **dict.fromkeys(filter(SPELLABLE.fullmatch, names.forms | names.activities), ANY),
+        **dict.fromkeys(names.forms | names.activities, ANY),
         **data_types(forms, [task for _, task in tasks], names.computed),
         **engine_types({id_: () for id_, _ in tasks}),
     }

@@ -63,15 +63,16 @@ def checkable(forms: Forms, report: Report) -> dict[str, Form]:
 def check_expressions(name: str, form: Form, text: str, types: Types, report: Report, *, complete: bool) -> None:
     """Check the expressions of one form over the data of the process; `complete`: the data have no other names."""
     pending: list[tuple[Iterable[Component], Types]] = [(form.components, types)]
-    while pending:
+    while pending and not report.full:
         components, names = pending.pop()
         for component in (each for top in components for each in top.walk()):
             if component.type == "dynamiclist":
                 pending.append((component.children, {**names, **row_names(_row(component, names), names)}))
-            for what, expression, wanted in expressions(component):
-                for problem in check(expression.text, names, result=wanted, complete=complete):
-                    message = f"{what}“{clip(expression.text, 60)}”：{problem.message}"
-                    _add(f"{FOLDER}{name}.json", text, component, problem.code, message, cure_of(problem), report)
+            for what, expression, wanted in () if report.full else expressions(component):
+                shown = f"{what}“{clip(expression.text, 60)}”"
+                problems = check(expression.text, names, result=wanted, names=(), complete=complete)
+                for code, message, cure in dict.fromkeys((p.code, p.message, cure_of(p)) for p in problems):
+                    _add(f"{FOLDER}{name}.json", text, component, code, f"{shown}：{message}", cure, report)
 
 
 def _row(component: Component, names: Types) -> Types:

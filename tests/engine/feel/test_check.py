@@ -196,6 +196,14 @@ def test_names_with_signs_are_known() -> None:
     assert feel.check('加班-天数 > "3"', {"加班-天数": "number"})[0].code == "type_operator"
 
 
+def test_names_are_recognised_as_when_compiling() -> None:
+    with pytest.raises(feel.FeelSyntaxError):
+        check("days left > 3")
+    feel.compile("days left > 3")
+    (problem,) = check("days left > 3", names=())
+    assert (problem.code, problem.message.partition("”")[0]) == ("unknown_name", "“days left")
+
+
 def test_a_problem_is_found_on_its_line() -> None:
     problem = only('if flag\nthen days\nelse days + "天"')
     assert (problem.line, problem.column) == (3, 13)

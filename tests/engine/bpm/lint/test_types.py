@@ -125,6 +125,7 @@ def test_the_types_of_the_data_come_from_the_forms() -> None:
         ('kind = "婚假"', "unknown_value", "warning", "“婚假”", "年假、病假、事假"),
         ('list contains(seals, "财务章")', "unknown_value", "warning", "“财务章”", "公章"),
         ("lenght > 3", "unknown_name", "warning", "“lenght”", "length"),
+        ("days hours > 3", "unknown_name", "warning", "“days hours”", "表单里加上"),
         ('steps.b = "submit"', "unknown_path", "warning", "“b”", "名称"),
         ('initiator.departments = "儿科"', "unknown_path", "warning", "departments", "department"),
         ("some i in items satisfies i.prize > 3", "unknown_path", "warning", "“prize”", "price"),
