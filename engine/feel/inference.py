@@ -253,7 +253,8 @@ class Inference:
     def _context(self, node: n.Context, names: Names) -> FeelType:
         kinds = []
         for entry in node.entries:
-            kind = plain(self.infer(entry.value, names))
+            recursive = isinstance(entry.value, n.Function) and names.type_of(entry.key) is None
+            kind = plain(self.infer(entry.value, names.bind((entry.key, ANY)) if recursive else names))
             names = names.bind((entry.key, kind))
             kinds.append(kind)
         return compound("context", tuple(kinds), tuple(entry.key for entry in node.entries))
