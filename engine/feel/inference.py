@@ -203,12 +203,14 @@ class Inference:
 
     def _call(self, node: n.Call, names: Names) -> FeelType:
         given = [self._given(argument, names) for argument in node.arguments]
-        if isinstance(node.function, n.Name) and not names.is_local(node.function.name):
+        if isinstance(node.function, n.Name):
             name = node.function.name
-            known = names.context.get(name, ANY)
-            if name in BUILTINS and known.name != "function":
+            known = names.type_of(name)
+            # Data that bear a built-in's name don't hide it here; a function does, as a local variable may be.
+            hidden = known is not None and (known.name == "function" or (known == ANY and names.is_local(name)))
+            if name in BUILTINS and not hidden:
                 return call_builtin(self.problems, node.offset, name, given)
-            if names.type_of(name) is None:
+            if known is None:
                 what = "没有函数“{}”，结果总是空", "there is no function {!r}: the result is null"
                 self.problems.unknown(node.function.offset, "unknown_function", name, BUILTINS, what)
                 return ANY

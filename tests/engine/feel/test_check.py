@@ -167,6 +167,8 @@ def test_a_value_that_a_field_does_not_offer(text: str) -> None:
         "days in [1..3] or days in (1, > 5) or days in span",
         'kind in ("病假", "事假") and kind < "病"',
         "{count: 1, b: count + 1}.b",
+        "{count: 5, n: count([count, 1])}.n",
+        "for count in [function(x, y) x] return count(1, 2)",
         "{f: function(n) if n < 1 then 1 else n * f(n - 1)}.f(3)",
         "every p in people satisfies string length(p) > 3",
         'get value(initiator, "name")',
