@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from engine.bpm.decisions.boxed import READERS, function, names_of, parameters
 from engine.bpm.decisions.document import connected, line_of
 from engine.bpm.decisions.hit_policies import Hit
-from engine.bpm.decisions.items import Items, ItemType, feel_type
+from engine.bpm.decisions.items import Items, ItemType, feel_type, limited
 from engine.bpm.decisions.model import Element, Key, Kind, Model, Problem
-from engine.bpm.decisions.reading import Reader, Text, fit
+from engine.bpm.decisions.reading import Reader, Text, fit, unwrapped
 from engine.bpm.decisions.tables import Table
 from engine.errors import NotFound
 from engine.feel import DEFAULT_LIMITS, Expression, FeelError, FeelFunction, Limits, number
@@ -68,6 +68,15 @@ class Decisions:
         """The decision tables of the file itself, in its order."""
         own = (self._compiled[element.key].code for element in self.model.elements.values())
         return tuple(table for code in own if code is not None for table in _tables(code.tree))
+
+    def type_of(self, name: str) -> FeelType:
+        """Return the type of a decision's result, with the values that its table may give; raises as `inputs`."""
+        one = self._compiled[self._find(name, "decision").key]
+        table = None if one.code is None else unwrapped(one.code.tree)
+        if isinstance(table, Table) and len(table.outputs) == 1 and not table.many:
+            (output,) = table.outputs
+            return limited(feel_type(one.wanted or output.wanted), output.values)
+        return feel_type(one.wanted)
 
     def inputs(self, name: str) -> tuple[str, ...]:
         """Return the names of the input data that a decision needs, those of the decisions that it asks included.

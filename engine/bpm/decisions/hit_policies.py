@@ -23,6 +23,8 @@ HIT_POLICIES = {
     "RULE ORDER": "规则顺序", "OUTPUT ORDER": "输出顺序", "COLLECT": "收集",
 }  # fmt: skip
 """The hit policies by their names in a file, with their Chinese names."""
+MANY = frozenset({"RULE ORDER", "OUTPUT ORDER", "COLLECT"})
+"""The policies under which every rule that is hit counts."""
 AGGREGATIONS = {"SUM": "合计", "MIN": "最小", "MAX": "最大", "COUNT": "计数"}
 """How COLLECT joins what was hit."""
 
@@ -127,7 +129,7 @@ class _Compiled:
             return self._row([None if code is None else code(env) for code in self._defaults], env[1])
         if self._table.policy == "COLLECT" and self._table.aggregation == "COUNT":
             return Decimal(0)
-        many = self._table.policy in ("RULE ORDER", "OUTPUT ORDER", "COLLECT") and not self._table.aggregation
+        many = self._table.policy in MANY and not self._table.aggregation
         return [] if many else None
 
     def _answer(self, hits: list[int], env: Env) -> Value:

@@ -88,7 +88,12 @@ def limited(kind: FeelType, tests: n.Node | None) -> FeelType:
     if not isinstance(tests, n.UnaryTestList) or tests.negated:
         return kind
     values = tuple(test.operand.value for test in tests.tests if isinstance(test.operand, n.Literal) and not test.op)
-    return replace(kind, values=values) if values and len(values) == len(tests.tests) else kind
+    if not values or len(values) != len(tests.tests):
+        return kind
+    kinds = {KINDS[type(value)] for value in values}
+    if kind.name == "Any" and len(kinds) == 1:
+        kind = FeelType(kinds.pop())
+    return replace(kind, values=values) if kinds <= {kind.name} else kind
 
 
 class Items:

@@ -54,6 +54,13 @@ class Failing(n.Foreign):
         return fail
 
 
+def unwrapped(node: n.Node) -> n.Node:
+    """Return what a node converts, where it only converts."""
+    while isinstance(node, Coerced):
+        node = node.value
+    return node
+
+
 def fit(value: Value, wanted: ItemType | None, what: str, run: Run) -> Value:
     """Return a value as one of a type, or null with the reason in the run's journal."""
     if wanted is None or value is None:

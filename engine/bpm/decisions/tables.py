@@ -7,7 +7,7 @@ from typing import Any
 from lxml import etree
 
 from engine.bpm.decisions.document import boxed, child, children, line_of, text_of, type_ref
-from engine.bpm.decisions.hit_policies import AGGREGATIONS, HIT_POLICIES, compiled_table
+from engine.bpm.decisions.hit_policies import AGGREGATIONS, HIT_POLICIES, MANY, compiled_table
 from engine.bpm.decisions.items import ItemType, feel_type, limited
 from engine.bpm.decisions.reading import Failing, Reader
 from engine.feel import nodes as n
@@ -61,6 +61,11 @@ class Table(n.Foreign):
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     rules: tuple[Rule, ...]
+
+    @property
+    def many(self) -> bool:
+        """Whether the answer is a list, or joined of several."""
+        return self.policy in MANY
 
     def children(self) -> Any:
         """Yield the expressions of the cells."""

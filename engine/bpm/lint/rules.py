@@ -1,15 +1,18 @@
 """Checks of business rule tasks: that the decision they name exists, and gets what it asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from engine.bpm import decisions
 from engine.bpm.decisions import Decisions
 from engine.bpm.extensions import PARSERS, RESERVED, RuleUse
+from engine.bpm.lint.data import stored
 from engine.bpm.lint.diagram import Node
 from engine.bpm.lint.finding import Finding, Report, Reporter, clip
 from engine.bpm.lint.tables import check_table
-from engine.bpm.lint.texts import Texts
+from engine.bpm.lint.texts import Texts, severity_of
 from engine.errors import Invalid
+from engine.feel import FeelError, FeelType, check
+from engine.feel.types import ANY, join
 
 Rules = Mapping[str, Decisions | None]
 """The decision files of a folder by path; None for one that is itself wrong."""
@@ -34,6 +37,36 @@ def read_rules(files: Mapping[str, str | bytes], report: Report) -> Rules:
                 report.add(Finding(p.path, p.line, None, p.element, "error", "decision_invalid", p.message, _CURE))
             for table in read.tables:
                 check_table(path, table, report)
+            _check_texts(path, read, report)
+    return found
+
+
+def _check_texts(path: str, read: Decisions, report: Report) -> None:
+    """Check the types of the file's own expressions; what isn't FEEL at all is among its problems already."""
+    for text in read.texts:
+        if text.path != path or report.full:
+            continue
+        names = text.sight.keys() | text.spelled
+        try:
+            found = check(text.text, text.sight, unary=text.unary, names=names, complete=text.complete)
+        except FeelError:
+            continue
+        for problem in found:
+            if problem.code == "unknown_type":  # the model's own types are known to its reader
+                continue
+            message = f"“{clip(text.text, 60)}”第 {problem.column} 个字：{problem.message}"
+            severity = severity_of(problem.code)
+            name = clip(text.owner)
+            report.add(Finding(path, text.line, name, name, severity, problem.code, message, problem.cure))
+
+
+def result_types(uses: Iterable[RuleUse], rules: Rules) -> dict[str, FeelType]:
+    """Return the types of the data that business rule tasks write, as far as their decisions declare them."""
+    found: dict[str, FeelType] = {}
+    for use in uses:
+        read = rules.get(use.path)
+        kind = read.type_of(use.decision) if read and use.decision in read.names else ANY
+        found[use.result] = stored(join(found[use.result], kind) if use.result in found else kind)
     return found
 
 

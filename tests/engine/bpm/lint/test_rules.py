@@ -138,3 +138,34 @@ def test_like_other_automatic_tasks_it_is_not_repeated() -> None:
         begin(), FIRST, element("businessRuleTask", "x", named(), loop), end(), path("start", "a", "x", "end")
     )  # fmt: skip
     assert codes(content, FILES) == {"loop_task"}
+
+
+def test_the_expressions_of_a_decision_are_type_checked() -> None:
+    """Names that it doesn't require, cells that no value passes; each at its line in the file."""
+    wrong = table("审批级别", {"days": "number", "dayz": "number"}, '<= "三" | - | "科长"', '> 3 | > limit | "院长"')
+    text = decisions(wrong, inputs=("days",)).replace(
+        '<requiredInput href="#i_dayz"/>', '<requiredInput href="#i_days"/>'
+    )
+    found = [f for f in lint(diagram(named()), FORMS | {"decisions/approval.dmn": text}) if f.file.endswith(".dmn")]
+    assert [(f.code, f.severity) for f in found] == [
+        ("type_operator", "error"),
+        ("unknown_name", "warning"),
+        ("unknown_name", "warning"),
+    ]
+    assert {f.cure for f in found[1:]} == {"是不是“days”", "检查拼写，改成已有的名称"}
+    assert {f.name for f in found} == {"审批级别"}
+
+
+def test_what_a_decision_may_answer_is_known_to_the_gateways_behind_it() -> None:
+    values = '<outputValues><text>"科长","院长"</text></outputValues>'
+    rules = {"decisions/approval.dmn": RULES["decisions/approval.dmn"].replace('_o"/>', f'_o">{values}</output>')}
+
+    def routed(value: str) -> str:
+        conditions = [exclusive("g", default="f_g_end"), end("other")]
+        ways = [flow("g", "other", f'level = "{value}"', id_="f_g_other"), flow("g", "end", id_="f_g_end")]
+        box = element("businessRuleTask", "x", named())
+        return process(begin(), FIRST, box, *conditions, end(), path("start", "a", "x", "g"), *ways)
+
+    assert lint(routed("院长"), FORMS | rules) == []
+    (found,) = lint(routed("科常"), FORMS | rules)
+    assert (found.code, found.cure) == ("unknown_value", "可选的值：科长、院长")
