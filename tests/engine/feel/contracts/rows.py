@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from engine.feel import Range, YearsMonthsDuration, compile
+from engine import feel
+from engine.feel import Range, YearsMonthsDuration
 
 FIELDS = ("clause", "text", "value", "context")
 INVALID = object()
@@ -42,7 +43,7 @@ def _known(clause: str, reason: str) -> pytest.MarkDecorator:
 
 def says(clause: str, text: str, value: Any, context: Mapping[str, Any]) -> None:
     """Assert that the expression has this value, kinds included."""
-    actual = compile(text, names=context).evaluate(context)
+    actual = feel.compile(text, names=context).evaluate(context)
     assert same(actual, value), f"DMN 1.5, {clause}: {text} is {actual!r}, not {value!r}"
 
 
@@ -55,7 +56,11 @@ def same(actual: Any, wanted: Any) -> bool:
     if isinstance(wanted, list):
         return isinstance(actual, list) and len(actual) == len(wanted) and all(map(same, actual, wanted))
     if isinstance(wanted, dict):
-        return isinstance(actual, dict) and actual.keys() == wanted.keys() and all(same(actual[k], wanted[k]) for k in wanted)
+        return (
+            isinstance(actual, dict)
+            and actual.keys() == wanted.keys()
+            and all(same(actual[k], wanted[k]) for k in wanted)
+        )
     if isinstance(wanted, datetime | time):
         return type(actual) is type(wanted) and actual == wanted and actual.utcoffset() == wanted.utcoffset()
     return type(actual) is type(wanted) and bool(actual == wanted)

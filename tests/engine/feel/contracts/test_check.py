@@ -50,7 +50,9 @@ TYPES = {
 def test_what_is_surely_wrong_is_found(text: str, code: str) -> None:
     problems = check(text, TYPES)
     assert code in [problem.code for problem in problems]
-    assert all(problem.line >= 1 and problem.column >= 1 and problem.message and problem.message_en for problem in problems)
+    assert all(
+        problem.line >= 1 and problem.column >= 1 and problem.message and problem.message_en for problem in problems
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,5 +172,7 @@ def test_cells_are_checked_against_their_input(text: str, kind: str, code: str |
         ("> 申请 天数 + 1", 5, {"申请 天数": 3}, True),
     ],
 )
-def test_unary_tests_pass_what_the_standard_lets_pass(text: str, value: Any, context: dict[str, Any], passes: bool) -> None:
+def test_unary_tests_pass_what_the_standard_lets_pass(
+    text: str, value: Any, context: dict[str, Any], passes: bool
+) -> None:
     assert compile_unary(text, names=context).matches(value, context) is passes

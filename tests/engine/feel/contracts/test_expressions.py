@@ -109,6 +109,9 @@ ITERATION = rows(
     ('for d in @"2020-01-02"..@"2020-01-01" return d', [day("2020-01-02"), day("2020-01-01")]),
     ('for i in 1.."a" return i', None),
     ("for i in 1..null return i", None),
+    ("for i in [1..3] return i", [1, 2, 3]),
+    defect(("for i in 1.5..3 return i", None), "the ends of a range of numbers are integers"),
+    defect(("for i in 1..2.5 return i", None), "the ends of a range of numbers are integers"),
     ("for i in [{a: 1}, {a: 2}] return i.a", [1, 2]),
     ("(for i in [1, 2] return i)[2]", 2),
     ("for i in [1, 2] return for j in [i, i] return j", [[1, 1], [2, 2]]),
@@ -183,7 +186,7 @@ FUNCTIONS = rows(
     ("(for f in [abs, floor] return f(-1.5))[2]", -2),
     ('(function(s) external {java: {class: "java.lang.Math", method signature: "cos(double)"}})(1)', None),
     ('{f: function(a, b) external {pmml: {document: "d", model: "m"}}}.f(1, 2)', None),
-    ("number(from: \"1\", grouping separator: null, decimal separator: null, more: 1)", None),
+    ('number(from: "1", grouping separator: null, decimal separator: null, more: 1)', None),
     ("max(1, 2) + min(1, 2)", 3),
     ("abs(m: -1)", None),
 )

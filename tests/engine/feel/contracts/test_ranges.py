@@ -22,7 +22,7 @@ BEFORE = rows(
     ("before([1..10], (10..20])", True),
     ("before(point1: 1, point2: 2)", True),
     ("before(point: 1, range: [2..3])", True),
-    defect(("before(range: [1..2], point: 3)", True), "with names, order is no matter of (b) and (c): range first"),
+    ("before(range: [1..2], point: 3)", True),
     ("before(point: 3, range: [1..2])", False),
     ("before(range1: [1..2], range2: [3..4])", True),
     ('before(@"2020-01-01", @"2020-01-02")', True),
@@ -47,8 +47,8 @@ BEFORE = rows(
     ("after(range1: [5..6], range2: [1..2])", True),
     ("after(point1: 2, point2: 1)", True),
     ("after(point: 3, range: [1..2])", True),
-    defect(("after(range: [1..2], point: 3)", False), "with names, order is no matter of (b) and (c): range first"),
-    defect(("after(range: [3..4], point: 1)", True), "with names, order is no matter of (b) and (c): range first"),
+    ("after(range: [1..2], point: 3)", False),
+    ("after(range: [3..4], point: 1)", True),
     ("after(null, null)", None),
 )
 

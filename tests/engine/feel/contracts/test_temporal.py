@@ -37,7 +37,7 @@ DATE = rows(
     ("date(2012, 12)", None),
     ("date(2012, null, 25)", None),
     ('date(time("10:00:00"))', None),
-    ('date(2012, 12, 25) instance of date', True),
+    ("date(2012, 12, 25) instance of date", True),
 )
 
 TIME = rows(
@@ -311,7 +311,7 @@ NOW = rows(
     ("now().time offset != null", True),
     ("today(1)", None),
     ("now(1)", None),
-    ("date(now()) - today() <= @\"P1D\"", True),
+    ('date(now()) - today() <= @"P1D"', True),
 )
 
 ALL = [
@@ -320,5 +320,7 @@ ALL = [
 
 
 @pytest.mark.parametrize(FIELDS, ALL)
-def test_dates_and_times_are_what_the_standard_says(clause: str, text: str, value: Any, context: dict[str, Any]) -> None:
+def test_dates_and_times_are_what_the_standard_says(
+    clause: str, text: str, value: Any, context: dict[str, Any]
+) -> None:
     says(clause, text, value, context)

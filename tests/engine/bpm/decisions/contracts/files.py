@@ -46,7 +46,7 @@ def decision(name: str, logic: str, *needs: str, kind: str = "", knows: tuple[st
 def knowledge(name: str, parameters: str, body: str, *, kind: str = "", knows: tuple[str, ...] = ()) -> str:
     return (
         f'<businessKnowledgeModel id="{_id(name)}" name="{name}"><variable name="{name}"/>'
-        f'<encapsulatedLogic{_type(kind)}>{_formal(parameters)}{body}</encapsulatedLogic>{"".join(map(_know, knows))}'
+        f"<encapsulatedLogic{_type(kind)}>{_formal(parameters)}{body}</encapsulatedLogic>{''.join(map(_know, knows))}"
         "</businessKnowledgeModel>"
     )
 
@@ -55,7 +55,8 @@ def service(name: str, *, out: str, inside: str = "", needs: str = "", takes: st
     """A decision service: its output, encapsulated and input decisions, and its input data, names parted by `;`."""
     parts = [("outputDecision", out), ("encapsulatedDecision", inside), ("inputDecision", needs), ("inputData", takes)]
     links = [f'<{tag} href="#{_id(one)}"/>' for tag, names in parts for one in names.split(";") if one]
-    return f'<decisionService id="{_id(name)}" name="{name}"><variable name="{name}"{_type(kind)}/>{"".join(links)}</decisionService>'
+    variable = f'<variable name="{name}"{_type(kind)}/>'
+    return f'<decisionService id="{_id(name)}" name="{name}">{variable}{"".join(links)}</decisionService>'
 
 
 def function(parameters: str, body: str, *, kind: str = "FEEL") -> str:
@@ -71,7 +72,13 @@ def component(name: str, kind: str = "", *parts: str, allowed: str = "", many: b
 
 
 def table(
-    policy: str, inputs: list[str], outputs: list[str], rules: list[str], *, more: str = "", values: dict[str, str] | None = None
+    policy: str,
+    inputs: list[str],
+    outputs: list[str],
+    rules: list[str],
+    *,
+    more: str = "",
+    values: dict[str, str] | None = None,
 ) -> str:
     """A decision table; a rule is `input | input | output`; `values` are input values, output values, defaults."""
     values = values or {}
@@ -82,7 +89,8 @@ def table(
     )
     name = '<output name="{0}">' if len(outputs) > 1 else "<output>"
     results = "".join(
-        f"{name.format(one)}{_values('outputValues', values.get(one))}{_values('defaultOutputEntry', values.get('=' + one))}"
+        f"{name.format(one)}{_values('outputValues', values.get(one))}"
+        f"{_values('defaultOutputEntry', values.get('=' + one))}"
         "</output>"
         for one in outputs
     )
@@ -122,7 +130,9 @@ def _values(tag: str, cell: str | None) -> str:
 def _need(name: str) -> str:
     tag = "requiredDecision" if name.startswith("=") else "requiredInput"
     href = name.lstrip("=")
-    return f'<informationRequirement><{tag} href="{href if "#" in href else "#" + _id(href)}"/></informationRequirement>'
+    return (
+        f'<informationRequirement><{tag} href="{href if "#" in href else "#" + _id(href)}"/></informationRequirement>'
+    )
 
 
 def _know(name: str) -> str:

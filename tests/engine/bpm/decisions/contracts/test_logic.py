@@ -42,11 +42,21 @@ def call(name: str, **bindings: str) -> str:
     return f"<invocation>{text(name)}{bound}</invocation>"
 
 
+def in_sight(f: str, result: str) -> str:
+    return f"<context>{entry('f', f)}<contextEntry>{result}</contextEntry></context>"
+
+
+ROW = f"<row>{text('2')}{text('x')}</row>"
 BOXED = [
     ("10.2.1.1 literal", text("x + 1"), 5, 6),
     ("10.2.1.1 literal", text("x +"), 5, None),
     ("10.2.1.1 literal", "<literalExpression/>", 5, None),
-    ("10.2.1.3 context", f"<context>{entry('a', text('x'))}{entry('b', text('a * 2'))}</context>", 5, {"a": 5, "b": 10}),
+    (
+        "10.2.1.3 context",
+        f"<context>{entry('a', text('x'))}{entry('b', text('a * 2'))}</context>",
+        5,
+        {"a": 5, "b": 10},
+    ),
     (
         "10.2.1.3 context with a result",
         f"<context>{entry('a', text('x'))}<contextEntry>{text('a * 3')}</contextEntry></context>",
@@ -64,42 +74,62 @@ BOXED = [
     ("10.2.1.4 empty list", "<list/>", 5, []),
     (
         "10.2.1.5 relation",
-        f'<relation><column name="a"/><column name="b"/><row>{text("1")}{text("x")}</row><row>{text("2")}{text("x")}</row></relation>',
+        f'<relation><column name="a"/><column name="b"/><row>{text("1")}{text("x")}</row>{ROW}</relation>',
         5,
         [{"a": 1, "b": 5}, {"a": 2, "b": 5}],
     ),
     ("10.2.1.5 relation without rows", '<relation><column name="a"/></relation>', 5, []),
     (
         "10.2.1.6 function",
-        f"<context>{entry('f', function('n', text('n * x')))}<contextEntry>{text('f(3)')}</contextEntry></context>",
+        in_sight(function("n", text("n * x")), text("f(3)")),
         5,
         15,
     ),
     (
         "10.2.1.6 function of types",
-        f"<context>{entry('f', function('n: string', text('n')))}<contextEntry>{text('f(3)')}</contextEntry></context>",
+        in_sight(function("n: string", text("n")), text("f(3)")),
         5,
         None,
     ),
     (
         "10.2.1.6 external function",
-        f"<context>{entry('f', function('n', text('n'), kind='Java'))}<contextEntry>{text('f(3)')}</contextEntry></context>",
+        in_sight(function("n", text("n"), kind="Java"), text("f(3)")),
         5,
         None,
     ),
     (
         "10.2.1.2 invocation",
-        f"<context>{entry('f', function('n, m', text('n - m')))}<contextEntry>{call('f', m='1', n='x')}</contextEntry></context>",
+        in_sight(function("n, m", text("n - m")), call("f", m="1", n="x")),
         5,
         4,
     ),
     ("10.2.1.2 invocation of a built-in", call("abs", n="-x"), 5, 5),
     ("10.2.1.2 invocation of nothing", call("nothing", n="-x"), 5, None),
-    ("10.2.1.7 conditional", "<conditional>" + child("if", "x > 3") + child("then", '"a"') + child("else", '"b"') + "</conditional>", 5, "a"),
-    ("10.2.1.7 conditional", "<conditional>" + child("if", "x > 3") + child("then", '"a"') + child("else", '"b"') + "</conditional>", 1, "b"),
-    ("10.2.1.7 conditional", "<conditional>" + child("if", "null") + child("then", '"a"') + child("else", '"b"') + "</conditional>", 1, "b"),
+    (
+        "10.2.1.7 conditional",
+        "<conditional>" + child("if", "x > 3") + child("then", '"a"') + child("else", '"b"') + "</conditional>",
+        5,
+        "a",
+    ),
+    (
+        "10.2.1.7 conditional",
+        "<conditional>" + child("if", "x > 3") + child("then", '"a"') + child("else", '"b"') + "</conditional>",
+        1,
+        "b",
+    ),
+    (
+        "10.2.1.7 conditional",
+        "<conditional>" + child("if", "null") + child("then", '"a"') + child("else", '"b"') + "</conditional>",
+        1,
+        "b",
+    ),
     ("10.2.1.8 filter", "<filter>" + child("in", "[1, 5, 9]") + child("match", "item >= x") + "</filter>", 5, [5, 9]),
-    ("10.2.1.8 filter", "<filter>" + child("in", "[{a: 1}, {a: 5}]") + child("match", "a = x") + "</filter>", 5, [{"a": 5}]),
+    (
+        "10.2.1.8 filter",
+        "<filter>" + child("in", "[{a: 1}, {a: 5}]") + child("match", "a = x") + "</filter>",
+        5,
+        [{"a": 5}],
+    ),
     ("10.2.1.8 filter", "<filter>" + child("in", "x") + child("match", "item > 1") + "</filter>", 5, [5]),
     ("10.2.1.9 for", iterator("for", "i", "[1, 2, x]", "return", "i * 2"), 5, [2, 4, 10]),
     ("10.2.1.9 for", iterator("for", "i", "[1, 2]", "return", "count(partial)"), 5, [0, 1]),
@@ -107,7 +137,12 @@ BOXED = [
     ("10.2.1.9 some", iterator("some", "i", "[]", "satisfies", "i > 4"), 5, False),
     ("10.2.1.9 every", iterator("every", "i", "[1, 2, x]", "satisfies", "i > 4"), 5, False),
     ("10.2.1.9 every", iterator("every", "i", "[]", "satisfies", "i > 4"), 5, True),
-    ("10.2.1 table inside", f"<context>{entry('t', table('UNIQUE', ['x'], ['out'], ['5 | 1', 'not(5) | 2']))}</context>", 5, {"t": 1}),
+    (
+        "10.2.1 table inside",
+        f"<context>{entry('t', table('UNIQUE', ['x'], ['out'], ['5 | 1', 'not(5) | 2']))}</context>",
+        5,
+        {"t": 1},
+    ),
 ]
 
 
@@ -136,7 +171,7 @@ def test_boxed_expressions(clause: str, logic: str, x: Any, value: Any) -> None:
             *("7.3.3 components", "Person", '{name: "a"}', None),
             marks=known("10.3.2.9.2: a context without an entry of the type does not conform to it, so it is null"),
         ),
-        ("7.3.3 components", "Person", '{name: 1, age: 3}', None),
+        ("7.3.3 components", "Person", "{name: 1, age: 3}", None),
         ("7.3.3 components", "Person", '{name: "a", age: 300}', None),
         ("7.3.3 components", "Person", '"a"', None),
         ("7.3.3 collections", "People", '[{name: "a", age: 3}]', [{"name": "a", "age": 3}]),
@@ -159,7 +194,9 @@ def test_results_are_of_their_declared_type(clause: str, kind: str, expression: 
         item("Person", "", component("name", "string"), component("age", "number", allowed="[0..150]")),
         item("People", "Person", many=True),
     )
-    assert plain(loaded(*types, decision("D", text(expression), kind=kind)).evaluate("D", {})) == value, f"DMN 1.5, {clause}"
+    assert plain(loaded(*types, decision("D", text(expression), kind=kind)).evaluate("D", {})) == value, (
+        f"DMN 1.5, {clause}"
+    )
     given = loaded(*types, data("x", kind), decision("D", text("x"), "x"))
     argument = plain(loaded(decision("D", text(expression))).evaluate("D", {}))
     assert plain(given.evaluate("D", {"x": argument})) == value, f"DMN 1.5, {clause}, as input"
@@ -251,11 +288,14 @@ def test_a_service_is_called_like_a_function() -> None:
 
 
 IMPORTED = """<definitions xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/" name="lib" namespace="urn:lib">
-<itemDefinition name="Small"><typeRef>number</typeRef><allowedValues><text>[0..10]</text></allowedValues></itemDefinition>
+<itemDefinition name="Small"><typeRef>number</typeRef>
+<allowedValues><text>[0..10]</text></allowedValues></itemDefinition>
 <inputData id="_a" name="a"><variable name="a" typeRef="number"/></inputData>
-<decision id="_L" name="Limit"><variable name="Limit"/><informationRequirement><requiredInput href="#_a"/></informationRequirement>
+<decision id="_L" name="Limit"><variable name="Limit"/>
+<informationRequirement><requiredInput href="#_a"/></informationRequirement>
 <literalExpression><text>a * 10</text></literalExpression></decision>
-<businessKnowledgeModel id="_k" name="twice"><variable name="twice"/><encapsulatedLogic><formalParameter name="n"/>
+<businessKnowledgeModel id="_k" name="twice"><variable name="twice"/><encapsulatedLogic>
+<formalParameter name="n"/>
 <literalExpression><text>n * 2</text></literalExpression></encapsulatedLogic></businessKnowledgeModel></definitions>"""
 
 
