@@ -1,6 +1,6 @@
 """Checks of activities other than a user task's people: which the engine runs, loops, operations, calls."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lxml import etree
@@ -8,7 +8,6 @@ from lxml import etree
 from engine.bpm.extensions import (
     NAMESPACE,
     PARSERS,
-    Assign,
     DataMapping,
     EventExtension,
     Operation,
@@ -18,6 +17,7 @@ from engine.bpm.extensions import (
 from engine.bpm.lint.data import BOOLEAN, NUMBER
 from engine.bpm.lint.diagram import TASKS, Node, Scope, child, children, content, local
 from engine.bpm.lint.finding import Reporter, clip
+from engine.bpm.lint.known import Known
 from engine.bpm.lint.rules import Rules, check_rule
 from engine.bpm.lint.texts import Texts
 from engine.feel.types import ANY
@@ -32,24 +32,6 @@ _UNSUPPORTED = {
     "transaction": ("transaction", "引擎不支持事务子流程", "用普通子流程，以错误结束事件和错误边界事件代替"),
     "manualTask": ("manual_task", "引擎不支持手工任务", "改为用户任务（userTask）并指定办理人"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What exists outside the files (已有的编码); None where that isn't known and nothing is checked.
-
-    `roles`, `posts` and `departments` hold codes (posts: names), `persons` staff numbers, `operations` names of
-    registered operations, `processes` keys of deployed processes; `vacancies` says of an assignment rule in which
-    roles, posts and departments it finds nobody today.
-    """
-
-    operations: frozenset[str] | None = None
-    roles: frozenset[str] | None = None
-    posts: frozenset[str] | None = None
-    departments: frozenset[str] | None = None
-    persons: frozenset[str] | None = None
-    processes: frozenset[str] | None = None
-    vacancies: Callable[[Assign], Iterable[str]] = lambda _: ()
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from engine.bpm.extensions import TaskExtension, parse_task
 from engine.bpm.forms import Form
 from engine.bpm.forms import check as check_form
-from engine.bpm.lint.activities import Known, Written, check_activities, written
+from engine.bpm.lint.activities import Written, check_activities, written
 from engine.bpm.lint.child import load_findings
 from engine.bpm.lint.data import data_types, declared, engine_types
 from engine.bpm.lint.diagram import Diagram, Scope
@@ -14,6 +14,7 @@ from engine.bpm.lint.events import check_events
 from engine.bpm.lint.finding import Finding, Report, Reporter, Severity
 from engine.bpm.lint.forms import FOLDER, Forms, check_expressions, check_used, checkable
 from engine.bpm.lint.gateways import check_gateways
+from engine.bpm.lint.known import Known
 from engine.bpm.lint.rules import Rules, read_rules, result_types
 from engine.bpm.lint.steps import check_process, check_steps
 from engine.bpm.lint.structure import check_calls, check_loops, check_structure

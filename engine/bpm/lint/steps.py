@@ -6,17 +6,18 @@ from lxml import etree
 
 from engine.bpm.extensions import ROUND_NAMES, Assign, ProcessExtension, TaskExtension, parse_process
 from engine.bpm.forms import FieldType
-from engine.bpm.lint.activities import Known
-from engine.bpm.lint.data import NUMBER
+from engine.bpm.lint.data import BOOLEAN, NUMBER
 from engine.bpm.lint.diagram import Node, Scope
 from engine.bpm.lint.finding import Reporter, clip
 from engine.bpm.lint.forms import Forms
+from engine.bpm.lint.known import Known
 from engine.bpm.lint.texts import Texts
 from engine.feel.types import ANY
 
 _DEPARTMENTS = frozenset({FieldType.DEPARTMENT, FieldType.DEPARTMENTS, FieldType.ANY})
 _HANDLERS = _DEPARTMENTS | {FieldType.PERSON, FieldType.PEOPLE}
 _SEARCHABLE = {"number": frozenset({"number", "string", "Any"}), "date": frozenset({"string", "Any"})}
+_ROUND = dict.fromkeys(ROUND_NAMES, NUMBER)
 _RETURN_WORDS = frozenset({"initiator", "previous"})
 
 
@@ -63,9 +64,7 @@ def check_steps(
             )
         _check_rules(node.element, extension.assign, known, texts, report)
         if extension.round.rule:
-            texts.check(
-                node.element, extension.round.rule, "办理方式的表达式", local=dict.fromkeys(ROUND_NAMES, NUMBER)
-            )
+            texts.check(node.element, extension.round.rule, "办理方式的表达式", local=_ROUND, result=BOOLEAN)
         _check_codes(node.element, "人员", extension.nobody_persons, known.persons, report)
         _check_form(node, extension, forms, report)
         _check_returns(node, extension, tasks, bool(starting), report)

@@ -275,6 +275,8 @@ FORM_FAULTS: list[tuple[dict[str, Any], str, str, str]] = [
     ({"validate": {"max": "=lenght"}}, "unknown_name", "最大值", "warning"),
     ({"label": '="共" + days'}, "type_operator", "标题", "error"),
     ({"description": "=upper case(days)"}, "argument_type", "说明", "error"),
+    ({"appearance": {"prefixAdorner": "=reason + days"}}, "type_operator", "前缀", "error"),
+    ({"appearance": {"suffixAdorner": "=nobody"}}, "unknown_name", "后缀", "warning"),
 ]
 
 
