@@ -98,7 +98,7 @@ class Inference:
             if found.values == (deciding,):
                 zh = "这一项总是成立，其余各项不起作用" if deciding else "这一项永远不成立，整个条件也不会成立"
                 en = "always true: the others do not matter" if deciding else "never true, nor is the whole"
-                self.problems.add(operand.offset, "unreachable", zh, en, "删去或改正这一项")
+                self.problems.add(operand.offset, "unreachable_branch", zh, en, "删去或改正这一项")
                 return BOOLEAN
         return BOOLEAN
 
@@ -141,7 +141,7 @@ class Inference:
         return join(self.infer(node.then, names), self.infer(node.otherwise, names))
 
     def _unreachable(self, node: n.Node, zh: str, en: str) -> None:
-        self.problems.add(node.offset, "unreachable", zh, en, "改正条件，或删去走不到的部分")
+        self.problems.add(node.offset, "unreachable_branch", zh, en, "改正条件，或删去走不到的部分")
 
     def _turns(self, iterators: tuple[n.Iteration, ...], names: Names) -> Names:
         for iterator in iterators:
@@ -166,8 +166,8 @@ class Inference:
     def _filter(self, node: n.Filter, names: Names) -> FeelType:
         element = element_of(self.infer(node.source, names))
         condition = self.infer(node.condition, names.bind(("item", element), (None, element)))
-        if condition.name == "number":
-            return element
+        if condition.name == "number":  # of a null position comes an empty list
+            return element if isinstance(node.condition, n.Literal) else ANY
         if condition.name == "boolean":
             return list_of(element)
         if is_known(condition):
@@ -203,12 +203,14 @@ class Inference:
 
     def _call(self, node: n.Call, names: Names) -> FeelType:
         given = [self._given(argument, names) for argument in node.arguments]
-        if isinstance(node.function, n.Name) and not names.is_local(node.function.name):
+        if isinstance(node.function, n.Name):
             name = node.function.name
-            known = names.context.get(name, ANY)
-            if name in BUILTINS and known.name != "function":
+            known = names.type_of(name)
+            # Data that bear a built-in's name don't hide it here; a function does, as a local variable may be.
+            hidden = known is not None and (known.name == "function" or (known == ANY and names.is_local(name)))
+            if name in BUILTINS and not hidden:
                 return call_builtin(self.problems, node.offset, name, given)
-            if names.type_of(name) is None:
+            if known is None:
                 what = "没有函数“{}”，结果总是空", "there is no function {!r}: the result is null"
                 self.problems.unknown(node.function.offset, "unknown_function", name, BUILTINS, what)
                 return ANY
@@ -253,7 +255,8 @@ class Inference:
     def _context(self, node: n.Context, names: Names) -> FeelType:
         kinds = []
         for entry in node.entries:
-            kind = plain(self.infer(entry.value, names))
+            recursive = isinstance(entry.value, n.Function) and names.type_of(entry.key) is None
+            kind = plain(self.infer(entry.value, names.bind((entry.key, ANY)) if recursive else names))
             names = names.bind((entry.key, kind))
             kinds.append(kind)
         return compound("context", tuple(kinds), tuple(entry.key for entry in node.entries))

@@ -12,7 +12,14 @@ from engine.feel.problems import Problems, clip, shown
 from engine.feel.types import ANY, FeelType, element_of, join, list_of, plain
 from engine.feel.values import KINDS
 
-_READ_TEXT = frozenset({"date", "time", "date and time", "duration", "number"})
+_EXAMPLES = {
+    "date": "2030-01-31",
+    "time": "17:00:00",
+    "date and time": "2030-01-31T17:00:00+08:00",
+    "duration": "P2D、PT4H",
+    "number": "12.5",
+}
+"""The functions that read a text, each with one that it can read."""
 _ELEMENT = frozenset({"min", "max", "sum", "mean", "median", "product", "stddev"})
 _ADDING = {"sum": "duration", "mean": "duration", "median": "", "product": "", "stddev": ""}
 _SAME_LIST = frozenset({"sublist", "reverse", "distinct values", "remove", "sort"})
@@ -41,7 +48,7 @@ def call_builtin(problems: Problems, offset: int, name: str, arguments: Sequence
         _misfit(problems, name, [placed for _, placed in signatures])
         return ANY
     (only,) = arguments if len(arguments) == 1 else (None,)
-    if only is not None and only.text is not None and name in _READ_TEXT:
+    if only is not None and only.text is not None and name in _EXAMPLES:
         return _read_text(problems, name, only)
     result = {signature.result for signature in fitting}
     return _refined(problems, name, arguments, FeelType(result.pop()) if len(result) == 1 else ANY)
@@ -118,7 +125,7 @@ def _read_text(problems: Problems, name: str, given: Given) -> FeelType:
         "argument_type",
         f"{name}(“{clip(given.text or '')}”) 读不出值，结果总是空",
         f"{name} makes nothing of {clip(given.text or '')!r}",
-        "照 2026-07-01、08:30:00、P1DT2H 这样的写法改正" if name != "number" else "写成数字，如 12.5",
+        f"写有的值，如 {_EXAMPLES[name]}",
     )
     return ANY
 

@@ -100,8 +100,11 @@ _EXPECTED = {
     "COMMA": ("“,”", '","'), "RPAR": ("“)”", '")"'), "RSQB": ("“]”", '"]"'), "RBRACE": ("“}”", '"}"'),
     "COLON": ("“:”", '":"'), "THEN": ("then", "then"), "ELSE": ("else", "else"), "IN": ("in", "in"),
     "RETURN": ("return", "return"), "SATISFIES": ("satisfies", "satisfies"), "NAME": ("名称", "a name"),
-    "AND": ("and", "and"), "LPAR": ("“(”", '"("'), "NUMBER": ("值", "a value"),
+    "AND": ("and", "and"), "LPAR": ("“(”", '"("'), "NUMBER": ("值", "a value"), "CMP": ("运算符", "an operator"),
+    "$END": ("结束", "the end"),
 }  # fmt: skip
+# What goes without saying where another is expected: a value may be a name, an operator may be `in`.
+_IMPLIED = {"NUMBER": {"NAME", "LPAR", "CMP"}, "PLUS": {"LPAR"}, "CMP": {"IN", "AND"}}
 
 
 class _Tokens(Lexer):
@@ -162,6 +165,7 @@ def _encloses(tokens: list[Token]) -> bool:
 def _unexpected(text: str, error: UnexpectedInput) -> FeelSyntaxError:
     token: Any = getattr(error, "token", None)
     accepts = set(getattr(error, "accepts", None) or getattr(error, "expected", None) or ())
+    accepts -= set[str]().union(*(implied for kind, implied in _IMPLIED.items() if kind in accepts))
     wanted = [label for kind, label in _EXPECTED.items() if kind in accepts]
     zh = "，此处应为 " + "、".join(label[0] for label in wanted) if wanted else ""
     en = "; expected " + ", ".join(label[1] for label in wanted) if wanted else ""

@@ -3,11 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 
 from engine.feel.errors import at
 from engine.feel.kinds import NAMES
 from engine.feel.types import FeelType
 
+CODES = (
+    "unknown_name", "unknown_function", "unknown_type", "unknown_path", "unknown_value", "type_operator",
+    "type_condition", "type_result", "argument_count", "argument_name", "argument_type", "unreachable_branch",
+)  # fmt: skip
+"""What a problem may be."""
 MAX_PROBLEMS = 20
 """Problems kept of one text."""
 _SHOWN = 40  # characters of a name or value in a message
@@ -17,9 +23,7 @@ _SHOWN = 40  # characters of a name or value in a message
 class Problem:
     """One thing that surely is not meant in an expression (类型检查的发现).
 
-    `line` and `column` count from 1. `code` is one of unknown_name, unknown_function, unknown_type, unknown_path,
-    unknown_value, type_operator, type_condition, type_result, argument_count, argument_name, argument_type,
-    unreachable. `cure` is a Chinese sentence.
+    `line` and `column` count from 1; `code` is one of CODES; `cure` is a Chinese sentence.
     """
 
     line: int
@@ -47,9 +51,14 @@ class Problems:
     def unknown(self, offset: int, code: str, name: str, known: Iterable[str], what: tuple[str, str]) -> None:
         """Add a name that is not among the known ones, with the nearest of them."""
         if len(self.found) < MAX_PROBLEMS:
-            near = get_close_matches(name[:64], [each for each in known if len(each) <= 64][:1_000], 1)
-            cure = f"是不是“{near[0]}”" if near else "检查拼写，改成已有的名称"
+            near = _nearest(name[:64], tuple(each for each in known if len(each) <= 64)[:1_000])
+            cure = f"是不是“{near}”" if near else "检查拼写，改成已有的名称"
             self.add(offset, code, what[0].format(clip(name)), what[1].format(clip(name)), cure)
+
+
+@lru_cache(maxsize=512)
+def _nearest(name: str, known: tuple[str, ...]) -> str | None:
+    return next(iter(get_close_matches(name, known, 1)), None)
 
 
 def clip(text: str) -> str:

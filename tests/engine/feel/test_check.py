@@ -78,7 +78,7 @@ CALLS = [
     ("substring(days, 1)", 11, "argument_type", "改成文本"),
     ("contains(text, days)", 16, "argument_type", "改成文本"),
     ("sum(items.name)", 5, "argument_type", "一列数字"),
-    ('date("2026-02-30")', 6, "argument_type", "2026-07-01"),
+    ('date("2026-02-30")', 6, "argument_type", "2030-01-31"),
     ('number("12a")', 8, "argument_type", "12.5"),
     ("date and time(days)", 15, "argument_type", "文本或日期"),
 ]
@@ -132,7 +132,7 @@ def test_a_call_says_how_the_function_is_called(text: str, column: int, code: st
 @pytest.mark.parametrize(("text", "column", "says"), BRANCHES)
 def test_a_branch_that_is_never_reached(text: str, column: int, says: str) -> None:
     problem = only(text)
-    assert (problem.column, problem.code) == (column, "unreachable")
+    assert (problem.column, problem.code) == (column, "unreachable_branch")
     assert says in problem.message
 
 
@@ -167,6 +167,9 @@ def test_a_value_that_a_field_does_not_offer(text: str) -> None:
         "days in [1..3] or days in (1, > 5) or days in span",
         'kind in ("病假", "事假") and kind < "病"',
         "{count: 1, b: count + 1}.b",
+        "{count: 5, n: count([count, 1])}.n",
+        "for count in [function(x, y) x] return count(1, 2)",
+        "{f: function(n) if n < 1 then 1 else n * f(n - 1)}.f(3)",
         "every p in people satisfies string length(p) > 3",
         'get value(initiator, "name")',
         "true",
@@ -194,6 +197,14 @@ def test_where_names_are_not_all_known_an_unknown_one_may_be_anything() -> None:
 def test_names_with_signs_are_known() -> None:
     assert feel.check("加班-天数 > 3", {"加班-天数": "number"}) == []
     assert feel.check('加班-天数 > "3"', {"加班-天数": "number"})[0].code == "type_operator"
+
+
+def test_names_are_recognised_as_when_compiling() -> None:
+    with pytest.raises(feel.FeelSyntaxError):
+        check("days left > 3")
+    feel.compile("days left > 3")
+    (problem,) = check("days left > 3", names=())
+    assert (problem.code, problem.message.partition("”")[0]) == ("unknown_name", "“days left")
 
 
 def test_a_problem_is_found_on_its_line() -> None:

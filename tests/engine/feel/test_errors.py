@@ -35,6 +35,29 @@ PLACES = [
 ]
 
 
+EXPECTED = [
+    ("1 +", "值", "a value"),
+    ("1 2", "运算符、结束", "an operator, the end"),
+    ("a, b", "结束", "the end"),
+    ("f(1 2)", "“,”、“)”、运算符", '",", ")", an operator'),
+    ("a between 1 3", "and", "and"),
+    ("for x", "in", "in"),
+    ("some x in y", "“,”、satisfies", '",", satisfies'),
+    ("{a 1}", "“:”", '":"'),
+    ("a.", "名称", "a name"),
+    ("x instance of", "名称", "a name"),
+    ("function x", "“(”", '"("'),
+]
+
+
+@pytest.mark.parametrize(("text", "zh", "en"), EXPECTED)
+def test_syntax_error_says_what_was_expected_in_both_languages(text: str, zh: str, en: str) -> None:
+    with pytest.raises(feel.FeelSyntaxError) as caught:
+        feel.compile(text)
+    assert caught.value.message.endswith(f"，此处应为 {zh}")
+    assert caught.value.message_en.endswith(f"; expected {en}")
+
+
 @pytest.mark.parametrize(("text", "line", "column", "hint"), PLACES)
 def test_syntax_error_names_the_place_and_the_cure(text: str, line: int, column: int, hint: str) -> None:
     with pytest.raises(feel.FeelSyntaxError) as caught:
