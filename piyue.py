@@ -264,9 +264,16 @@ def db_upgrade() -> None:
 
 
 @process_app.command("lint")
-def process_lint(path: Path, json: bool = False) -> None:
-    """Check a process folder (检查): findings with file, line, element and cure; exit code 1 if there is an error."""
-    findings = lint.check(process_files(path))
+def process_lint(path: Path, json: bool = False, organisation: bool = False) -> None:
+    """Check a process folder (检查): findings with file, line, element and cure; exit code 1 if there is an error.
+
+    With --organisation roles, posts, departments and people are looked up in the database too, as deploying does.
+    """
+    known = None
+    if organisation:
+        with open_database(Settings()).unit_of_work() as session:
+            known = definitions.organisation(session)
+    findings = lint.check(process_files(path), known=known)
     if json:
         import orjson
 

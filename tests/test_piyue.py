@@ -252,3 +252,14 @@ def test_the_trail_is_proved_against_an_anchor_kept_outside(
         1,
         ["已封存 1 条，未封存 0 条，1 处不符", "  编号 1 至 2：封存时 2 行，现在 1 行"],
     )
+
+
+def test_lint_looks_into_the_organisation_when_it_is_asked_to(db: Database, home: Path) -> None:
+    role = '<piyue:assign rule="role" role="hr_clerk"/>'
+    step = f'<userTask id="t"><extensionElements>{role}</extensionElements></userTask>'
+    body = f'<startEvent id="s"/>{step}<endEvent id="e"/>{chain("s", "t", "e")}'
+    (home / "process.bpmn").write_text(bpmn(body)["process.bpmn"], "utf-8")
+    assert "organisation" not in run("process", "lint", str(home), "--json").output
+    told = run("process", "lint", str(home), "--organisation").output
+    assert "元素 t: 警告: 办理人规则找不到人：角色“人事科经办”（hr_clerk）没有人担任" in told
+    assert "0 个错误" in told

@@ -5,8 +5,8 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
-from typing import Any
 
 import orjson
 import zstandard
@@ -20,8 +20,10 @@ from engine.bpm.extensions import BPMN
 from engine.bpm.forms import Form
 from engine.bpm.models import Process, ProcessVersion
 from engine.bpm.operations import operation_names
+from engine.bpm.vacancies import vacancies
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
 from engine.org.actor import ADMIN, DESIGNER, Actor
+from engine.org.directory import directory
 from engine.org.models import Department, Person, Role
 
 MAX_FILES = 100
@@ -188,14 +190,15 @@ def checked_files(files: Mapping[str, str | bytes]) -> dict[str, str]:
     return texts
 
 
-def organisation(session: Session) -> Any:
-    """Return the names that a definition may refer to, for the linter."""
+def organisation(session: Session) -> lint.Known:
+    """Return the names that a definition may refer to, for the linter, and which rules find nobody today."""
     return lint.Known(
         operations=frozenset(operation_names()),
         roles=frozenset(session.scalars(select(Role.code))),
         departments=frozenset(session.scalars(select(Department.code).where(Department.disabled_at.is_(None)))),
         persons=frozenset(session.scalars(select(Person.staff_number).where(Person.disabled_at.is_(None)))),
         processes=frozenset(session.scalars(select(Process.key))),
+        vacancies=partial(vacancies, directory(session)),
     )
 
 

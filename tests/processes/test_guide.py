@@ -13,6 +13,7 @@ import engine.registry
 import piyue
 from engine.bpm import extensions
 from engine.bpm.operations import operation_names
+from engine.feel.problems import CODES
 from engine.settings import ROOT
 
 GUIDE = (ROOT / "docs" / "zh" / "设计员指南.md").read_text("utf-8")
@@ -68,6 +69,11 @@ def test_every_word_of_the_vocabulary_is_explained() -> None:
 def test_every_operation_is_listed() -> None:
     shipped = {name for name in operation_names() if not name.startswith(("tests.", "contracts."))}
     assert {name for name in shipped if f"| {name}" not in GUIDE} == set()
+
+
+def test_what_the_type_check_finds_is_explained() -> None:
+    table = GUIDE[GUIDE.index("## 十一、") :]
+    assert {code for code in CODES if not re.search(rf"^\|.*\b{code}\b", table, re.M)} == set()
 
 
 SNIPPETS = re.findall(r"^```xml\n(.*?)^```", GUIDE[GUIDE.index("## 三、") :], re.M | re.S)

@@ -1,6 +1,6 @@
 """Forms (表单): form-js schemas, validated and rendered on the server; conditions and computations are FEEL."""
 
-from engine.bpm.forms.form import Form, check
+from engine.bpm.forms.form import Form, check, everything, located
 from engine.bpm.forms.money import capitals
 from engine.bpm.forms.reader import Finding
 from engine.bpm.forms.schema import Component, FieldType, File, Lookups, Option, References, Rights
@@ -17,4 +17,6 @@ __all__ = [
     "Rights",
     "capitals",
     "check",
+    "everything",
+    "located",
 ]

@@ -177,10 +177,15 @@ def _read(text: str) -> tuple[str, tuple[Component, ...], Report]:
 
 def _findings(report: Report, text: str, file: str) -> Iterable[Finding]:
     for place, severity, message, cure in report.found:
-        component = _at(text, place)
-        element, label = (next((name for name in names if isinstance(name, str)), "") for names in component)
-        line = text.count("\n", 0, _offset(text, element)) + 1 if element else 1
-        yield Finding(file, line, element or place, label, severity, message, cure)
+        yield located(text, file, place, severity, message, cure)
+
+
+def located(text: str, file: str, place: str, severity: str, message: str, cure: str) -> Finding:
+    """Return a finding at a place such as `components[2].components[0]` of a form's text."""
+    component = _at(text, place)
+    element, label = (next((name for name in names if isinstance(name, str)), "") for names in component)
+    line = text.count("\n", 0, _offset(text, element)) + 1 if element else 1
+    return Finding(file, line, element or place, label, severity, message, cure)
 
 
 def _at(text: str, place: str) -> tuple[tuple[object, ...], tuple[object, ...]]:

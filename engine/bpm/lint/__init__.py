@@ -4,8 +4,8 @@
 The engine's own parser sees the files last, in a child process with limits, and only when nothing else is wrong.
 """
 
-from engine.bpm.lint.activities import Known
 from engine.bpm.lint.finding import Finding
 from engine.bpm.lint.folder import check
+from engine.bpm.lint.known import Known
 
 __all__ = ["Finding", "Known", "check"]

@@ -1,19 +1,31 @@
 """Checks of activities other than a user task's people: which the engine runs, loops, operations, calls."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lxml import etree
 
-from engine.bpm.extensions import NAMESPACE, PARSERS, DataMapping, EventExtension, Operation, RuleUse, is_reserved
+from engine.bpm.extensions import (
+    NAMESPACE,
+    PARSERS,
+    DataMapping,
+    EventExtension,
+    Operation,
+    RuleUse,
+    is_reserved,
+)
+from engine.bpm.lint.data import BOOLEAN, NUMBER
 from engine.bpm.lint.diagram import TASKS, Node, Scope, child, children, content, local
 from engine.bpm.lint.finding import Reporter, clip
+from engine.bpm.lint.known import Known
 from engine.bpm.lint.rules import Rules, check_rule
 from engine.bpm.lint.texts import Texts
+from engine.feel.types import ANY
 
 _P = f"{{{NAMESPACE}}}"
 _MULTI = "multiInstanceLoopCharacteristics"
 _LOOP = "standardLoopCharacteristics"
-_LOOP_NAMES = frozenset({"loopCounter", "numberOfInstances", "numberOfCompletedInstances"})
+_LOOP_TYPES = dict.fromkeys(("loopCounter", "numberOfInstances", "numberOfCompletedInstances"), NUMBER)
 _UNSUPPORTED = {
     "complexGateway": ("complex_gateway", "引擎不支持复杂网关", "用排他、并行或包容网关组合"),
     "adHocSubProcess": ("ad_hoc", "引擎不支持自由（ad-hoc）子流程", "用普通子流程，顺序不定的步骤用包容网关分开"),
@@ -22,29 +34,24 @@ _UNSUPPORTED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What exists outside the files (已有的编码); None where that isn't known and nothing is checked.
-
-    `roles`, `posts` and `departments` hold codes (posts: names), `persons` staff numbers, `operations` names of
-    registered operations, `processes` keys of deployed processes.
-    """
-
-    operations: frozenset[str] | None = None
-    roles: frozenset[str] | None = None
-    posts: frozenset[str] | None = None
-    departments: frozenset[str] | None = None
-    persons: frozenset[str] | None = None
-    processes: frozenset[str] | None = None
-
-
 @dataclass(slots=True)
 class Written:
-    """Names that come into the data: from forms, from activities, and whether others may come too."""
+    """Names that come into the data: from forms, from activities, and whether others may come too.
+
+    `computed` are those of the activities' that may get another value than a form gives them.
+    """
 
     forms: set[str] = field(default_factory=set)
     activities: set[str] = field(default_factory=set)
+    computed: set[str] = field(default_factory=set)
     others: bool = False
+
+    def add(self, mapping: Iterable[tuple[str, str]]) -> None:
+        """Take in what an activity writes: (name, FEEL or literal)."""
+        for name, value in mapping:
+            self.activities.add(name)
+            if value.removeprefix("=").strip() != name:
+                self.computed.add(name)
 
 
 def written(process: Scope, processes: frozenset[str]) -> Written:
@@ -54,25 +61,27 @@ def written(process: Scope, processes: frozenset[str]) -> Written:
         for node in scope.nodes.values():
             if node.kind in ("serviceTask", "scriptTask"):
                 operation: Operation | None = PARSERS[node.kind](node.element)[0]
-                found.activities |= {name for name, _ in operation.outputs} if operation else set()
+                found.add((name, "") for name, _ in (operation.outputs if operation else ()))
             elif node.kind == "businessRuleTask":
                 use: RuleUse | None = PARSERS[node.kind](node.element)[0]
-                found.activities |= {use.result} if use else set()
+                found.add([(use.result, "")] if use else ())
             elif node.kind == "callActivity":
                 mapping: DataMapping = PARSERS[node.kind](node.element)[0]
-                found.activities |= {name for name, _ in (*mapping.outputs, *mapping.inputs)}
+                found.add((*mapping.outputs, *mapping.inputs))
                 shared = not (mapping.inputs or mapping.outputs)
                 found.others |= shared and node.element.get("calledElement") not in processes
             elif speaks(node):
                 event: EventExtension = PARSERS[node.kind](node.element)[0]
-                found.activities |= {name for name, _ in event.outputs} | set(event.expected)
+                found.add(event.outputs)
+                found.add((name, "") for name in event.expected)
             loop = child(node.element, _MULTI)
             if loop is not None:
                 items = [child(loop, name) for name in ("inputDataItem", "outputDataItem")]
-                found.activities |= {item_name(i) for i in items if i is not None}
-                found.activities |= _LOOP_NAMES | {content(e) for e in children(loop, "loopDataOutputRef")}
+                found.add((item_name(i), "") for i in items if i is not None)
+                found.add((content(e), "") for e in children(loop, "loopDataOutputRef"))
+                found.add((name, "") for name in _LOOP_TYPES)
             elif child(node.element, _LOOP) is not None:
-                found.activities |= _LOOP_NAMES
+                found.add((name, "") for name in _LOOP_TYPES)
     return found
 
 
@@ -150,7 +159,7 @@ def _check_repetition(node: Node, texts: Texts, report: Reporter) -> None:
         if maximum is not None and not (maximum.isdecimal() and 0 < int(maximum[:9]) <= 1000):
             report.error(node.element, "loop_maximum", "循环的最多次数不是 1 到 1000 的整数", "改为整数")
         if condition is not None:
-            texts.check(node.element, content(condition), "循环条件")
+            texts.check(node.element, content(condition), "循环条件", result=BOOLEAN)
         elif maximum is None:
             report.error(node.element, "loop_endless", "循环没有条件也没有次数", "写 loopCondition 或 loopMaximum")
 
@@ -165,7 +174,7 @@ def _check_multi(node: Node, multi: etree._Element, texts: Texts, report: Report
             "只写一个：loopDataInputRef（放列表的字段）或 loopCardinality（次数）",
         )
     if number is not None:
-        texts.check(node.element, content(number), "多实例的次数")
+        texts.check(node.element, content(number), "多实例的次数", result=NUMBER)
     if source is not None and (not content(source) or (texts.complete and content(source) not in texts.names)):
         report.error(
             node.element,
@@ -173,9 +182,16 @@ def _check_multi(node: Node, multi: etree._Element, texts: Texts, report: Report
             f"多实例的列表字段“{clip(content(source), 40) or '（空）'}”不存在",
             "写表单里一个放列表的字段",
         )
+    elif source is not None and texts.types.get(content(source), ANY).name not in ("list", "Any"):
+        report.error(
+            node.element,
+            "multi_instance_source",
+            f"多实例的列表字段“{clip(content(source), 40)}”不是列表",
+            "写表单里一个放列表的字段",
+        )
     condition = child(multi, "completionCondition")
     if condition is not None:
-        texts.check(node.element, content(condition), "多实例的完成条件", local=_LOOP_NAMES)
+        texts.check(node.element, content(condition), "多实例的完成条件", local=_LOOP_TYPES, result=BOOLEAN)
     for name in ("inputDataItem", "outputDataItem"):
         item = child(multi, name)
         if item is not None:
@@ -226,7 +242,7 @@ def _check_operation(node: Node, known: Known, texts: Texts, report: Reporter) -
     for name, value in operation.inputs:
         texts.check_value(node.element, value, f"输入 {clip(name, 40)} ")
     for name, value in operation.outputs:
-        texts.check_value(node.element, value, f"输出 {clip(name, 40)} ", local=frozenset({"result"}))
+        texts.check_value(node.element, value, f"输出 {clip(name, 40)} ", local={"result": ANY})
         check_written(node.element, name, report)
     for element in node.element.iter(f"{_P}operation"):
         for inner in element:

@@ -10,6 +10,7 @@ from engine.bpm.lint.finding import Reporter, clip
 from engine.bpm.lint.texts import Texts
 from engine.bpm.runtime import RuntimeFault, timing
 from engine.feel import Expression, FeelError, to_plain
+from engine.feel.kinds import NAMES as KIND_NAMES
 
 _ALLOWED = {
     "startEvent": frozenset[str](),
@@ -202,6 +203,8 @@ _CURES = {
     "timeDate": "写有的日子，时刻写到秒，如 2030-01-31T17:00:00+08:00，或表达式 date and time(…)",
     "timeCycle": "写次数和正的间隔，如 R3/PT1H（三次，每小时一次），年月不与天混写",
 }  # fmt: skip
+_LENGTHS = frozenset({"string", "days and time duration", "years and months duration"})
+_GIVEN = {"timeDuration": _LENGTHS, "timeDate": frozenset({"string", "date", "date and time"}), "timeCycle": _LENGTHS}
 _LITERAL = re.compile(r'\s*duration\s*\(\s*"([^"]*)"\s*\)\s*')
 
 
@@ -216,7 +219,11 @@ def _check_expression(
             report.error(element, "timer_value", f"{name}“{clip(text, 40)}”{problem}", _CURES[name])
         return
     expression = texts.check(element, text, "定时表达式")
-    if expression and not expression.names and (problem := _unreadable(name, text, expression)):
+    kind = texts.kind(text) if expression else None
+    if expression and kind is not None and kind not in _GIVEN[name]:
+        problem = f"的结果是{KIND_NAMES[kind]}，算不出时间"
+        report.error(element, "timer_value", f"{name}“{clip(text, 40)}”{problem}", _CURES[name])
+    elif expression and not expression.names and (problem := _unreadable(name, text, expression)):
         report.error(element, "timer_value", f"{name}“{clip(text, 40)}”{problem}", _CURES[name])
     elif expression and texts.complete and expression.names == {text} and text not in texts.names:
         report.error(element, "timer_value", f"{name}“{clip(text, 40)}”既不是 ISO 8601，也不是已有的字段", _CURES[name])

@@ -64,7 +64,7 @@ class Report:
         """Keep a finding, as long as there are not too many."""
         if finding in self.findings:
             return
-        if len(self.findings) < MAX_FINDINGS:
+        if not self.full:
             self.findings[finding] = None
         else:
             self.left_out += 1
@@ -73,6 +73,11 @@ class Report:
         """Account for an expression of `length` characters; tell whether it may still be compiled."""
         self.expressions += length
         return self.expressions <= MAX_EXPRESSIONS
+
+    @property
+    def full(self) -> bool:
+        """Whether what is found from now on is only counted."""
+        return len(self.findings) >= MAX_FINDINGS
 
     @property
     def has_errors(self) -> bool:

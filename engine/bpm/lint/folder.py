@@ -5,25 +5,29 @@ from collections.abc import Mapping
 from engine.bpm.extensions import TaskExtension, parse_task
 from engine.bpm.forms import Form
 from engine.bpm.forms import check as check_form
-from engine.bpm.lint.activities import Known, Written, check_activities, written
+from engine.bpm.lint.activities import Written, check_activities, written
 from engine.bpm.lint.child import load_findings
+from engine.bpm.lint.data import data_types, declared, engine_types
 from engine.bpm.lint.diagram import Diagram, Scope
 from engine.bpm.lint.document import check_document, oversized
 from engine.bpm.lint.events import check_events
 from engine.bpm.lint.finding import Finding, Report, Reporter, Severity
+from engine.bpm.lint.forms import FOLDER, Forms, check_expressions, check_used, checkable
 from engine.bpm.lint.gateways import check_gateways
+from engine.bpm.lint.known import Known
 from engine.bpm.lint.rules import Rules, read_rules
-from engine.bpm.lint.steps import Forms, check_forms_used, check_process, check_steps
+from engine.bpm.lint.steps import check_process, check_steps
 from engine.bpm.lint.structure import check_calls, check_loops, check_structure
 from engine.bpm.lint.texts import Texts
 from engine.bpm.lint.thrown import check_thrown
 from engine.bpm.lint.unread import check_unread
 from engine.errors import Invalid
+from engine.feel import FeelType
+from engine.feel.types import ANY
 from engine.xml import parse
 
 MAIN = "process.bpmn"
 """The file that every process folder has."""
-_FORMS = "forms/"
 
 
 def check(files: Mapping[str, str | bytes], *, known: Known | None = None) -> list[Finding]:
@@ -45,12 +49,20 @@ def check(files: Mapping[str, str | bytes], *, known: Known | None = None) -> li
     _check_twice(diagrams, reporters)
     check_calls(sound, reporters)
     names = _written(sound, forms, processes)
-    tasks: list[TaskExtension] = []
+    tasks = _tasks(sound)
+    fields = declared(forms, names.computed)
+    checked = checkable(forms, report)
+    types = _types(names, checked, tasks)
     for file, diagram in sound.items():
         for process in diagram.running:
-            tasks += _check_process(diagram, process, names, forms, processes, rules, known or Known(), reporters[file])
+            every = frozenset(names.forms | names.activities)
+            texts = Texts(reporters[file], every, types, fields, not names.others)
+            _check_process(diagram, process, texts, forms, processes, rules, known or Known(), reporters[file])
     if len(sound) == sum(path.endswith(".bpmn") for path in files):
-        check_forms_used(forms, tasks, names, lambda name: Reporter(f"{_FORMS}{name}.json", report))
+        check_used(forms, [task for _, task in tasks], names, report)
+        for name, form in checked.items():
+            text = _text(files[f"{FOLDER}{name}.json"])
+            check_expressions(name, form, text, types, report, complete=not names.others)
     if not report.has_errors:
         for finding in load_findings(
             {path: _text(content) for path, content in files.items() if path.endswith(".bpmn")}
@@ -76,9 +88,9 @@ def _diagrams(files: Mapping[str, str | bytes], report: Report) -> dict[str, Dia
 def _forms(files: Mapping[str, str | bytes], report: Report) -> Forms:
     found: dict[str, Form | None] = {}
     for path, content in files.items():
-        if not (path.startswith(_FORMS) and path.endswith(".json")):
+        if not (path.startswith(FOLDER) and path.endswith(".json")):
             continue
-        name = path.removeprefix(_FORMS).removesuffix(".json")
+        name = path.removeprefix(FOLDER).removesuffix(".json")
         found[name] = None
         try:
             text = _text(content)
@@ -127,21 +139,36 @@ def _written(diagrams: Mapping[str, Diagram], forms: Forms, processes: frozenset
         for process in diagram.running:
             more = written(process, processes)
             found.activities |= more.activities
+            found.computed |= more.computed
             found.others |= more.others
     return found
+
+
+def _tasks(diagrams: Mapping[str, Diagram]) -> list[tuple[str, TaskExtension]]:
+    """Return the user tasks of a folder's processes, each with its id."""
+    scopes = [scope for diagram in diagrams.values() for process in diagram.running for scope in process.walk()]
+    return [(node.id, parse_task(node.element)[0]) for scope in scopes for node in scope.of_kind("userTask")]
+
+
+def _types(names: Written, forms: Mapping[str, Form], tasks: list[tuple[str, TaskExtension]]) -> dict[str, FeelType]:
+    """Return the types of the data, as far as they are known; of the outcomes each gateway knows the possible ones."""
+    return {
+        **dict.fromkeys(names.forms | names.activities, ANY),
+        **data_types(forms, [task for _, task in tasks], names.computed),
+        **engine_types({id_: () for id_, _ in tasks}),
+    }
 
 
 def _check_process(
     diagram: Diagram,
     process: Scope,
-    names: Written,
+    texts: Texts,
     forms: Forms,
     processes: frozenset[str],
     rules: Rules,
     known: Known,
     report: Reporter,
-) -> list[TaskExtension]:
-    texts = Texts(report, frozenset(names.forms | names.activities), not names.others)
+) -> None:
     tasks: dict[str, TaskExtension] = {
         node.id: parse_task(node.element)[0] for scope in process.walk() for node in scope.of_kind("userTask")
     }
@@ -155,4 +182,3 @@ def _check_process(
         check_structure(scope, report)
     check_loops(process, report)
     check_steps(process, tasks, forms, known, texts, report)
-    return list(tasks.values())

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from engine.bpm.extensions import TaskExtension
-from engine.bpm.lint.coverage import compared_texts, covers
+from engine.bpm.lint.data import BOOLEAN, engine_types
 from engine.bpm.lint.diagram import Flow, Node, Scope, content
-from engine.bpm.lint.finding import Reporter
+from engine.bpm.lint.finding import Reporter, clip
 from engine.bpm.lint.texts import Texts, walk
-from engine.feel import nodes
+from engine.feel import FeelType, nodes
+from engine.feel.cases import Case, Other, coverage
+from engine.feel.operations import spelled
 from engine.feel.parser import parse
 
 _CHOOSING = ("exclusiveGateway", "inclusiveGateway")
@@ -23,7 +25,7 @@ def check_gateways(scope: Scope, tasks: Mapping[str, TaskExtension], texts: Text
             report.warning(node.element, "gateway_idle", "网关只有一进一出，没有作用", "删去网关，直接连线")
     for node in scope.of_kind(*_CHOOSING):
         _check_default(node, report)
-        if len(node.outgoing) > 1:
+        if len(node.outgoing) > 1 or any(flow.condition is not None for flow in node.outgoing):
             _check_choice(node, tasks, texts, report)
     for node in scope.of_kind("eventBasedGateway"):
         _check_events(node, report)
@@ -79,7 +81,7 @@ def _check_default(node: Node, report: Reporter) -> None:
 
 
 def _check_choice(node: Node, tasks: Mapping[str, TaskExtension], texts: Texts, report: Reporter) -> None:
-    trees: list[nodes.Node] = []
+    conditions: list[tuple[Flow, nodes.Node]] = []
     outcomes = possible_outcomes(node, tasks)
     complete = True
     for flow in node.outgoing:
@@ -95,19 +97,51 @@ def _check_choice(node: Node, tasks: Mapping[str, TaskExtension], texts: Texts, 
             complete = False
             continue
         text = content(flow.condition)
-        if texts.check(flow.element, text, "条件") is None:
+        if texts.check(flow.element, text, "条件", result=BOOLEAN) is None:
             complete = False
             continue
         tree = parse(text)
-        trees.append(tree)
+        conditions.append((flow, tree))
         _check_outcomes(flow, tree, outcomes, tasks, report)
-    if complete and not node.default and not covers(trees, outcomes):
+    if complete and conditions:
+        types = {**texts.types, **engine_types({id_: [o.id for o in task.outcomes] for id_, task in tasks.items()})}
+        types["outcome"] = FeelType("string", values=tuple(sorted(outcomes or ())))
+        _check_cover(node, conditions, types, report)
+
+
+def _check_cover(
+    node: Node, conditions: list[tuple[Flow, nodes.Node]], types: Mapping[str, FeelType], report: Reporter
+) -> None:
+    """Look for cases in which no flow is taken, and for flows that are taken in no case."""
+    found = coverage([tree for _, tree in conditions], types.get, in_order=node.kind == "exclusiveGateway")
+    if not node.default and not found.covered:
+        when = "条件都不成立时" if found.gap is None else f"如{_spelled(found.gap)}时，"
         report.warning(
             node.element,
             "default_missing",
-            "网关没有默认流出线，条件都不成立时流程会停在这里",
+            f"网关没有默认流出线，{when}流程会停在这里",
             "把其中一条设为默认流出线",
         )
+    for index in found.dead:
+        flow, tree = conditions[index]
+        if not coverage([tree], types.get).dead:  # else the type check has said so
+            report.warning(
+                flow.element,
+                "unreachable_branch",
+                "这条线走不到：前面的线已经包括了它的所有情况",
+                "改正条件，或把这条线移到前面（排他网关走第一条成立的线），或删去",
+            )
+
+
+def _spelled(case: Case) -> str:
+    """Return a case as people say it: `kind 是“事假”、days 是 4`."""
+    said = []
+    for path, value in case.items():
+        text = (
+            "别的值" if isinstance(value, Other) else "空" if value is None else f"“{clip(spelled(value), 20) or ''}”"
+        )
+        said.append(f" {clip('.'.join(path), 40)} 是{text}")
+    return "、".join(said[:4])
 
 
 def _check_outcomes(
@@ -134,6 +168,24 @@ def _check_outcomes(
                 if wanted == "return":
                     cure += "；退回是动作，不经过网关"
                 report.error(flow.element, "outcome_unknown", f"{step}没有办理结果“{wanted[:40]}”", cure)
+
+
+def compared_texts(tree: nodes.Node) -> list[tuple[nodes.Node, str]]:
+    """Return what a condition compares with text constants, by `=` and `in`: (compared, constant)."""
+    match tree:
+        case nodes.Comparison(op="=", left=value, right=nodes.Literal(value=str(wanted))):
+            return [(value, wanted)]
+        case nodes.Comparison(op="=", left=nodes.Literal(value=str(wanted)), right=value):
+            return [(value, wanted)]
+        case nodes.In(value=value, tests=tests):
+            return [
+                (value, literal.value)
+                for test in tests
+                if not test.op
+                for literal in (test.operand.elements if isinstance(test.operand, nodes.ListOf) else (test.operand,))
+                if isinstance(literal, nodes.Literal) and isinstance(literal.value, str)
+            ]
+    return []
 
 
 def _check_events(node: Node, report: Reporter) -> None:

@@ -1,19 +1,23 @@
 """Checks of user tasks: who handles them, with which form, and where they may return to."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from lxml import etree
 
 from engine.bpm.extensions import ROUND_NAMES, Assign, ProcessExtension, TaskExtension, parse_process
-from engine.bpm.forms import Form
-from engine.bpm.lint.activities import Known, Written
+from engine.bpm.forms import FieldType
+from engine.bpm.lint.data import BOOLEAN, NUMBER
 from engine.bpm.lint.diagram import Node, Scope
 from engine.bpm.lint.finding import Reporter, clip
+from engine.bpm.lint.forms import Forms
+from engine.bpm.lint.known import Known
 from engine.bpm.lint.texts import Texts
+from engine.feel.types import ANY
 
-Forms = Mapping[str, Form | None]
-"""The forms of a folder by name; None for one that is itself wrong."""
-
+_DEPARTMENTS = frozenset({FieldType.DEPARTMENT, FieldType.DEPARTMENTS, FieldType.ANY})
+_HANDLERS = _DEPARTMENTS | {FieldType.PERSON, FieldType.PEOPLE}
+_SEARCHABLE = {"number": frozenset({"number", "string", "Any"}), "date": frozenset({"string", "Any"})}
+_ROUND = dict.fromkeys(ROUND_NAMES, NUMBER)
 _RETURN_WORDS = frozenset({"initiator", "previous"})
 
 
@@ -25,7 +29,15 @@ def check_process(process: Scope, known: Known, texts: Texts, report: Reporter) 
         texts.check_value(process.element, text, what)
     _check_starters(process.element, extension, known, report)
     _check_rules(process.element, extension.readers, known, texts, report)
-    for field, _ in extension.searchable:
+    for field, kind in extension.searchable:
+        found = texts.types.get(field, ANY).name
+        if found not in _SEARCHABLE.get(kind, {found}):
+            report.warning(
+                process.element,
+                "searchable_type",
+                f"可检索字段“{clip(field, 40)}”的值不是{'数字' if kind == 'number' else '日期'}，按它查不到",
+                "把 type 改成 text，或换一个字段",
+            )
         if texts.complete and field not in texts.names:
             report.error(
                 process.element,
@@ -52,7 +64,7 @@ def check_steps(
             )
         _check_rules(node.element, extension.assign, known, texts, report)
         if extension.round.rule:
-            texts.check(node.element, extension.round.rule, "办理方式的表达式", local=ROUND_NAMES)
+            texts.check(node.element, extension.round.rule, "办理方式的表达式", local=_ROUND, result=BOOLEAN)
         _check_codes(node.element, "人员", extension.nobody_persons, known.persons, report)
         _check_form(node, extension, forms, report)
         _check_returns(node, extension, tasks, bool(starting), report)
@@ -73,6 +85,9 @@ def _check_starters(element: etree._Element, extension: ProcessExtension, known:
     for kind, what, codes in (("role", "角色", known.roles), ("department", "科室", known.departments)):
         found = [s.removeprefix(f"{kind}:") for s in extension.starters if s.startswith(f"{kind}:")]
         _check_codes(element, what, found, codes, report)
+        for code in found:
+            rule = Assign(kind, role=code) if kind == "role" else Assign(kind, department=code)
+            _check_vacancies(element, rule, known, report, "发起人")
 
 
 def _check_rules(
@@ -82,14 +97,32 @@ def _check_rules(
         _check_codes(element, "人员", rule.persons, known.persons, report)
         _check_codes(element, "角色", [rule.role], known.roles, report)
         _check_codes(element, "岗位", [rule.post], known.posts, report)
-        _check_codes(element, "科室", [rule.department], known.departments, report)
-        for text in (rule.department, rule.value, rule.post, rule.role):
+        departments = rule.department or ""
+        if not departments.startswith("="):
+            _check_codes(element, "科室", departments.split(), known.departments, report)
+        _check_vacancies(element, rule, known, report, "办理人规则")
+        for text in (rule.department, rule.value):
             texts.check_value(element, text, "办理人表达式")
+        for name in (rule.post, rule.role):
+            if name and name.startswith("="):
+                report.error(
+                    element,
+                    "assign_expression",
+                    f"角色和岗位不能是表达式“{clip(name, 60)}”",
+                    '写角色代码、岗位名称；要按条件选人用 rule="expression"',
+                )
         if rule.rule == "expression" and rule.value and not rule.value.startswith("="):
             report.error(element, "assign_expression", "办理人表达式不以“=”开头", f"写成 ={clip(rule.value, 80)}")
-        fields = [rule.field] if rule.field else []
-        fields += [rule.of] if rule.of and rule.of != "initiator" else []
-        for field in fields:
+        fields = [(rule.field, _DEPARTMENTS if rule.rule == "field_head" else _HANDLERS)] if rule.field else []
+        fields += [(rule.of, _DEPARTMENTS)] if rule.of and rule.of != "initiator" else []
+        for field, wanted in fields:
+            if field in texts.fields and wanted.isdisjoint(texts.fields[field]):
+                report.error(
+                    element,
+                    "assign_field",
+                    f"办理人取自字段“{clip(field, 40)}”，它不是{'科室' if wanted is _DEPARTMENTS else '人或科室'}",
+                    '换成选人、选科室的字段（表单里 properties 写 "widget": "person"、"department" 等）',
+                )
             if texts.complete and field not in texts.names:
                 report.error(
                     element,
@@ -97,6 +130,16 @@ def _check_rules(
                     f"办理人取自字段“{clip(field, 40)}”，但没有任何表单或操作提供它",
                     "改成已有字段的名称，或在表单里加上这个字段",
                 )
+
+
+def _check_vacancies(element: etree._Element, rule: Assign, known: Known, report: Reporter, what: str) -> None:
+    for vacancy in known.vacancies(rule):
+        report.warning(
+            element,
+            "organisation_nobody",
+            f"{what}找不到人：{clip(vacancy, 120)}",
+            "在组织机构里补上，或改成有人的角色、岗位、科室",
+        )
 
 
 def _check_codes(
@@ -167,30 +210,3 @@ def _check_returns(
                 f"不能退回到“{clip(target, 40)}”：没有这个步骤",
                 "写 initiator、previous、none 或别的用户任务的 id",
             )
-
-
-def check_forms_used(
-    forms: Forms, tasks: Iterable[TaskExtension], names: Written, reporter: Callable[[str], Reporter]
-) -> None:
-    """Warn of forms that no step shows, and of fields that no step lets anybody fill in and nothing else writes."""
-    shown = {task.form for task in tasks}
-    editable = {
-        key
-        for task in tasks
-        if task.form and (form := forms.get(task.form))
-        for key in form.by_key
-        if dict(task.rights.fields).get(key, task.rights.default) == "edit" or not form.by_key[key].is_input  # computed
-    }
-    for name, form in forms.items():
-        if name not in shown:
-            reporter(name).warning(None, "form_unused", "没有步骤使用这个表单", "在步骤上写上它的名称，或删去这个文件")
-        elif form and not names.others:
-            inputs = {key for key, component in form.by_key.items() if component.is_input}
-            missing = sorted(inputs - editable - names.activities)
-            if missing:
-                reporter(name).warning(
-                    None,
-                    "field_never_set",
-                    f"没有步骤可以填写字段 {clip('、'.join(missing), 120)}",
-                    '在某个步骤上写 <piyue:field key="…" access="edit"/>，或从表单里删去',
-                )

@@ -1,15 +1,16 @@
-"""Checks of expressions: FEEL that compiles, no remnants of other languages, names that the data has."""
+"""Checks of expressions: FEEL that compiles, no remnants of other languages, names and types that the data has."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lxml import etree
 
 from engine import feel
-from engine.bpm.extensions import RESERVED
-from engine.bpm.lint.finding import Reporter, clip
-from engine.feel import nodes
+from engine.bpm.forms import FieldType
+from engine.bpm.lint.finding import Reporter, Severity, clip
+from engine.feel import FeelType, nodes
+from engine.feel.kinds import NAMES
 from engine.feel.parser import parse
 
 _REWRITABLE = 500  # characters
@@ -34,22 +35,50 @@ _FOREIGN = (
 )
 
 
+_UNLIKELY = frozenset({"unknown_name", "unknown_path", "unknown_value", "unreachable_branch"})
+_NOTHING: Mapping[str, FeelType] = {}
+
+
+def severity_of(code: str) -> Severity:
+    """Return how bad a problem of the type check is: what is only always null or never reached is allowed."""
+    return "warning" if code in _UNLIKELY else "error"
+
+
+def cure_of(problem: feel.Problem) -> str:
+    """Return the cure of a problem of the type check, in a process."""
+    if problem.code == "unknown_name":
+        return f"{problem.cure}；没有这个字段的，先在表单里加上"
+    return problem.cure
+
+
 @dataclass(frozen=True, slots=True)
 class Texts:
     """Checks the expressions of one process.
 
-    `names` are those that its forms, operations and so on bring into the data; `complete`: there are no others.
+    `types` are those of the names that its forms, operations and so on bring into the data, and of the engine's own;
+    `names` are the former; `complete`: there are no others. `fields` are what forms declare the names to be, where
+    nothing else writes them.
     """
 
     report: Reporter
     names: frozenset[str]
+    types: Mapping[str, FeelType]
+    fields: Mapping[str, frozenset[FieldType]]
     complete: bool
 
     def check(
-        self, element: etree._Element, text: str, what: str, *, local: frozenset[str] = frozenset()
+        self,
+        element: etree._Element,
+        text: str,
+        what: str,
+        *,
+        local: Mapping[str, FeelType] = _NOTHING,
+        result: FeelType | None = None,
     ) -> feel.Expression | None:
-        """Check an expression; `what` names it for people, `local` are further names in sight there."""
-        names = self.names | RESERVED | local
+        """Check an expression and return it, None where it has an error.
+
+        `what` names it for people, `local` are further names in sight there, `result` is the type that it has to give.
+        """
         if not text.strip():
             self.report.error(element, "expression_empty", f"{what}是空的", "写上 FEEL 表达式，或删去这个元素")
             return None
@@ -61,26 +90,53 @@ class Texts:
         except feel.FeelError as error:
             self._refuse(element, text, what, error.message)
             return None
-        unknown = sorted(expression.names - names)
+        types = {**self.types, **local}
+        unknown = expression.names - types.keys()
         if unknown and feel_form(text) != text:
             self._refuse(element, text, what, "")
             return None
-        called = set(called_names(text)).intersection(unknown) if unknown else set[str]()
+        called = unknown.intersection(called_names(text)) if unknown else frozenset[str]()
         for name in sorted(called):
             self.report.error(
                 element, "unknown_function", f"{what}里的函数“{clip(name, 40)}”不存在", "改用 FEEL 的内置函数"
             )
-        if self.complete and (missing := [name for name in unknown if name not in called]):
-            self.report.warning(
-                element,
-                "unknown_name",
-                f"{what}里的“{clip('、'.join(missing), 80)}”没有任何表单或操作提供，值总是空",
-                "改成已有字段的名称，或在表单里加上这个字段",
-            )
-        return expression
+        sound = not called and self._check_types(element, text, what, types, result)
+        return expression if sound else None
+
+    def _check_types(
+        self,
+        element: etree._Element,
+        text: str,
+        what: str,
+        types: Mapping[str, FeelType],
+        result: FeelType | None,
+    ) -> bool:
+        """Report what the type check finds; return whether there is no error among it."""
+        sound = True
+        if self.report.report.full:
+            return sound
+        for problem in feel.check(text, types, result=result, names=(), complete=self.complete):
+            place = f"第 {problem.line} 行第 {problem.column} 列" if "\n" in text else f"第 {problem.column} 个字"
+            shown = f"{what}“{clip(text, 60)}”{place}：{problem.message}"
+            if severity_of(problem.code) == "warning":
+                self.report.warning(element, problem.code, shown, cure_of(problem))
+            else:
+                self.report.error(element, problem.code, shown, cure_of(problem))
+                sound = False
+        return sound
+
+    def kind(self, text: str) -> str | None:
+        """Return the kind of a correct expression's value, None where it is not known."""
+        found = feel.infer(text, self.types, names=()).name
+        return found if found in NAMES else None
 
     def check_value(
-        self, element: etree._Element, text: str | None, what: str, *, local: frozenset[str] = frozenset()
+        self,
+        element: etree._Element,
+        text: str | None,
+        what: str,
+        *,
+        local: Mapping[str, FeelType] = _NOTHING,
     ) -> None:
         """Check a text that is FEEL where it begins with `=` and literal otherwise."""
         if text is not None and text.startswith("="):

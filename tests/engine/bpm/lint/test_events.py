@@ -87,8 +87,13 @@ CASES = [
             ("timeDate", "2030-02-30", "有的日子"),
             ("timeDate", "2030-01-01T10:00", "写到秒"),
             ("timeDate", "2030-01-01T10:00:00+0800", "+08:00"),
-            ("timeDate", 'date and time("2030-13-01T00:00:00")', "2030-01-31"),
         ]
+    ),
+    Case(
+        "argument_type",
+        with_boundary(boundary("x", "timer", timer('date and time("2030-13-01T00:00:00")', "timeDate"))),
+        "x",
+        "2030-01-31",
     ),
     *(
         Case(

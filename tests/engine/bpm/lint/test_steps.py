@@ -192,7 +192,7 @@ def test_what_a_message_brings_is_thrown_in_the_folder_or_declared() -> None:
 
 
 def test_a_timer_of_an_unknown_name_is_an_error_beside_messages_too() -> None:
-    assert lint(speaking("days > 3", CATCH, timer="days"), FORMS) == []
+    assert lint(speaking("days > 3", CATCH, timer='duration("P" + string(days) + "D")'), FORMS) == []
     assert ("timer_value", "error") in {
         (f.code, f.severity) for f in lint(speaking("days > 3", CATCH, timer="dayz"), FORMS)
     }
