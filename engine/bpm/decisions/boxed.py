@@ -12,7 +12,7 @@ from typing import Any
 from lxml import etree
 
 from engine.bpm.decisions.document import BOXED, child, children, local, name_of, type_ref
-from engine.bpm.decisions.items import ItemType, feel_type
+from engine.bpm.decisions.items import ItemType
 from engine.bpm.decisions.reading import NULL, Reader, fit
 from engine.bpm.decisions.tables import read_table
 from engine.feel import FeelFunction
@@ -41,7 +41,7 @@ def _context(reader: Reader, element: etree._Element) -> n.Node:
         name = name_of(variable)
         wanted = reader.items.find(type_ref(variable), variable)
         entries.append(n.Entry(name, reader.typed(value, wanted, reader.what(source)), offset=0))
-        reader = reader.seeing(name, feel_type(wanted))
+        reader = reader.seeing(name, wanted)
     return n.Context(tuple(entries), offset=0)
 
 
@@ -91,7 +91,7 @@ def function(reader: Reader, element: etree._Element) -> n.Node:
     external = element.get("kind", "FEEL").upper() != "FEEL"
     inner = reader
     for name, wanted in declared:
-        inner = inner.seeing(name, feel_type(wanted))
+        inner = inner.seeing(name, wanted)
     body = NULL if external else inner.inner(element)
     plain = n.Function(tuple(n.Parameter(name, None, offset=0) for name, _ in declared), body, external, offset=0)
     return Typed(plain, declared, reader.owner, offset=0) if any(wanted for _, wanted in declared) else plain

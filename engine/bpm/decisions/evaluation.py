@@ -17,7 +17,7 @@ from engine.feel import nodes as n
 from engine.feel.explaining import explain
 from engine.feel.expression import compile_tree
 from engine.feel.limits import Run
-from engine.feel.types import ANY, FeelType
+from engine.feel.types import FeelType
 from engine.feel.values import Value
 
 _KIND_NAMES = {"decision": "决策", "decisionService": "决策服务", "businessKnowledgeModel": "业务知识模型"}
@@ -177,8 +177,9 @@ class Decisions:
         if element.logic is None:
             return _Compiled(element, model, None, wanted)
         spelled = frozenset(items.names()) | names_of([element.logic])
-        sight = self._sight(element, model)
-        reader = Reader(READERS, model.path, items, self.problems, element.name, sight, spelled, self.texts)
+        declared = self._sight(element, model)
+        sight = {name: feel_type(kind) for name, kind in declared.items()}
+        reader = Reader(READERS, model.path, items, self.problems, element.name, sight, spelled, self.texts, declared)
         invoked = element.kind == "businessKnowledgeModel"
         tree = function(reader, element.logic) if invoked else reader.node(element.logic)
         try:
@@ -187,15 +188,15 @@ class Decisions:
             failing = reader.fails(element.logic, error.message)
             return _Compiled(element, model, compile_tree(failing, element.name), wanted)
 
-    def _sight(self, element: Element, model: Model) -> dict[str, FeelType]:
+    def _sight(self, element: Element, model: Model) -> dict[str, ItemType | None]:
         """Return the names that an element's logic may use, with their types where they are declared."""
-        sight = {alias: ANY for alias in model.imports if alias}
+        sight: dict[str, ItemType | None] = {alias: None for alias in model.imports if alias}
         for key in element.requires:
             required = self._elements.get(key)
             if required is not None:
                 valued = required.kind in ("inputData", "decision")
                 wanted = self._items[key[0]].find(required.type_ref, required.source) if valued else None
-                sight[required.variable] = feel_type(wanted)
+                sight[required.variable] = wanted
         return sight
 
 

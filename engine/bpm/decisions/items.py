@@ -1,6 +1,6 @@
 """Item definitions (数据类型): a model's types by name, and how a value becomes one (DMN 1.5, 10.3.2.9.4)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, time
 
@@ -30,6 +30,8 @@ _BUILT_IN = frozenset(
 _KINDS = {name: kind for kind, name in KINDS.items() if name in _BUILT_IN and name not in ("list", "context")}
 _ANY = n.Type("Any", offset=0)
 _DEPTH = 20  # levels of named types in a type written out; deeper ones, and types that hold themselves, end in Any
+_PARTS = 300  # parts of a type written out
+_CHAIN = 50  # types that refer to one another to say what they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +65,25 @@ class ItemType:
         if all(part is None for part in parts):
             object.__setattr__(self, "kind", _KINDS.get(self.base))
 
-    def node(self, depth: int = 0) -> n.Type:
-        """Return the type as FEEL writes it, without allowed values."""
-        if depth > _DEPTH:
-            return _ANY
-        if self.element is not None:
-            return n.Type("list", (self.element().node(depth + 1),), offset=0)
-        if self.result is not None:
-            parts = (*self.parameters, self.result)
-            return n.Type("function", tuple(part().node(depth + 1) for part in parts), offset=0)
-        if self.components is not None:
-            entries = tuple(entry().node(depth + 1) for entry in self.components.values())
-            return n.Type("context", entries, tuple(self.components), offset=0)
-        return n.Type(self.base, offset=0)
+    def node(self) -> n.Type:
+        """Return the type as FEEL writes it, without allowed values; of a very large one the rest is Any."""
+        return _written(self, 0, iter(range(_PARTS)))
+
+
+def _written(one: ItemType, depth: int, left: Iterator[int]) -> n.Type:
+    if depth > _DEPTH or next(left, None) is None:
+        return _ANY
+
+    def inner(parts: Iterable[Callable[[], ItemType]]) -> tuple[n.Type, ...]:
+        return tuple(_written(part(), depth + 1, left) for part in parts)
+
+    if one.element is not None:
+        return n.Type("list", inner([one.element]), offset=0)
+    if one.result is not None:
+        return n.Type("function", inner([*one.parameters, one.result]), offset=0)
+    if one.components is not None:
+        return n.Type("context", inner(one.components.values()), tuple(one.components), offset=0)
+    return n.Type(one.base, offset=0)
 
 
 def feel_type(wanted: ItemType | None) -> FeelType:
@@ -102,6 +110,7 @@ class Items:
     def __init__(self, model: Model, imported: Callable[[str], "Items | None"], problems: list[Problem]) -> None:
         self._model, self._imported, self._problems = model, imported, problems
         self._made: dict[str, ItemType] = {}
+        self._reading: dict[str, None] = {}  # in order
 
     def find(self, name: str | None, source: etree._Element | None = None) -> ItemType | None:
         """Return a type by its name, None for none and for Any; `source` is the element that names it."""
@@ -109,18 +118,20 @@ class Items:
             return None
         found = self.named(name, source)
         if found is None:
-            line = 1 if source is None else line_of(source)
-            problem = Problem(self._model.path, line, name, f"没有名为“{name}”的数据类型")
-            if problem not in self._problems:
-                self._problems.append(problem)
+            self._problem(source, name, f"没有名为“{name}”的数据类型")
         return found
+
+    def _problem(self, source: etree._Element | None, name: str, message: str) -> None:
+        problem = Problem(self._model.path, 1 if source is None else line_of(source), name, message)
+        if problem not in self._problems:
+            self._problems.append(problem)
 
     def named(self, name: str, source: etree._Element | None = None) -> ItemType | None:
         """Return a type by its name, or None where the model doesn't know it."""
         plain = _plain(name, source)
         if plain in self._model.items:
             if plain not in self._made:
-                self._made[plain] = self._read(self._model.items[plain], plain)
+                self._made[plain] = self._guarded(self._model.items[plain], plain)
             return self._made[plain]
         if plain in _BUILT_IN:
             return ItemType(plain, plain)
@@ -142,6 +153,18 @@ class Items:
         for item in self._model.items.values():
             yield from map(name_of, (one for one in item.iter() if one is not item and one.get("name")))
 
+    def _guarded(self, item: etree._Element, name: str) -> ItemType:
+        """Read a type; one that leads to itself before it says what it is, or too far, is Any."""
+        if name in self._reading or len(self._reading) >= _CHAIN:
+            chain = " → ".join([*self._reading, name][:5])
+            self._problem(item, name, f"数据类型的定义成了环，或引用超过 {_CHAIN} 层：{chain}")
+            return ItemType(name)
+        self._reading[name] = None
+        try:
+            return self._read(item, name)
+        finally:
+            del self._reading[name]
+
     def _read(self, item: etree._Element, name: str) -> ItemType:
         parts = [(name_of(part), part) for part in children(item, "itemComponent")]
         function = child(item, "functionItem")
@@ -160,7 +183,12 @@ class Items:
         return ItemType(name, "list", element=lambda: one, constraint=constraint)
 
     def _component(self, part: etree._Element, name: str) -> Callable[[], ItemType]:
-        return lambda: self._made.setdefault(name, self._read(part, name))
+        def component() -> ItemType:
+            if name not in self._made:
+                self._made[name] = self._read(part, name)
+            return self._made[name]
+
+        return component
 
     def _lazy(self, name: str | None, source: etree._Element) -> Callable[[], ItemType]:
         return lambda: self.find(name, source) or ItemType("Any")
@@ -239,8 +267,9 @@ def _single(value: Value, wanted: ItemType, run: Run) -> Value:
     try:
         whole = dict(value)
         for key, component in wanted.components.items():
-            if key in whole:
-                whole[key] = coerced(whole[key], component(), run)
+            if key not in whole:
+                raise Misfit("没有给出")
+            whole[key] = coerced(whole[key], component(), run)
         return whole
     except Misfit as misfit:
         raise Misfit(f"“{wanted.name}”的“{key}”{misfit}") from None

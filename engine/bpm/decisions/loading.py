@@ -15,10 +15,12 @@ MAX_FILES = 50
 def load(path: str | Path) -> Decisions:
     """Return the decisions of a .dmn file; what it imports is sought among the .dmn files of its folder.
 
-    Raises Invalid for what is no DMN file, circles of decisions, and imports that no file has; wrong expressions are
-    `problems`, and null when evaluated. Standard: DMN 1.1 to 1.5 (OMG formal/24-01-01).
+    Raises Invalid for what is no DMN file, circles of decisions, and imports that no file or several have; wrong
+    expressions are `problems`, and null when evaluated. Standard: DMN 1.1 to 1.5 (OMG formal/24-01-01).
     """
     file = Path(path)
+    if not file.is_file():
+        raise NotFound(f"没有文件 {file}", code="dmn_missing")
     others = {str(one): one.read_bytes() for one in sorted(file.parent.glob("*.dmn")) if one != file}
     return read({str(file): file.read_bytes(), **others}, str(file))
 
@@ -31,7 +33,7 @@ def read(files: Mapping[str, str | bytes], path: str) -> Decisions:
     root = read_model(files[path], path)
     models = {root.namespace: root}
     pending = list(root.imports.values())
-    others: dict[str, Model] | None = None
+    others: dict[str, list[Model]] | None = None
     while pending:
         namespace = pending.pop()
         if namespace in models:
@@ -42,7 +44,10 @@ def read(files: Mapping[str, str | bytes], path: str) -> Decisions:
             raise Invalid(
                 f"{path}：导入的模型“{namespace[:120]}”不在同一文件夹的 .dmn 文件里，请一并上传", code="dmn_import"
             )
-        models[namespace] = others[namespace]
+        if len(others[namespace]) > 1:
+            paths = "、".join(model.path for model in others[namespace])
+            raise Invalid(f"{path}：导入的模型“{namespace[:120]}”有几个文件：{paths}，请只留一个", code="dmn_import")
+        (models[namespace],) = others[namespace]
         if len(models) > MAX_FILES:
             raise Invalid(f"{path}：导入的文件超过 {MAX_FILES} 个", code="dmn_import")
         pending += models[namespace].imports.values()
@@ -50,12 +55,15 @@ def read(files: Mapping[str, str | bytes], path: str) -> Decisions:
     return Decisions(models, root)
 
 
-def _others(files: Mapping[str, str | bytes], path: str, folder: PurePosixPath) -> dict[str, Model]:
-    models: dict[str, Model] = {}
+def _others(files: Mapping[str, str | bytes], path: str, folder: PurePosixPath) -> dict[str, list[Model]]:
+    models: dict[str, list[Model]] = {}
     for other, content in files.items():
         if other != path and other.endswith(".dmn") and PurePosixPath(other).parent == folder:
-            model = read_model(content, other)
-            models.setdefault(model.namespace, model)
+            try:
+                model = read_model(content, other)
+            except Invalid:  # another file's fault; whoever needs it is told that it isn't there
+                continue
+            models.setdefault(model.namespace, []).append(model)
     return models
 
 

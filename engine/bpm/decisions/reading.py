@@ -7,7 +7,7 @@ from typing import Any
 from lxml import etree
 
 from engine.bpm.decisions.document import boxed, line_of, local, text_of
-from engine.bpm.decisions.items import Items, ItemType, Misfit, coerced
+from engine.bpm.decisions.items import Items, ItemType, Misfit, coerced, feel_type
 from engine.bpm.decisions.model import Problem
 from engine.feel import FeelError
 from engine.feel import nodes as n
@@ -91,7 +91,8 @@ class Reader:
     """Reads boxed expressions of one model; `owner` is the element whose logic it is.
 
     `kinds` are the readers by the name of the XML element; `sight` are the names in sight with their types (all of
-    them, where `complete`), `spelled` those that may follow a dot; `texts` collects what was read, for checks.
+    them, where `complete`), `declared` the item definitions of those that have one, `spelled` the names that may
+    follow a dot; `texts` collects what was read, for checks.
     """
 
     kinds: Mapping[str, Callable[["Reader", Any], n.Node]]
@@ -102,11 +103,13 @@ class Reader:
     sight: Mapping[str, FeelType]
     spelled: frozenset[str]
     texts: list[Text]
+    declared: Mapping[str, ItemType | None]
     complete: bool = True
 
-    def seeing(self, name: str, kind: FeelType = ANY) -> "Reader":
+    def seeing(self, name: str, wanted: ItemType | None = None) -> "Reader":
         """Return a reader that knows one more name."""
-        return replace(self, sight={**self.sight, name: kind})
+        declared = {**self.declared, name: wanted}
+        return replace(self, sight={**self.sight, name: feel_type(wanted)}, declared=declared)
 
     @property
     def names(self) -> frozenset[str]:

@@ -124,10 +124,13 @@ def _input(reader: Reader, element: etree._Element) -> Input:
     expression = child(element, "inputExpression")
     text = text_of(expression)
     wanted = None if expression is None else reader.items.find(type_ref(expression), expression)
+    read = n.Literal(None, offset=0) if expression is None else reader.text(expression)
+    if wanted is None and isinstance(read, n.Name):  # what it names says what it is
+        wanted = reader.declared.get(read.name)
     return Input(
         label=element.get("label") or text,
         text=text,
-        expression=n.Literal(None, offset=0) if expression is None else reader.text(expression),
+        expression=read,
         wanted=wanted,
         values=_values(reader.seeing("?"), child(element, "inputValues")),
     )

@@ -140,14 +140,11 @@ def crash(reason: str) -> pytest.MarkDecorator:
 @pytest.mark.parametrize(
     "types",
     [
-        pytest.param([item("A", "B"), item("B", "A")], marks=crash("a circle of item definitions is a RecursionError")),
-        pytest.param([item("A", "A")], marks=crash("an item definition of itself is a RecursionError")),
-        pytest.param([item("A", "A", many=True)], marks=crash("a list of itself is a RecursionError")),
+        [item("A", "B"), item("B", "A")],
+        [item("A", "A")],
+        [item("A", "A", many=True)],
         [item("A", "", component("a", "A"))],
-        pytest.param(
-            [*(item("A" if n == 0 else f"T{n}", f"T{n + 1}") for n in range(2000)), item("T2000", "number")],
-            marks=crash("a long chain of item definitions is a RecursionError"),
-        ),
+        [*(item("A" if n == 0 else f"T{n}", f"T{n + 1}") for n in range(2000)), item("T2000", "number")],
     ],
     ids=["two", "alias", "list", "component", "chain"],
 )
@@ -158,13 +155,12 @@ def test_circles_and_chains_of_types_settle(types: list[str]) -> None:
         decisions.evaluate("D", {"x": {"a": {"a": None}}})
 
 
-@crash("item definitions that use one another twice double the time of loading with each: 40 of them hang")
 def test_types_that_use_a_type_twice_are_read_in_no_time() -> None:
     types = [item("T0", "number")]
-    types += [item(f"T{n}", "", component("a", f"T{n - 1}"), component("b", f"T{n - 1}")) for n in range(1, 16)]
+    types += [item(f"T{n}", "", component("a", f"T{n - 1}"), component("b", f"T{n - 1}")) for n in range(1, 41)]
     start = time.process_time()
-    loaded(*types, data("x", "T15"), decision("D", text("x"), "x"))
-    assert time.process_time() - start < 0.7
+    loaded(*types, data("x", "T40"), decision("D", text("x"), "x"))
+    assert time.process_time() - start < 5
 
 
 def test_a_decision_that_is_needed_often_is_made_once() -> None:
@@ -191,7 +187,6 @@ def test_a_decision_that_is_not_there_is_a_typed_error() -> None:
             ask("nothing", {})
 
 
-@crash("a file that is not there is a FileNotFoundError, no error of the engine")
 def test_a_file_that_is_not_there_is_a_typed_error(tmp_path: Path) -> None:
     with pytest.raises(EngineError):
         load(tmp_path / "nothing.dmn")

@@ -101,9 +101,6 @@ def test_a_default_covers_the_rest(tmp_path: Path) -> None:
     assert lint(tmp_path, data("x", "number"), decision("D", logic, "x")) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a column that names no type has the type of the input it names (7.3.2, 10.3.2.9.4)"
-)
 def test_the_type_of_an_input_bounds_its_column(tmp_path: Path) -> None:
     logic = table("UNIQUE", ["x"], ["out"], ["[0..50) | 1", "[50..100] | 2"])
     percent = item("Percent", "number", allowed="[0..100]")
