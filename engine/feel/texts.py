@@ -1,6 +1,7 @@
 """Values as text (DMN 1.5, 10.3.4.1 `string`) and as JSON's plain values."""
 
 import json
+import math
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -78,9 +79,10 @@ def temporal_text(value: Value) -> str:
 def to_plain(value: Value, *, limits: Limits | None = None) -> Value:
     """Return a value as JSON knows it.
 
-    Whole numbers of up to 34 digits become int; others float when the float's shortest text is the same number, else
-    their decimal text. Dates, times and durations become ISO text, ranges FEEL text. FeelError for functions;
-    FeelLimitError when the data are too large or too deep (default: ten times the steps of one evaluation).
+    Whole numbers of up to 34 digits become int; others the nearest float, so that `1 / 3` stays a number (17 digits of
+    it); those beyond the range of floats their decimal text. Dates, times and durations become ISO text, ranges FEEL
+    text. FeelError for functions; FeelLimitError when the data are too large or too deep (default: ten times the
+    steps of one evaluation).
     """
     return _plain(value, Run(limits or Limits(steps=1_000_000)))
 
@@ -113,4 +115,4 @@ def _plain_number(value: Decimal) -> int | float | str:
     if value.adjusted() < 34 and value == value.to_integral_value():
         return int(value)
     nearest = float(value)
-    return nearest if Decimal(repr(nearest)) == value else number_text(value)
+    return nearest if nearest and math.isfinite(nearest) else number_text(value)

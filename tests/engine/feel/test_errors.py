@@ -108,7 +108,9 @@ def test_values_go_out_as_json_knows_them() -> None:
     assert type(feel.to_plain(Decimal("3.00"))) is int
     assert feel.to_plain(Decimal("1E+30")) == 10**30
     assert feel.to_plain(Decimal("0.25")) == 0.25
-    assert feel.to_plain(Decimal("0.12345678901234567890")) == "0.1234567890123456789"
+    assert feel.to_plain(Decimal("0.12345678901234567890")) == 0.12345678901234568
+    assert feel.compile("x * 3 > 0.9").evaluate({"x": feel.to_plain(feel.compile("1 / 3").evaluate({}))}) is True
+    assert feel.to_plain(Decimal("1.5E-400")) == "0." + "0" * 399 + "15"
     assert feel.to_plain([date(2026, 7, 1), time(8, 5), datetime(2026, 7, 1, tzinfo=UTC), timedelta(hours=36)]) == [
         "2026-07-01",
         "08:05:00",
