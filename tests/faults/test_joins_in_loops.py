@@ -124,8 +124,15 @@ def _alternating(orders: list[Order]) -> Iterable[tuple[Order, ...]]:
         yield tuple(first if number % 2 == 0 else second for number in range(REJECTIONS + 1))
 
 
+_LONG = ("nested", True, 3)  # as long as all others together
 CASES = [
-    pytest.param(kind, inclusive, count, id=f"{kind}-{'or' if inclusive else 'and'}-{count}")
+    pytest.param(
+        kind,
+        inclusive,
+        count,
+        id=f"{kind}-{'or' if inclusive else 'and'}-{count}",
+        marks=[pytest.mark.slow] if (kind, inclusive, count) == _LONG else [],
+    )
     for kind in ("flat", "nested", "within")
     for inclusive in (False, True)
     for count in (2, 3)
