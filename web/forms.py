@@ -1,5 +1,6 @@
 """Forms on a page: from a form, its data and rights to the view that the macros in templates/form/ print."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -59,10 +60,15 @@ class Cell:
 
 @dataclass(slots=True)
 class Block:
-    """Neighbouring cells of one kind: `inputs` in one list of cells, `values` in one definition list, or one other."""
+    """A `card` of neighbouring lines, or one other cell.
+
+    The lines of a card are parts of one kind each: `inputs` in one list of cells, `values` in one definition list,
+    `words` between them.
+    """
 
     kind: str
-    cells: list[Cell]
+    cells: list[Cell] = field(default_factory=list)
+    parts: list["Block"] = field(default_factory=list)
 
 
 def render(
@@ -129,14 +135,17 @@ class _View:
             kind, cell = self._cell(component, state, context, prefix)
             if cell is None:
                 continue
-            if kind in ("inputs", "values") and blocks and blocks[-1].kind == kind:
-                before = blocks[-1].cells[-1]
-                if _is_half_day(component) and before.name in dates:
-                    before.beside, cell.label = cell, f"{cell.label}：上午或下午"
-                else:
-                    blocks[-1].cells.append(cell)
+            parts = blocks[-1].parts if blocks else []
+            if kind == "other" or (component.type == "separator" and not parts):
+                blocks.append(Block("other", [cell]))
+            elif not parts:
+                blocks.append(Block("card", parts=[Block(kind, [cell])]))
+            elif parts[-1].kind != kind:
+                parts.append(Block(kind, [cell]))
+            elif _is_half_day(component) and (before := parts[-1].cells[-1]).name in dates:
+                before.beside, cell.label = cell, f"{cell.label}：上午或下午"
             else:
-                blocks.append(Block(kind, [cell]))
+                parts[-1].cells.append(cell)
         return blocks
 
     def _cell(
@@ -158,7 +167,8 @@ class _View:
             self.faults.append(cell)
         maker = _LAYOUT.get(component.type)
         if maker is not None:
-            return "other", maker(self, component, cell, state, context, prefix)
+            made = maker(self, component, cell, state, context, prefix)
+            return "values" if cell.macro == "labelled" else _LINES.get(component.type, "other"), made
         if component.type == "dynamiclist":
             return "other", self._list(component, cell, state)
         value = state.context.get(component.key)
@@ -341,10 +351,16 @@ class _View:
     def text(
         self, component: Component, cell: Cell, state: Settled, context: Mapping[str, object], prefix: str
     ) -> Cell | None:
-        """Return a text rendered from Markdown, None when it is empty."""
+        """Return a text rendered from Markdown, None when it is empty.
+
+        One line of the shape “天数：3 天” is how forms show what they compute: it stands as a value under its label.
+        """
         text = self._say(component.text, context, cell.name)
+        labelled = _LABELLED.fullmatch(text)
+        if labelled:
+            cell.macro, (cell.label, text) = "labelled", labelled.groups()
         cell.value = markdown.render(text)
-        return cell if text else None
+        return cell if labelled or text else None
 
     def image(
         self, component: Component, cell: Cell, state: Settled, context: Mapping[str, object], prefix: str
@@ -378,6 +394,8 @@ _LAYOUT: Mapping[str, Callable[..., Cell | None]] = {
     "separator": _View.spacing,
     "spacer": _View.spacing,
 }
+_LINES = {"text": "words", "image": "words", "separator": "words"}
+_LABELLED = re.compile(r"([^\W\d_][\w（）]{0,7})：[ \t]*(.*)")
 _HALVES = {"上午", "下午"}
 _FILE_TYPES = {
     **dict.fromkeys((".doc", ".docx"), "Word"),

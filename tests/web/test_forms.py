@@ -296,6 +296,38 @@ def test_a_half_day_stands_beside_its_date(env: Environment) -> None:
     assert alone.xpath("//select[@name='half']")
 
 
+LEAVE = [
+    field("a"),
+    {"type": "text", "id": "T", "text": '=if days = null then "天数：" else "天数：**" + string(days) + "** 天"'},
+    {"type": "separator", "id": "S"},
+    field("b"),
+    {"type": "text", "id": "T2", "text": "由本人填写：\n不代填"},
+    {"type": "group", "id": "G", "label": "其他", "components": [field("inner")]},
+    {"type": "text", "id": "T3", "text": "以上"},
+    {"type": "number", "key": "days", "id": "C_days", "label": "日数"},
+]
+
+
+@pytest.mark.parametrize("rights", [EDIT, READ])
+def test_texts_and_separators_stand_on_the_card_of_the_fields_around_them(env: Environment, rights: Rights) -> None:
+    tree = page(env, make(*LEAVE), {"days": 3}, rights)
+    first, inner, last = tree.xpath("//div[@class='form-card']")
+    assert [" ".join(each.text_content().split()) for each in first.xpath(".//dt[.='天数'] | .//dd[strong or p]")] == [
+        "天数",
+        "3 天",
+    ]
+    assert len(first.xpath("./hr")) == 1
+    assert first.xpath("string(./div[@class='form-text'])") == "由本人填写：不代填", "two lines are no label"
+    assert inner.xpath("ancestor::section")
+    assert last.xpath("string(./div[@class='form-text'])") == "以上"
+    assert len(last.xpath("./*")) == 2, "the field after a text is on its card"
+
+
+def test_what_is_not_computed_yet_stands_as_a_dash(env: Environment) -> None:
+    tree = page(env, make(*LEAVE), {})
+    assert [each.text_content() for each in tree.xpath("//dt[.='天数']/following-sibling::dd")] == ["—"]
+
+
 def test_the_kinds_of_files_that_a_field_takes_are_told(env: Environment) -> None:
     files = [
         field("files", "filepicker"),

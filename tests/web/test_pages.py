@@ -449,7 +449,7 @@ def test_a_total_stands_while_a_row_is_being_filled_in(browser_of: Browser, bpm:
     form = nurse.form("/start/purchase_request", "/start/purchase_request")
     rows = {"items[0].quantity": "2", "items[0].price": "4000", "items[1].name": "支架"}
     shown = nurse.send("/start/purchase_request/form", form | rows, 200).text
-    assert re.search(r"合计：<strong>¥ 8,000\.00", shown)
+    assert re.search(r"<dt[^>]*>合计</dt>\s*<dd[^>]*><p><strong>¥ 8,000\.00</strong>", shown)
 
 
 def test_what_is_due_is_not_said_to_be_waited_for() -> None:
