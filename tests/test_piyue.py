@@ -187,7 +187,7 @@ def test_a_deployment_tells_its_findings(
     diagram = bpmn('<startEvent id="s"/><endEvent id="e"/><userTask id="u"/>' + chain("s", "u", "e"))["process.bpmn"]
     (home / "process.bpmn").write_text(diagram, encoding="utf-8")
     told = tell(monkeypatch, capsys, "process", "deploy", str(home))
-    assert told[0].startswith("错误：流程图有错误，没有部署")
+    assert told[0].startswith("错误：流程有错误，没有部署")
     assert any(line.startswith("  process.bpmn:2 元素 u: 错误: ") and "办法: " in line for line in told)
     assert "{" not in "".join(told)
 

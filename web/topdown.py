@@ -21,6 +21,7 @@ _OUTSIDE = 0.4  # of the room that flows take around the outermost shapes
 _ROUND = 15.0  # radius of an event, half of a gateway
 _MARGIN = 14.0
 _UNDRAWN = frozenset("participant lane textAnnotation dataObjectReference dataStoreReference group".split())
+_CHARACTER = 11.0  # width of one beside an element
 _LINE = 7  # characters of a task's name in one line
 
 Point = tuple[float, float]
@@ -257,6 +258,11 @@ def _edge(
     first, second = points[0], points[1]
     across_ = abs(second[0] - first[0]) > abs(second[1] - first[1])
     label = ((first[0] + second[0]) / 2, first[1] - 5) if across_ else (first[0] + 6, (first[1] + second[1]) / 2)
+    source, half = nodes[flow.source], _CHARACTER * len(flow.name) / 2
+    if across_ and source.kind == "gateway" and source.lines:  # whose own name stands to the right of it
+        beside = source.x + 18 + _CHARACTER * len(source.lines[0]) + half
+        if label[0] < beside < second[0] - half:
+            label = (beside, label[1])
     return Edge(flow.id, " ".join(f"{x:.1f},{y:.1f}" for x, y in points), state, flow.name, label, across_)
 
 

@@ -121,7 +121,7 @@ def deploy(
     findings = lint.check(texts, known=organisation(session))
     if any(f.severity == "error" for f in findings):
         first = next(f for f in findings if f.severity == "error")
-        raise Invalid(f"流程图有错误，没有部署：{first.message}", code="lint", findings=[f.as_dict() for f in findings])
+        raise Invalid(f"流程有错误，没有部署：{first.message}", code="lint", findings=[f.as_dict() for f in findings])
     definition = runtime.load(texts)
     process = session.get(Process, key, with_for_update=True)
     if process is None:

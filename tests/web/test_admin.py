@@ -230,6 +230,14 @@ def test_the_decision_tables_of_a_version_are_read_on_its_page(browser_of: Brows
     assert "命中策略：唯一" in page
     for row in ('第 1 条 <= 5000 "科室负责人" 五千元以内', '第 4 条 > 200000 "院长" 二十万元以上'):
         assert row in re.sub(r"\s+", " ", page)
+    assert "未到" not in page, "a version is walked by nobody"
+
+
+def test_what_stops_an_upload_is_told_before_what_only_reminds(browser_of: Browser) -> None:
+    table = PURCHASE["decisions/approval.dmn"].replace(b"(5000..50000]", b"[5000..40000]")
+    refused = upload(browser_of.login("process_admin"), PURCHASE | {"decisions/approval.dmn": table}, 422)
+    assert re.findall(r'data-label="级别"><span[^>]*>(\w+)', refused) == ["错误", "提醒"]
+    assert "没有规则管这种情况" in refused
 
 
 def test_decision_tables_have_their_folder(browser_of: Browser) -> None:

@@ -58,6 +58,18 @@ def test_everything_lies_inside_and_nothing_overlaps(key: str) -> None:
             assert apart_x or apart_y, (one.id, other.id)
 
 
+@pytest.mark.parametrize("key", PROCESSES)
+def test_what_a_way_says_does_not_run_into_what_its_gateway_asks(key: str) -> None:
+    found = drawn(key)
+    named = [node for node in found.nodes if node.kind == "gateway" and node.lines]
+    for edge in (edge for edge in found.edges if edge.across and edge.name):
+        left = edge.label[0] - 5.5 * len(edge.name)
+        x, y = map(float, edge.points.split()[0].split(","))
+        for gateway in named:
+            if (x, y) == pytest.approx((gateway.x + 15, gateway.y), abs=0.2):
+                assert left >= gateway.x + 12 + 11 * len(gateway.lines[0]) + 4, (edge.id, gateway.id)
+
+
 def test_a_process_without_a_diagram_has_no_picture() -> None:
     text = bpmn('<startEvent id="start"/>' + start_task() + chain("start", "apply"))["process.bpmn"]
     assert picture(text, walked=("start",), standing=(), notes={}) is None
