@@ -75,6 +75,10 @@ def compile_between(node: n.Between, scope: Scope, compile_node: Compile) -> Cod
     return between
 
 
+_CONDITIONS = (n.Comparison, n.Logic, n.Between, n.In, n.InstanceOf, n.Quantified, n.Call)
+"""What is a boolean by its form: beside an input that is none, it is the answer itself."""
+
+
 def matches(value: Value, test: Value, env: Env) -> bool | None:
     """Return whether an input value passes a test's value: equal to it, in its range, in its list (DMN 1.5, 7.3.3)."""
     kind = type(test)
@@ -86,9 +90,12 @@ def matches(value: Value, test: Value, env: Env) -> bool | None:
             return True
         env[1].charge(len(test))
         return any(matches(value, element, env) is True for element in test)
-    if kind is bool and type(value) is not bool:
-        return test is True
     return equal(value, test, env[1])
+
+
+def _answers(value: Value, test: Value, env: Env) -> bool | None:
+    """Return whether a value passes a condition, which counts by itself where the value is no boolean."""
+    return test if type(test) is bool and type(value) is not bool else matches(value, test, env)
 
 
 def compile_test(test: n.UnaryTest, scope: Scope, slot: int, compile_node: Compile) -> Code:
@@ -105,7 +112,8 @@ def compile_test(test: n.UnaryTest, scope: Scope, slot: int, compile_node: Compi
         return lambda env: negated(equal(env[slot], operand(env), env[1]))
     if uses_input(test.operand):
         return lambda env: operand(env) is True
-    return lambda env: matches(env[slot], operand(env), env)
+    passes = _answers if isinstance(test.operand, _CONDITIONS) else matches
+    return lambda env: passes(env[slot], operand(env), env)
 
 
 def compile_tests(node: n.UnaryTestList, scope: Scope, slot: int, compile_node: Compile) -> Code:
@@ -133,11 +141,11 @@ def compile_tests(node: n.UnaryTestList, scope: Scope, slot: int, compile_node: 
 
 
 def _of_constant(op: str, constant: Value, slot: int) -> Code | None:
-    """Return the code of a test against a number or a text, the commonest cells; None for other tests."""
+    """Return the code of a test against a number, a text or a boolean, the commonest cells; None for other tests."""
     kind = type(constant)
-    if kind not in (Decimal, str):
+    if kind not in (Decimal, str, bool):
         return None
-    if op in PYTHON_ORDER:
+    if op in PYTHON_ORDER and kind is not bool:
         compare = PYTHON_ORDER[op]
         return lambda env: compare(env[slot], constant) if type(env[slot]) is kind else None
     return _equal_constant(lambda env: env[slot], constant) if op in ("", "=") else None

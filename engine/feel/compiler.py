@@ -1,6 +1,7 @@
 """The syntax tree to Python closures: one closure per node, chosen at compile time so that run time only computes."""
 
 from collections.abc import Callable, Sequence
+from decimal import Overflow
 
 from engine.feel import nodes as n
 from engine.feel.calls import call_named, call_positional
@@ -12,7 +13,7 @@ from engine.feel.operators import ARITHMETIC, ORDER, negate, negated
 from engine.feel.paths import get_path
 from engine.feel.scope import Code, Env, Scope, convert, read
 from engine.feel.temporal import parse_date, parse_datetime, parse_duration, parse_time
-from engine.feel.types import ANY, FeelType, coerce, conforms, static_type, type_of
+from engine.feel.types import ANY, FeelType, coerce, conforms, is_incomplete, static_type, type_of
 from engine.feel.values import FeelFunction, Range, Value
 
 
@@ -43,10 +44,13 @@ def _chain(node: n.Chain, scope: Scope) -> Code:
 
     def compute(env: Env) -> Value:
         value = first(env)
-        for apply, operand in rest:
-            value = apply(value, operand(env))
-            if type(value) is str:
-                env[1].text(len(value))
+        try:
+            for apply, operand in rest:
+                value = apply(value, operand(env))
+                if type(value) is str:
+                    env[1].text(len(value))
+        except Overflow:
+            return env[1].overflow()
         return value
 
     return compute
@@ -86,6 +90,8 @@ def _logic(node: n.Logic, scope: Scope) -> Code:
 def _instance_of(node: n.InstanceOf, scope: Scope) -> Code:
     value = compile_node(node.value, scope)
     wanted = type_of(node.type)
+    if is_incomplete(wanted):
+        return lambda env: None
     return lambda env: conforms(value(env), wanted, env[1])
 
 
@@ -206,6 +212,7 @@ def _call(node: n.Call, scope: Scope) -> Code:
     function = compile_node(node.function, scope)
     names = [argument.name for argument in node.arguments]
     arguments = [compile_node(argument.value, scope) for argument in node.arguments]
+    called = node.function.name if isinstance(node.function, n.Name | n.Path) else ""
     if isinstance(node.function, n.Name) and node.function.name in BUILTINS:
         if node.function.name == "not" and names == [None] and scope.slot("not") is None:
             (only,) = arguments
@@ -214,9 +221,9 @@ def _call(node: n.Call, scope: Scope) -> Code:
     if any(name is not None for name in names):
         keys = [name or "" for name in names]
         return lambda env: call_named(
-            function(env), dict(zip(keys, [argument(env) for argument in arguments], strict=True)), env[1]
+            function(env), dict(zip(keys, [argument(env) for argument in arguments], strict=True)), env[1], called
         )
-    return lambda env: call_positional(function(env), [argument(env) for argument in arguments], env[1])
+    return lambda env: call_positional(function(env), [argument(env) for argument in arguments], env[1], called)
 
 
 def _temporal_literal(node: n.Call, scope: Scope) -> Value:

@@ -4,9 +4,9 @@ The Gregorian calendar repeats every 400 years, weekdays included. So such a val
 same but for its year, and the number of cycles between. Only here, in `temporal` and in arithmetic does it matter.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import TypeGuard, overload
+from typing import Any, TypeGuard, overload
 
 MAX_YEAR = 999_999_999
 _CYCLE_YEARS = 400
@@ -126,6 +126,11 @@ def in_zone(value: Moment, zone: tzinfo) -> DayTime:
     except OverflowError:  # at the ends of Python's years
         near, cycles = _lifted(near)
         return settle(near.astimezone(zone), cycles)  # type: ignore[attr-defined]
+
+
+def without_zone(value: Any) -> Any:
+    """Return what a time's or a date and time's own clock shows, whatever its zone."""
+    return replace(value, near=without_zone(value.near)) if is_far(value) else value.replace(tzinfo=None)
 
 
 def combined(day: Moment, clock: time) -> DayTime:

@@ -21,6 +21,7 @@ from engine.feel.types import (
     FeelType,
     compound,
     element_of,
+    is_incomplete,
     is_type,
     join,
     list_of,
@@ -127,7 +128,11 @@ class Inference:
         return BOOLEAN
 
     def _check_type(self, node: n.Type) -> None:
-        if not is_type(type_of(node)):
+        if is_incomplete(found := type_of(node)):
+            zh = f"类型“{clip(node.name)}”没有写全，结果总是空"
+            cure = "写出元素的类型，如 list<number>、range<date>"
+            self.problems.add(node.offset, "unknown_type", zh, f"{node.name} lacks what it is made of", cure)
+        elif not is_type(found):
             message = f"没有类型“{clip(node.name)}”"
             cure = "可用：number、string、boolean、date、time、date and time、list<…>、context<…> 等"
             self.problems.add(node.offset, "unknown_type", message, f"no type {clip(node.name)!r}", cure)

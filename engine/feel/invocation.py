@@ -21,7 +21,7 @@ _EXAMPLES = {
 }
 """The functions that read a text, each with one that it can read."""
 _ELEMENT = frozenset({"min", "max", "sum", "mean", "median", "product", "stddev"})
-_ADDING = {"sum": "duration", "mean": "duration", "median": "", "product": "", "stddev": ""}
+_ADDING = frozenset({"sum", "mean", "median", "product", "stddev"})
 _SAME_LIST = frozenset({"sublist", "reverse", "distinct values", "remove", "sort"})
 _SEARCHING = frozenset({"list contains", "index of"})
 _WORDS = {"day": "日期", "temporal": "日期或时间", "duration": "时长", "value": "值", "any": "值"}
@@ -61,7 +61,8 @@ def _placed(signature: Signature, arguments: Sequence[Given]) -> list[tuple[Para
     if any(given.name is not None for given in arguments):
         by_name = {parameter.name: parameter for parameter in parameters}
         names = [given.name for given in arguments]
-        if not set(names) <= by_name.keys() or any(parameter.name not in names for parameter in required):
+        needed = {parameter.name for parameter in required if not parameter.nullable}
+        if not needed <= set(names) <= by_name.keys():
             return None
         return [(by_name[given.name or ""], given) for given in arguments]
     rest = bool(parameters) and parameters[-1].rest
@@ -133,7 +134,7 @@ def _read_text(problems: Problems, name: str, given: Given) -> FeelType:
 def _refined(problems: Problems, name: str, arguments: Sequence[Given], result: FeelType) -> FeelType:
     """Return the result's type where it depends on the elements of the arguments."""
     first = arguments[0].type if arguments else ANY
-    if name == "not" and is_known(first) and first.name != "boolean":
+    if name == "not" and is_known(first) and first.name not in ("boolean", "list"):
         zh, en = f"not 里应为真假，这里是{shown(first)}，结果总是空", f"not of {first.name} is always null"
         problems.add(arguments[0].offset, "type_condition", zh, en, "写成比较，如 not(days > 3)；有没有值写 = null")
     if name in _ELEMENT:
@@ -152,8 +153,6 @@ def _combined(problems: Problems, name: str, given: Given, element: FeelType) ->
     """Return the type of the sum, mean and so on of elements."""
     if name not in _ADDING or not is_known(element) or element.name in ("number", "list"):
         return element if element.name != "list" else ANY
-    if _ADDING[name] and element.name.endswith(_ADDING[name]):
-        return element
     message = f"函数 {name} 不能算{shown(element)}，结果总是空"
     problems.add(given.offset, "argument_type", message, f"{name} of {element.name} is always null", "换成一列数字")
     return ANY

@@ -110,18 +110,23 @@ def _elements(value: Value) -> Iterator[Value] | None:
     if type(value) is not Range:
         return iter((value,))
     low, high = value.low, value.high
-    if type(low) is not type(high) or type(low) not in (Decimal, date):
+    if not (_countable(low) and type(low) is type(high)):
         return None
     step = _step(low)
     return _count(low if value.low_closed else add(low, step), high, step, open_end=not value.high_closed)
 
 
 def _interval(start: Value, end: Value) -> Iterator[Value] | None:
-    """Return the numbers or days from `start` to `end`, both included, downwards if `end` is the smaller."""
-    if type(start) is not type(end) or type(start) not in (Decimal, date):
+    """Return the whole numbers or days from `start` to `end`, both included, downwards if `end` is the smaller."""
+    if not (_countable(start) and _countable(end) and type(start) is type(end)):
         return None
     step = _step(start)
     return _count(start, end, step if start <= end else negate(step))
+
+
+def _countable(end: Value) -> bool:
+    """Tell whether a loop can go from or to a value: a whole number (DMN 1.5, 10.3.2.14) or a day."""
+    return type(end) is date or (type(end) is Decimal and end == end.to_integral_value())
 
 
 def _step(value: Value) -> Value:

@@ -142,11 +142,11 @@ class _Joiner:
             self._emit("INSTANCEOF", token, "instance of")
             return 2
         in_type = last in ("INSTANCEOF", "TLT", "ARROW", "COLON") or (last == "COMMA" and self._in_type())
-        built_in = _TYPES.match(self.raw, index)
-        if built_in and (in_type or self._peek(index + built_in[1]) == "("):
+        built_in, known = _TYPES.match(self.raw, index), self.known.match(self.raw, index)
+        longer = built_in and known and known[1] > built_in[1]
+        if built_in and not longer and (in_type or self._peek(index + built_in[1]) == "("):
             self._emit("NAME", token, built_in[0])
             return built_in[1]
-        known = self.known.match(self.raw, index)
         if known:
             self._emit("NAME", token, known[0])
             return known[1]

@@ -60,6 +60,10 @@ class Run:
         if len(self.journal) < MAX_NOTES:
             self.journal.append(message)
 
+    def overflow(self) -> None:
+        """Say that a number is null because it is beyond decimal128 (DMN 1.5, tables 57, 59 and 60)."""
+        self.note("计算结果超出数字范围，为 null")
+
     def charge(self, steps: int) -> None:
         """Pay for work about to be done; FeelLimitError when the budget is spent."""
         self.steps -= steps

@@ -1,16 +1,25 @@
 """Equality, order and arithmetic of FEEL's values (DMN 1.5, 10.3.2.13 and tables 42-54).
 
-Every function answers None (null) to kinds that do not go together.
+Every function answers None (null) to kinds that do not go together. Arithmetic beyond decimal128 is null too (tables
+57, 59 and 60), but raises decimal's Overflow here: who calls it says so in the run's journal (`Run.overflow`).
 """
 
 import operator
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
+from decimal import Decimal, DivisionByZero, InvalidOperation
 from typing import Final
 
-from engine.feel.errors import FeelLimitError
-from engine.feel.far import FarDate, FarDateTime, combined, micros_from_start, near_of, redated, shifted
+from engine.feel.far import (
+    FarDate,
+    FarDateTime,
+    combined,
+    micros_from_start,
+    near_of,
+    redated,
+    shifted,
+    without_zone,
+)
 from engine.feel.limits import Run
 from engine.feel.temporal import micros_of, seconds_of
 from engine.feel.values import CONTEXT, KINDS, Range, Value, YearsMonthsDuration
@@ -29,9 +38,7 @@ def _instants(left: Value, right: Value) -> tuple[int, int] | None:
     """Return the microseconds of two points in time on one clock; None when one has a zone and the other none."""
     kind, other = type(left), type(right)
     if kind in _MOMENTS and other in _MOMENTS:
-        if (near_of(left).tzinfo is None) != (near_of(right).tzinfo is None):  # type: ignore[attr-defined]
-            return None
-        return micros_from_start(left), micros_from_start(right)
+        return (micros_from_start(left), micros_from_start(right)) if _zoned(left) == _zoned(right) else None
     if kind is time and other is time:
         (left_at, left_in), (right_at, right_in) = seconds_of(left), seconds_of(right)
         return (left_at, right_at) if left_in == right_in else None
@@ -40,10 +47,27 @@ def _instants(left: Value, right: Value) -> tuple[int, int] | None:
     return None
 
 
-def _comparable(left: Value, right: Value) -> tuple[int, int] | None:
+def _zoned(moment: Value) -> bool:
+    clock: Value = moment if type(moment) is time else near_of(moment)
+    return clock.tzinfo is not None
+
+
+def _seconds(left: Value, right: Value) -> tuple[int, int] | None:
     """Return what to compare of two points in time: the standard's `value()` counts whole seconds."""
     pair = _instants(left, right)
     return (pair[0] // 1_000_000, pair[1] // 1_000_000) if pair else None
+
+
+def _ordered(left: Value, right: Value) -> tuple[int, int] | None:
+    """Return the seconds by which two points in time are ordered.
+
+    Where one alone has a zone, the other counts in the same (table 54): both are read off their clocks.
+    """
+    kind, other = type(left), type(right)
+    clocks = (kind in _MOMENTS and other in _MOMENTS) or (kind is time and other is time)
+    if clocks and _zoned(left) != _zoned(right):
+        left, right = without_zone(left), without_zone(right)
+    return _seconds(left, right)
 
 
 def _order(compare: Callable[[Value, Value], bool]) -> Predicate:
@@ -51,7 +75,7 @@ def _order(compare: Callable[[Value, Value], bool]) -> Predicate:
         kind = type(left)
         if kind is type(right) and kind in _DIRECT:
             return compare(left, right)
-        pair = _comparable(left, right)
+        pair = _ordered(left, right)
         return compare(*pair) if pair else None
 
     return ordered
@@ -84,7 +108,7 @@ def equal(left: Value, right: Value, run: Run) -> bool | None:
         if (left.low_closed, left.high_closed, left.op) != (right.low_closed, right.high_closed, right.op):
             return False
         return _all_equal(((left.low, right.low), (left.high, right.high)), run)
-    pair = _comparable(left, right)
+    pair = _seconds(left, right)
     return pair[0] == pair[1] if pair else (False if kind is time or kind in _MOMENTS else left is right)
 
 
@@ -101,7 +125,9 @@ def _all_equal(pairs: object, run: Run) -> bool:
 
 
 def negated(value: Value) -> bool | None:
-    """Return the opposite of a boolean."""
+    """Return the opposite of a boolean, or of the only element of a list (DMN 1.5, 10.3.2.9.4)."""
+    if type(value) is list and len(value) == 1:
+        (value,) = value
     return not value if type(value) is bool else None
 
 
@@ -130,8 +156,6 @@ def _numeric(operation: Callable[[Decimal, Decimal], Decimal], other: Binary) ->
                 return operation(left, right)
             except (DivisionByZero, InvalidOperation):
                 return None
-            except Overflow:
-                raise FeelLimitError("计算结果超出数字范围", "the result is out of the range of numbers") from None
         try:
             return other(left, right)
         except (OverflowError, ValueError):
@@ -192,11 +216,11 @@ def _subtract(left: Value, right: Value) -> Value:
         return _shift(left, -right)
     if other is YearsMonthsDuration:
         return _shift_months(left, -right.months)
-    # A date beside a date and time means its midnight, in UTC if the other has a zone.
+    # A date beside a date and time means its midnight in UTC (table 57), so the other needs a zone.
     if kind in _DAYS and other in _MOMENTS:
-        left = combined(left, time(tzinfo=UTC if near_of(right).tzinfo else None))  # type: ignore[attr-defined]
+        left = combined(left, time(tzinfo=UTC))
     elif kind in _MOMENTS and other in _DAYS:
-        right = combined(right, time(tzinfo=UTC if near_of(left).tzinfo else None))  # type: ignore[attr-defined]
+        right = combined(right, time(tzinfo=UTC))
     pair = _instants(left, right)
     return timedelta(microseconds=pair[0] - pair[1]) if pair else None
 

@@ -2,9 +2,10 @@
 
 A pattern is translated construct by construct to the `regex` package's syntax, whose searches stop when the run's time
 is up; what XPath does not have (look-around, recursion, comments, named groups) is refused: the answer is null.
+Patterns that are too large to compile are a FeelLimitError.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from time import perf_counter
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     import regex
 
 _MAX_PATTERN: Final = 1_000
-_MAX_REPEAT: Final = 1_000
+_MAX_SIZE: Final = 10_000
+"""Constructs of a pattern with its counted repeats written out, as the package compiles them."""
 
 _NAME_START = r"_:\p{L}\p{Nl}"
 _NAME_PART = _NAME_START + r"\-.\d\p{M}\p{Pc}"
@@ -29,7 +31,7 @@ _SPACES = " \t\n\r"
 
 
 def search(text: str, pattern: str, flags: str, run: Run) -> bool:
-    """Return whether the pattern is found; ValueError when it is none, FeelLimitError when it takes too long."""
+    """Return whether the pattern is found; ValueError when it is none, FeelLimitError when it is too large or slow."""
     compiled = _compiled(pattern, flags)
     with _timed(run) as seconds:
         return compiled.search(text, timeout=seconds) is not None
@@ -38,29 +40,36 @@ def search(text: str, pattern: str, flags: str, run: Run) -> bool:
 def replace(text: str, pattern: str, replacement: str, flags: str, run: Run) -> str:
     """Return the text with every match replaced; errors as `search`, ValueError when the pattern matches nothing."""
     compiled = _compiled(pattern, flags)
-    parts = [("", replacement)] if "q" in flags else _replacement(replacement, compiled.groups)
+    parts: list[Part] = [(None, replacement)] if "q" in flags else _replacement(replacement, compiled.groups)
+    matches = _matches(compiled, text, run)
+    run.charge(len(matches) * len(parts))
+    run.text(len(text) + sum(_growth(match, parts) for match in matches))
     result: list[str] = []
     position = 0
-    for match in _matches(compiled, text, run):
+    for match in matches:
         result.append(text[position : match.start()])
-        made = [(match.group(int(group)) or "") if group else literal for group, literal in parts]
-        run.text(sum(map(len, made)))
-        result += made
+        result += [literal if group is None else match.group(group) or "" for group, literal in parts]
         position = match.end()
     result.append(text[position:])
-    run.text(sum(map(len, result)))
     return "".join(result)
+
+
+def _growth(match: "regex.Match[str]", parts: Sequence["Part"]) -> int:
+    """Return by how many characters a replacement is longer than what it replaces."""
+    made = (len(literal) if group is None else match.end(group) - match.start(group) for group, literal in parts)
+    return sum(made) - (match.end() - match.start())
 
 
 def split(text: str, pattern: str, run: Run) -> list[str]:
     """Return what stands between the matches; errors as `replace`."""
+    matches = _matches(_compiled(pattern, ""), text, run)
+    run.size(len(matches) + 1)
     result: list[str] = []
     position = 0
-    for match in _matches(_compiled(pattern, ""), text, run):
+    for match in matches:
         result.append(text[position : match.start()])
         position = match.end()
     result.append(text[position:])
-    run.size(len(result))
     return result
 
 
@@ -94,16 +103,21 @@ def _too_slow() -> FeelLimitError:
     return FeelLimitError("正则表达式匹配时间过长，请简化", "the regular expression takes too long; simplify it")
 
 
-def _replacement(text: str, groups: int) -> list[tuple[str, str]]:
-    r"""Return the parts of a replacement: `(group, "")` or `("", literal)`; `\$` and `\\` stand for themselves."""
-    parts: list[tuple[str, str]] = []
+Part = tuple[int | None, str]
+"""A part of a replacement: a group by its number, or a literal text."""
+
+
+def _replacement(text: str, groups: int) -> list[Part]:
+    r"""Return the parts of a replacement; `\$` and `\\` stand for themselves."""
+    parts: list[Part] = []
+    literal = ""
     position = 0
     while position < len(text):
         character = text[position]
         if character == "\\":
             if text[position + 1 : position + 2] not in ("\\", "$"):
                 raise ValueError("a backslash in a replacement stands before $ or \\")
-            parts.append(("", text[position + 1]))
+            literal += text[position + 1]
             position += 2
         elif character == "$":
             end = position + 1
@@ -116,20 +130,26 @@ def _replacement(text: str, groups: int) -> list[tuple[str, str]]:
             if end == position + 1:
                 raise ValueError("$ in a replacement stands before a group's number")
             number = int(text[position + 1 : end])
-            parts.append((str(number), "") if number <= groups else ("", ""))
+            if number <= groups:
+                parts += [(None, literal), (number, "")]
+                literal = ""
             position = end
         else:
-            parts.append(("", character))
+            literal += character
             position += 1
-    return parts
+    return [*parts, (None, literal)]
 
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str, flags: str) -> "regex.Pattern[str]":
     import regex  # slow to load, and few expressions have patterns
 
-    if len(pattern) > _MAX_PATTERN or not set(flags) <= set("smixq"):
-        raise ValueError("no such pattern")
+    if len(pattern) > _MAX_PATTERN:
+        raise FeelLimitError(
+            f"正则表达式超过 {_MAX_PATTERN} 个字符，请缩短或拆成几个", f"the pattern exceeds {_MAX_PATTERN} characters"
+        )
+    if not set(flags) <= set("smixq"):
+        raise ValueError("no such flag")
     if "q" in flags:
         translated = regex.escape(pattern)
     else:
@@ -138,8 +158,10 @@ def _compiled(pattern: str, flags: str) -> "regex.Pattern[str]":
     prefix = f"(?{chosen})" if chosen else ""
     try:
         return regex.compile(prefix + translated, regex.VERSION1)
-    except (regex.error, RecursionError, MemoryError, OverflowError) as error:
+    except regex.error as error:
         raise ValueError("no such pattern") from error
+    except (RecursionError, MemoryError, OverflowError):
+        raise _too_large() from None
 
 
 def _without_spaces(pattern: str) -> str:
@@ -160,9 +182,42 @@ def _without_spaces(pattern: str) -> str:
     return "".join(out)
 
 
+class _Size:
+    """The size of a pattern while it is read: every counted repeat multiplies what stands before it."""
+
+    def __init__(self) -> None:
+        self._groups = [0]
+        self._last = 0
+
+    def add(self, construct: str) -> None:
+        """Count a construct; `(` and `)` open and close what a repeat behind it multiplies."""
+        if construct == "(":
+            self._groups.append(0)
+            return
+        self._last = self._groups.pop() if construct == ")" and len(self._groups) > 1 else 1
+        self._grow(self._last)
+
+    def repeat(self, most: int) -> None:
+        """Multiply what was counted last."""
+        self._grow(self._last * (most - 1))
+        self._last *= most
+
+    def _grow(self, by: int) -> None:
+        self._groups[-1] += by
+        if self._groups[-1] > _MAX_SIZE:
+            raise _too_large()
+
+
+def _too_large() -> FeelLimitError:
+    return FeelLimitError(
+        f"正则表达式展开后超过 {_MAX_SIZE} 项，请减小花括号里的重复次数，或改用 * 和 +",
+        f"the pattern is larger than {_MAX_SIZE} constructs with its repeats written out; repeat less, or by * and +",
+    )
+
+
 def _translate(pattern: str, flags: str) -> str:
     out: list[str] = []
-    position, repeats = 0, 1
+    position, size = 0, _Size()
     while position < len(pattern):
         character = pattern[position]
         if character == "\\":
@@ -175,9 +230,7 @@ def _translate(pattern: str, flags: str) -> str:
             piece, position = ("(?:", position + 3) if pattern.startswith("(?:", position) else ("(", position + 1)
         elif character == "{":
             piece, position, most = _repeat(pattern, position)
-            repeats *= max(most, 1)
-            if repeats > _MAX_REPEAT:
-                raise ValueError("repeated too often")
+            size.repeat(max(most, 1))
         elif character in "*+?" and pattern.startswith("+", position + 1):
             raise ValueError("XPath has no possessive repeats")
         elif character == "$":
@@ -187,6 +240,8 @@ def _translate(pattern: str, flags: str) -> str:
         else:
             piece, position = character, position + 1
         out.append(piece)
+        if character != "{":
+            size.add(character)
     return "".join(out)
 
 
@@ -240,7 +295,6 @@ def _repeat(pattern: str, position: int) -> tuple[str, int, int]:
     parts = pattern[position + 1 : end].split(",") if end > 0 else []
     if not 1 <= len(parts) <= 2 or not (parts[0].isdigit() and (parts[-1].isdigit() or parts[-1] == "")):
         raise ValueError("no such repeat")
-    counts = [int(part) for part in parts if part and len(part) < 6]
-    if not counts or max(counts) > _MAX_REPEAT:
-        raise ValueError("repeated too often")
-    return pattern[position : end + 1], end + 1, max(counts)
+    if any(len(part) > 6 for part in parts):
+        raise _too_large()
+    return pattern[position : end + 1], end + 1, max(int(part) for part in parts if part)

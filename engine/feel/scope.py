@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from engine.feel.errors import FeelError
 from engine.feel.limits import Run
 from engine.feel.nodes import Node
-from engine.feel.values import FeelFunction, Value, number
+from engine.feel.values import FeelFunction, Value, located, number
 
 Env = tuple[Value, ...]
 """(context, run, local, local, …)"""
@@ -111,7 +111,7 @@ def convert(name: str, value: object) -> Value:
     try:
         return number(value)
     except FeelError as error:
-        raise type(error)(f"“{name}”：{error.message}", f"{name!r}: {error.message_en}") from None
+        raise located(error, name) from None
 
 
 _CONTAINERS = frozenset({list, dict, tuple})

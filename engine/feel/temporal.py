@@ -10,12 +10,12 @@ from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from engine.feel.far import DayTime, Moment, combined, is_far, make_date, near_of, shifted
-from engine.feel.values import Value, YearsMonthsDuration
+from engine.feel.values import CONTEXT, Value, YearsMonthsDuration
 
 _DATE = r"(?P<year>-?(?:[1-9][0-9]{4,8}|(?!0000)[0-9]{4}))-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
 _TIME = (
     r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]+))?"
-    r"(?P<zone>Z|[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2})?|@[A-Za-z0-9_+/-]{1,64})?"
+    r"(?P<zone>[Zz]|[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2})?|@[A-Za-z0-9_+/-]{1,64})?"
 )
 _OFFSET_RE = re.compile(r"[+-][0-9]{2}:[0-9]{2}(?::[0-9]{2})?")
 _DATE_RE = re.compile(_DATE)
@@ -82,7 +82,7 @@ def _zones() -> set[str]:
 
 def parse_zone(text: str) -> tzinfo:
     """Return the zone of `Z`, `+08:00` or `@Asia/Shanghai`; ValueError when there is none such."""
-    if text == "Z":
+    if text in ("Z", "z"):  # the small one stands in examples of 10.3.4.1 and 10.3.4.6
         return UTC
     if text.startswith("@"):
         if text[1:] not in _zones():
@@ -214,6 +214,10 @@ def _clock(value: timedelta) -> int:
     return int(abs(value).total_seconds()) % 86_400
 
 
+def _decimal_seconds(micros: int) -> Decimal:
+    return CONTEXT.divide(Decimal(micros), Decimal(1_000_000))
+
+
 def _signed(value: timedelta, amount: int) -> int:
     return -amount if value < timedelta() else amount
 
@@ -231,7 +235,7 @@ _DATE_PROPERTIES = {
 _TIME_PROPERTIES = {
     "hour": lambda value: value.hour,
     "minute": lambda value: value.minute,
-    "second": lambda value: value.second,
+    "second": lambda value: _decimal_seconds(value.second * 1_000_000 + value.microsecond),
     "time offset": _offset,
     "timezone": _zone_name,
 }
@@ -243,7 +247,7 @@ _PROPERTIES: dict[type, dict[str, Value]] = {
         "days": lambda value: _signed(value, abs(value).days),
         "hours": lambda value: _signed(value, _clock(value) // 3600),
         "minutes": lambda value: _signed(value, _clock(value) // 60 % 60),
-        "seconds": lambda value: _signed(value, _clock(value) % 60),
+        "seconds": lambda value: _decimal_seconds(_signed(value, micros_of(abs(value)) % 60_000_000)),
     },
     YearsMonthsDuration: {
         "years": lambda value: _months(value, abs(value.months) // 12),

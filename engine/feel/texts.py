@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from engine.feel.errors import FeelError
 from engine.feel.far import DayTime, FarDate, FarDateTime, Moment, near_of
-from engine.feel.limits import Limits, Run
+from engine.feel.limits import CHARS_PER_STEP, Limits, Run
 from engine.feel.temporal import date_text, duration_text, time_text
 from engine.feel.values import FeelFunction, Range, Value, YearsMonthsDuration
 
@@ -22,7 +22,7 @@ def text_of(value: Value, run: Run) -> str:
 def _text(value: Value, run: Run) -> str:
     kind = type(value)
     if kind is str:
-        run.charge(len(value) // 100)
+        run.charge(len(value) // CHARS_PER_STEP)
         escaped: str = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     if value is None:
@@ -30,7 +30,9 @@ def _text(value: Value, run: Run) -> str:
     if kind is bool:
         return "true" if value else "false"
     if kind is Decimal:
-        return number_text(value)
+        number = number_text(value)
+        run.charge(len(number) // CHARS_PER_STEP)
+        return number
     if kind in (list, dict):
         run.enter()
         run.size(len(value))

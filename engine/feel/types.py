@@ -119,6 +119,12 @@ def is_type(found: FeelType) -> bool:
     return found.name in _SIMPLE | {"Any", "Null", "null"} and all(map(is_type, found.arguments))
 
 
+def is_incomplete(found: FeelType) -> bool:
+    """Tell whether a spelled type lacks the types that it is made of: `list` alone is none (DMN 1.5, table 61)."""
+    bare = found.name in ("list", "range") and not found.arguments
+    return bare or any(map(is_incomplete, found.arguments))
+
+
 def conforms(value: Value, wanted: FeelType, run: Run) -> bool | None:
     """Return whether a value is of a type; None when the type is unknown. Null is of the type Null only."""
     run.charge(1)

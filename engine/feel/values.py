@@ -65,8 +65,8 @@ class FeelFunction:
 def number(value: object) -> Value:
     """Return a FEEL value for a JSON plain value or a FEEL value: numbers become Decimal, containers are copied.
 
-    FeelError for values that are no data (objects, sets, bytes), infinities and NaN; FeelLimitError when data are
-    nested too deeply or a number is beyond decimal128.
+    FeelError for values that are no data (objects, sets, bytes), infinities and NaN, and keys that are no text, with
+    the keys that lead there; FeelLimitError when data are nested too deeply or a number is beyond decimal128.
     """
     convert = _CONVERT.get(type(value))
     return convert(value, 0) if convert else _subclass(value, 0)
@@ -109,7 +109,29 @@ def _list(value: Sequence[object], depth: int) -> list[Value]:
 def _dict(value: Mapping[object, object], depth: int) -> dict[str, Value]:
     if depth >= MAX_DEPTH:
         raise too_deep()
-    return {str(key): _number(entry, depth + 1) for key, entry in value.items() if isinstance(key, str)}
+    converted: dict[str, Value] = {}
+    for key, entry in value.items():
+        if not isinstance(key, str):
+            raise _no_key(key)
+        try:
+            converted[str.__str__(key)] = _number(entry, depth + 1)
+        except FeelLimitError:
+            raise
+        except FeelError as error:
+            raise located(error, key) from None
+    return converted
+
+
+def _no_key(key: object) -> FeelError:
+    short = isinstance(key, float | date) or (isinstance(key, int) and key.bit_length() <= 64)
+    shown = str(key) if short else type(key).__name__
+    return FeelError(f"数据中的键 {shown} 不是文本，请改成文本", f"the key {shown} in the data is no text")
+
+
+def located(error: FeelError, name: str) -> FeelError:
+    """Return an error about a value with the name of what holds the value before it."""
+    shown = name if len(name) <= 60 else name[:59] + "…"
+    return type(error)(f"“{shown}”：{error.message}", f"{shown!r}: {error.message_en}")
 
 
 _CONVERT: dict[type, Callable[[Any, int], Value]] = {

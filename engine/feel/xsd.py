@@ -31,8 +31,9 @@ def _bits(size: int, *, signed: bool) -> Callable[[str], Value]:
     return _number(_INTEGER_RE, -(2 ** (size - 1)) if signed else 0, 2 ** (size - 1 if signed else size) - 1)
 
 
-def _without_zone_name(parse: Callable[[str], Value]) -> Callable[[str], Value]:
-    return lambda text: None if "@" in text else parse(text)
+def _in_xsd_zone(parse: Callable[[str], Value]) -> Callable[[str], Value]:
+    """Leave out the zones that FEEL alone can spell: names, and the small `z`."""
+    return lambda text: None if "@" in text or text.endswith("z") else parse(text)
 
 
 def _duration(kind: type) -> Callable[[str], Value]:
@@ -53,8 +54,8 @@ _READERS: dict[str, Callable[[str], Value]] = {
     "short": _bits(16, signed=True), "byte": _bits(8, signed=True),
     "unsignedLong": _bits(64, signed=False), "unsignedInt": _bits(32, signed=False),
     "unsignedShort": _bits(16, signed=False), "unsignedByte": _bits(8, signed=False),
-    "date": parse_date, "time": _without_zone_name(parse_time),
-    "dateTime": lambda text: parse_datetime(text) if "T" in text and "@" not in text else None,
+    "date": parse_date, "time": _in_xsd_zone(parse_time),
+    "dateTime": _in_xsd_zone(lambda text: parse_datetime(text) if "T" in text else None),
     "duration": parse_duration,
     "dayTimeDuration": _duration(timedelta), "yearMonthDuration": _duration(YearsMonthsDuration),
 }  # fmt: skip

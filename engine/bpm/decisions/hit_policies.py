@@ -10,8 +10,9 @@ from engine.feel import nodes as n
 from engine.feel import to_plain
 from engine.feel.comparison import compile_test, compile_tests
 from engine.feel.errors import FeelError
+from engine.feel.functions import BUILTINS
 from engine.feel.limits import Run
-from engine.feel.operators import add, equal, less
+from engine.feel.operators import equal, less
 from engine.feel.scope import Code, Env, Scope
 from engine.feel.values import Value
 
@@ -165,14 +166,15 @@ class _Compiled:
         if table.aggregation == "COUNT":
             return Decimal(len(answers))
         kinds = {type(answer) for answer in answers}
-        if len(kinds) != 1 or kinds & {dict, list, bool, type(None)}:
+        summed = table.aggregation == "SUM"
+        if len(kinds) != 1 or kinds & {dict, list, bool, type(None)} or (summed and kinds != {Decimal}):
             run.note(f"决策表“{table.decision}”的结果不能求{AGGREGATIONS[table.aggregation]}")
             return None
+        if summed:
+            return BUILTINS["sum"].call(run, [answers])
         best = answers[0]
         for answer in answers[1:]:
-            if table.aggregation == "SUM":
-                best = add(best, answer)
-            elif less(answer, best) is (table.aggregation == "MIN"):
+            if less(answer, best) is (table.aggregation == "MIN"):
                 best = answer
         return best
 

@@ -18,7 +18,7 @@ BUILTINS = Registry()
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SEPARATORS = frozenset({" ", ",", "."})
 _END = r'"(?:[^"\\]|\\.)*"|@"[^"]*"|-?[0-9]+(?:\.[0-9]+)?|(?:date and time|date|time|duration)\("[^"]*"\)'
-_RANGE = re.compile(rf"\s*([\[\](])\s*({_END})\s*\.\.\s*({_END})\s*([\[\])])\s*")
+_RANGE = re.compile(rf"\s*([\[\](])\s*({_END})?\s*\.\.\s*({_END})?\s*([\[\])])\s*")
 
 
 @BUILTINS("not(negand: any)")
@@ -66,7 +66,7 @@ def datetime_of(day: Moment, clock: time) -> DayTime:
 @BUILTINS("date and time(date: day, timezone: string)")
 def datetime_in_zone(moment: Moment, zone: str) -> DayTime:
     """Return a date and time carried over into a zone, or set in it when it has none."""
-    return in_zone(moment, parse_zone(zone if zone[:1] in ("Z", "+", "-") else f"@{zone}"))
+    return in_zone(moment, parse_zone(zone if zone[:1] in ("Z", "z", "+", "-") else f"@{zone}"))
 
 
 @BUILTINS("time(from: string)")
@@ -166,14 +166,19 @@ def string(run: Run, value: Value) -> str | None:
 
 @BUILTINS("range(from: string)")
 def range_from_text(text: str) -> Range | None:
-    """Return the range that a text spells with literal ends."""
+    """Return the range that a text spells with literal ends; one may be absent beside a round bracket."""
     match = _RANGE.fullmatch(text)
     if match is None:
         return None
-    low, high = _end(match[2]), _end(match[3])
+    low, high = (None if end is None else _end(end) for end in match.group(2, 3))
+    low_closed, high_closed = match[1] == "[", match[4] == "]"
+    if match[3] is None and not high_closed and low is not None:
+        return Range(low, None, low_closed, False, ">=" if low_closed else ">")
+    if match[2] is None and not low_closed and high is not None:
+        return Range(None, high, False, high_closed, "<=" if high_closed else "<")
     if low is None or high is None or less_equal(low, high) is not True:
         return None
-    return Range(low, high, match[1] == "[", match[4] == "]")
+    return Range(low, high, low_closed, high_closed)
 
 
 def _end(text: str) -> Value:

@@ -55,7 +55,7 @@ def week_of_year(day: Moment) -> Decimal:
     return Decimal(near_of(day).isocalendar().week)
 
 
-@BUILTINS("is(value1?: any, value2?: any)", takes_run=True)
+@BUILTINS("is(value1: any, value2: any)", takes_run=True)
 def is_(run: Run, left: Value, right: Value) -> bool:
     """Return whether two values are the same element: of one kind, equal, and in the same zone."""
     if kind(left) != kind(right):

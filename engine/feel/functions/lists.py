@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import cmp_to_key
 
 from engine.feel.calls import call_positional
+from engine.feel.functions.positions import index_of_position, section
 from engine.feel.functions.registry import Registry
 from engine.feel.limits import Run
 from engine.feel.operators import add, divide, equal, greater, less, multiply, subtract
@@ -61,8 +62,8 @@ def maximum(values: list[Value]) -> Value:
 
 @BUILTINS("sum(list: list)", "sum(n*: any)")
 def total(values: list[Value]) -> Value:
-    """Return the sum of numbers (or of durations); null when there are none."""
-    return _fold(values, add)
+    """Return the sum of numbers; null when there are none."""
+    return _fold(values, add) if _numeric(values) else None
 
 
 @BUILTINS("product(list: list)", "product(n*: any)")
@@ -72,11 +73,7 @@ def product(values: list[Value]) -> Value:
 
 
 def _fold(values: list[Value], apply: Callable[[Value, Value], Value]) -> Value:
-    if not values or type(values[0]) is str or any(value is None for value in values):
-        return None
     result = values[0]
-    if add(result, result) is None:
-        return None
     for value in values[1:]:
         result = apply(result, value)
     return result
@@ -89,8 +86,7 @@ def _numeric(values: list[Value]) -> bool:
 @BUILTINS("mean(list: list)", "mean(n*: any)")
 def mean(values: list[Value]) -> Value:
     """Return the arithmetic mean."""
-    whole = _fold(values, add)
-    return None if whole is None else divide(whole, Decimal(len(values)))
+    return divide(_fold(values, add), Decimal(len(values))) if _numeric(values) else None
 
 
 @BUILTINS("median(list: list)", "median(n*: any)")
@@ -143,22 +139,11 @@ def any_(values: list[Value]) -> bool | None:
     return False if all(value is False for value in values) else None
 
 
-def _start(position: Decimal, length: int) -> int:
-    """Return the Python index of a position; ValueError when it is beyond the list or no whole number."""
-    if position != position.to_integral_value() or not 1 <= abs(position) <= length:
-        raise ValueError("no such position")
-    return int(position) - 1 if position > 0 else length + int(position)
-
-
 @BUILTINS("sublist(list: list, start position: number, length?: number)")
-def sublist(values: list[Value], start: Decimal, length: Decimal | None) -> list[Value] | None:
-    """Return a part of a list."""
-    first = _start(start, len(values))
-    if length is None:
-        return values[first:]
-    if length < 0 or length > len(values) - first:
-        return None
-    return values[first : first + int(length)]
+def sublist(values: list[Value], start: Decimal, length: Decimal | None) -> list[Value]:
+    """Return a part of a list; null beyond its ends (footnote 2)."""
+    first, end = section(start, length, len(values))
+    return values[first:end]
 
 
 @BUILTINS("append(list: list, item*: any)", takes_run=True)
@@ -183,7 +168,7 @@ def concatenate(run: Run, lists: list[Value]) -> list[Value] | None:
 @BUILTINS("insert before(list: list, position: number, newItem: any)", takes_run=True)
 def insert_before(run: Run, values: list[Value], position: Decimal, item: Value) -> list[Value]:
     """Return a list with an element put in before a position."""
-    index = _start(position, len(values))
+    index = index_of_position(position, len(values))
     run.size(len(values) + 1)
     return [*values[:index], item, *values[index:]]
 
@@ -191,14 +176,14 @@ def insert_before(run: Run, values: list[Value], position: Decimal, item: Value)
 @BUILTINS("remove(list: list, position: number)")
 def remove(values: list[Value], position: Decimal) -> list[Value]:
     """Return a list without the element at a position."""
-    index = _start(position, len(values))
+    index = index_of_position(position, len(values))
     return values[:index] + values[index + 1 :]
 
 
 @BUILTINS("list replace(list: list, position: number, newItem: any)")
 def list_replace_at(values: list[Value], position: Decimal, item: Value) -> list[Value]:
     """Return a list with the element at a position replaced."""
-    index = _start(position, len(values))
+    index = index_of_position(position, len(values))
     return [*values[:index], item, *values[index + 1 :]]
 
 

@@ -14,7 +14,6 @@ from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
 from types import UnionType
 from typing import TypeVar, get_args, get_origin, get_type_hints
 
-from engine.feel.errors import FeelLimitError
 from engine.feel.far import FarDate, FarDateTime
 from engine.feel.limits import CHARS_PER_STEP, Run
 from engine.feel.values import KINDS, FeelFunction, Range, Value, YearsMonthsDuration
@@ -46,6 +45,11 @@ class Parameter:
     type: str
     optional: bool
     rest: bool
+
+    @property
+    def nullable(self) -> bool:
+        """Whether null fits it, as what a named call does not supply is null (DMN 1.5, 10.3.2.13.5)."""
+        return self.type == "any" and not self.rest
 
     def fit(self, value: Value) -> Value:
         """Return the value coerced to the parameter's type, or _MISFIT."""
@@ -99,7 +103,9 @@ class Signature:
     def named(self, arguments: Mapping[str, Value]) -> list[Value] | None:
         if not arguments.keys() <= {parameter.name for parameter in self.parameters}:
             return None
-        values = [arguments.get(parameter.name, _ABSENT) for parameter in self.parameters]
+        values = [
+            arguments.get(parameter.name, None if parameter.nullable else _ABSENT) for parameter in self.parameters
+        ]
         if self.parameters and self.parameters[-1].rest and values[-1] is not _ABSENT:
             values[-1] = [values[-1]]
         return self._fit(values)
@@ -129,7 +135,7 @@ class Signature:
         except (InvalidOperation, DivisionByZero, ValueError, OverflowError):
             return None
         except Overflow:
-            raise FeelLimitError("计算结果超出数字范围", "the result is out of the range of numbers") from None
+            return run.overflow()
 
 
 def _parse(parameter: str) -> Parameter:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from engine.feel import patterns
+from engine.feel.functions.positions import section
 from engine.feel.functions.registry import Registry
 from engine.feel.limits import Run
 from engine.feel.texts import text_of
@@ -12,13 +13,9 @@ BUILTINS = Registry()
 
 
 @BUILTINS("substring(string: string, start position: number, length?: number)")
-def substring(text: str, start: Decimal, length: Decimal | None) -> str | None:
-    """Return the part of a text from a position, of a length or to its end."""
-    first = int(start) if abs(start) <= len(text) else 0
-    if first == 0 or (length is not None and length < 1):
-        return None if first == 0 or length is not None else text
-    begin = first - 1 if first > 0 else len(text) + first
-    end = len(text) if length is None or length > len(text) else begin + int(length)
+def substring(text: str, start: Decimal, length: Decimal | None) -> str:
+    """Return the part of a text from a position, of a length or to its end; null beyond either (footnote 1)."""
+    begin, end = section(start, length, len(text))
     return text[begin:end]
 
 
@@ -28,16 +25,16 @@ def string_length(text: str) -> Decimal:
     return Decimal(len(text))
 
 
-@BUILTINS("upper case(string: string)")
-def upper_case(text: str) -> str:
-    """Return a text in capitals."""
-    return text.upper()
+@BUILTINS("upper case(string: string)", takes_run=True)
+def upper_case(run: Run, text: str) -> str:
+    """Return a text in capitals, which may be longer (ß: SS)."""
+    return text_of(text.upper(), run)
 
 
-@BUILTINS("lower case(string: string)")
-def lower_case(text: str) -> str:
+@BUILTINS("lower case(string: string)", takes_run=True)
+def lower_case(run: Run, text: str) -> str:
     """Return a text in small letters."""
-    return text.lower()
+    return text_of(text.lower(), run)
 
 
 @BUILTINS("substring before(string: string, match: string)")

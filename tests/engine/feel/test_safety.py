@@ -69,8 +69,6 @@ RUNAWAYS = [
     "some i in 1..1000000000 satisfies i < 0",
     "every i in -1000000000..1000000000 satisfies i < 10000000000",
     "for i in 10 ** 40..10 ** 41 return 1",
-    "10 ** 1000000",
-    "exp(100000)",
     "count(for i in 1..100000 return [])",
     '{a: "aaaaaaaaaaaaaaaaaaaa", b: a+a+a+a+a+a+a+a, c: b+b+b+b+b+b+b+b, d: c+c+c+c+c+c+c+c, e: d+d+d+d+d+d+d+d+d+d}',
     "{s: string(10 ** 6000), r: for i in 1..100000 return s + string(i)}",

@@ -1,12 +1,12 @@
 """Rows of the contract: what DMN 1.5 says that an expression means, written without a look at the implementation.
 
-A row is `(text, value)` or `(text, value, context)` behind its clause; `defect(row, reason)` keeps a row that fails.
+A row is `(text, value)` or `(text, value, context)` behind its clause.
 """
 
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -17,28 +17,13 @@ FIELDS = ("clause", "text", "value", "context")
 INVALID = object()
 
 
-class Defect(NamedTuple):
-    row: tuple[Any, ...]
-    reason: str
-
-
-def defect(row: tuple[Any, ...], reason: str) -> Defect:
-    """Mark a row as a known departure from the standard."""
-    return Defect(row, reason)
-
-
-def rows(clause: str, *table: tuple[Any, ...] | Defect) -> list[Any]:
+def rows(clause: str, *table: tuple[Any, ...]) -> list[Any]:
     """Return the parameters of one clause's rows."""
     found = []
-    for entry in table:
-        row, marks = (entry.row, [_known(clause, entry.reason)]) if isinstance(entry, Defect) else (entry, [])
+    for row in table:
         text, value, context = row if len(row) == 3 else (*row, {})
-        found.append(pytest.param(clause, text, value, context, id=f"{clause} {text}"[:110], marks=marks))
+        found.append(pytest.param(clause, text, value, context, id=f"{clause} {text}"[:110]))
     return found
-
-
-def _known(clause: str, reason: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=f"DMN 1.5, {clause}: {reason}")
 
 
 def says(clause: str, text: str, value: Any, context: Mapping[str, Any]) -> None:

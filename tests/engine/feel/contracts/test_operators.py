@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.feel.contracts.rows import FIELDS, defect, num, rows, says
+from tests.engine.feel.contracts.rows import FIELDS, num, rows, says
 
 ARITHMETIC = rows(
     "10.3.2.15, Tables 57 to 60 (arithmetic)",
@@ -31,9 +31,9 @@ ARITHMETIC = rows(
     ("0 / 0", None),
     ("0 ** -1", None),
     ("(-8) ** 0.5", None),
-    defect(("10 ** 7000", None), "beyond the scale of decimal128 the result is null, not an error"),
-    defect(("10 ** 6000 * 10 ** 6000", None), "beyond the scale of decimal128 the result is null, not an error"),
-    defect(("10 ** 6000 / 10 ** -6000", None), "beyond the scale of decimal128 the result is null, not an error"),
+    ("10 ** 7000", None),
+    ("10 ** 6000 * 10 ** 6000", None),
+    ("10 ** 6000 / 10 ** -6000", None),
     ("1.0 = 1", True),
     ("9999999999999999999999999999999999 + 1", num("1E+34")),
     ("0.000000000000000000000000000000001 * 2", num("2E-33")),
@@ -145,17 +145,15 @@ ORDER = rows(
     ('duration("P1Y") > duration("P1D")', None),
     ('date("2020-01-01") < "2020-01-02"', None),
     ('date("2020-01-01") < time("10:00:00")', None),
-    *(
-        defect((text, value), "one input without an offset takes the offset of the other")
-        for text, value in [
-            ('@"2020-01-01T10:00:00" < @"2020-01-01T11:00:00Z"', True),
-            ('@"2020-01-01T10:00:00Z" > @"2020-01-01T11:00:00"', False),
-            ('@"10:00:00" < @"11:00:00Z"', True),
-            ('@"10:00:00+01:00" >= @"11:00:00"', False),
-            ('@"10:00:00" between @"09:00:00Z" and @"11:00:00Z"', True),
-            ('@"10:00:00" in [@"09:00:00Z"..@"11:00:00Z"]', True),
-        ]
-    ),
+    ('@"2020-01-01T10:00:00" < @"2020-01-01T11:00:00Z"', True),
+    ('@"2020-01-01T10:00:00Z" > @"2020-01-01T11:00:00"', False),
+    ('@"10:00:00" < @"11:00:00Z"', True),
+    ('@"10:00:00+01:00" >= @"11:00:00"', False),
+    ('@"10:00:00" between @"09:00:00Z" and @"11:00:00Z"', True),
+    ('@"10:00:00" in [@"09:00:00Z"..@"11:00:00Z"]', True),
+    ('@"2020-01-01T10:00:00+08:00" < @"2020-01-01T10:30:00"', True),
+    ('@"10:00:00@Europe/Paris" < @"10:30:00"', True),
+    ('min([@"10:00:00", @"09:00:00Z"]) = @"09:00:00Z"', True),
 )
 
 LOGIC = rows(
@@ -242,8 +240,8 @@ MEMBERSHIP = rows(
     ("5 in x", True, {"x": [1, 5]}),
     ("[1] in [[1], [2]]", True),
     ("1 in []", False),
-    defect(("null in (true)", False), "null in true is null = true, which is false"),
-    defect(("1 in (true)", None), "1 in true is 1 = true: different kinds"),
+    ("null in (true)", False),
+    ("1 in (true)", None),
     ("true in (true)", True),
     ("1 in [1..null]", None),
     ("{r: [1..null], x: 5 in r}.x", None),
@@ -289,7 +287,7 @@ TYPES = rows(
     ("1 instance of function<> -> Any", False),
     ("(1 + 1) instance of number", True),
     ("1 instance of unknown type", None),
-    defect(("123 instance of list", None), "a list type without parameters is no type: the table's own example"),
+    ("123 instance of list", None),
 )
 
 RANGES = rows(

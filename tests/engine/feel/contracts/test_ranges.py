@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.feel.contracts.rows import FIELDS, day, defect, lasting, rows, says, span
+from tests.engine.feel.contracts.rows import FIELDS, day, lasting, rows, says, span
 
 BEFORE = rows(
     "10.3.4.7 before, after",
@@ -200,10 +200,10 @@ FROM_TEXT = rows(
     "10.3.4.1 range",
     ('range("[18..21)")', span(18, 21, "[)")),
     ('range("(18..21]")', span(18, 21, "(]")),
-    defect(('3 in range("[2..)")', True), "an end may be missing, the table's own examples"),
-    defect(('range("[2..)").start', 2), "an end may be missing, the table's own examples"),
-    defect(('1 in range("(..2)")', True), "an end may be missing, the table's own examples"),
-    defect(('range("(..2)").end', 2), "an end may be missing, the table's own examples"),
+    ('3 in range("[2..)")', True),
+    ('range("[2..)").start', 2),
+    ('1 in range("(..2)")', True),
+    ('range("(..2)").end', 2),
     ('range(from: "[1..3]")', span(1, 3)),
     ('range("[\\"a\\"..\\"c\\"]")', span("a", "c")),
     ('range("[@\\"2020-01-01\\"..@\\"2020-01-31\\"]")', span(day("2020-01-01"), day("2020-01-31"))),

@@ -133,10 +133,6 @@ def test_runs_without_end_are_null_with_a_reason(parts: tuple[str, ...]) -> None
     assert time.monotonic() - start < 10
 
 
-def crash(reason: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 @pytest.mark.parametrize(
     "types",
     [
@@ -173,7 +169,6 @@ def test_recursion_that_finds_no_function_says_so() -> None:
     assert decisions.invoke("fact", {"n": 5}) in (None, 120)
 
 
-@crash("the issue: a failed evaluation is null with its reasons in `messages`; here they are empty")
 def test_an_unknown_function_in_knowledge_is_a_reason() -> None:
     decisions = loaded(knowledge("f", "n", text("nothing(n)")))
     assert decisions.invoke("f", {"n": 5}) is None
