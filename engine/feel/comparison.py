@@ -1,6 +1,7 @@
 """Comparisons, `between`, `in` and the unary tests of decision tables."""
 
 from decimal import Decimal
+from math import isfinite
 from typing import TypeGuard
 
 from engine.feel import nodes as n
@@ -47,14 +48,22 @@ def is_global(node: n.Node, scope: Scope) -> TypeGuard[n.Name]:
 
 
 def _order_of_number(name: str, op: str, constant: Decimal) -> Code:
-    """Compare a number of the context with a constant; whole numbers, as JSON has them, without any conversion."""
+    """Compare a number of the context with a constant; numbers as JSON has them without any conversion.
+
+    A float stands for the number that it is written as, and floats are ordered as what they are written as is.
+    """
     compare, python_compare = ORDER[op], PYTHON_ORDER[op]
     whole = int(constant) if constant.adjusted() < 34 and constant == constant.to_integral_value() else constant
+    nearest = float(constant)
+    is_float = isfinite(nearest) and Decimal(repr(nearest)) == constant
 
     def ordered(env: Env) -> Value:
         value = env[0].get(name)
-        if type(value) is int:
+        kind = type(value)
+        if kind is int:
             return python_compare(value, whole)
+        if is_float and kind is float and isfinite(value):
+            return python_compare(value, nearest)
         return compare(convert(name, value), constant)
 
     return ordered

@@ -33,7 +33,10 @@ class Expression:
 
         FeelLimitError beyond the limits; FeelError for a value of the context that is no data.
         """
-        return self.run(context, Run(limits))
+        try:
+            return self._code((context, Run(limits)))
+        except RecursionError:
+            raise too_deep() from None
 
     def run(self, context: Mapping[str, object], run: Run) -> Value:
         """Return the value as a part of a larger evaluation, whose account it shares; errors as `evaluate`."""

@@ -126,9 +126,9 @@ def _all_equal(pairs: object, run: Run) -> bool:
 
 def negated(value: Value) -> bool | None:
     """Return the opposite of a boolean, or of the only element of a list (DMN 1.5, 10.3.2.9.4)."""
-    if type(value) is list and len(value) == 1:
-        (value,) = value
-    return not value if type(value) is bool else None
+    if type(value) is bool:
+        return not value
+    return not value[0] if type(value) is list and len(value) == 1 and type(value[0]) is bool else None
 
 
 def within(value: Value, bounds: Range, run: Run) -> bool | None:

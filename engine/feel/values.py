@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from engine.feel.errors import FeelError, FeelLimitError
@@ -82,18 +83,26 @@ def _same(value: Value, depth: int) -> Value:
 
 
 def _int(value: int, depth: int) -> Decimal:
+    if value.bit_length() <= 112:  # up to 34 digits there is nothing to round
+        return Decimal(value)
     if value.bit_length() > 20_500:
         raise FeelLimitError("数字超出范围", "a number is out of range")
     return CONTEXT.create_decimal(value)
 
 
 def _float(value: float, depth: int) -> Decimal:
-    return _decimal(Decimal(repr(value)), depth)
+    if not isfinite(value):
+        raise _infinite()
+    return Decimal(repr(value))
+
+
+def _infinite() -> FeelError:
+    return FeelError("数据中有无穷大或非数（NaN）", "an infinity or NaN in the data")
 
 
 def _decimal(value: Decimal, depth: int) -> Decimal:
     if not value.is_finite():
-        raise FeelError("数据中有无穷大或非数（NaN）", "an infinity or NaN in the data")
+        raise _infinite()
     try:
         return CONTEXT.plus(value)
     except Overflow:
