@@ -5,7 +5,8 @@ True
 
 Text goes through `scanner`, `lexer` (names joined) and `parser` (LALR; `builder` makes `nodes`) to `compiler`
 (closures; `comparison`, `iteration`, `calls`, `scope`), which work on `values` by `operators`, `paths`, `types`,
-`temporal` (`far`: all years) and `functions`; `xsd` reads XML Schema's. `limits` bounds every run.
+`temporal` (`far`: all years) and `functions` (`patterns` and `xpath`: regular expressions); `xsd` reads XML Schema's.
+`limits` bounds every run.
 `checking` finds before any run what is surely wrong (`inference`, `operations`, `invocation` over types; `kinds` asks
 the operators; `cases` asks the conditions).
 """

@@ -243,6 +243,7 @@ def test_data_in_a_circle_is_an_error() -> None:
         (Limits(), 'matches("a", "((a{100}){100}){100}")'),
         (Limits(), 'matches("a", "a{99999999999999999999}")'),
         (Limits(), 'replace("a", "(ab{0,200}){60}", "")'),
+        (Limits(), 'some i in 1..10000 satisfies matches("b", "a{9000}" + string(i))'),
     ],
 )
 def test_limits_are_kept(limits: Limits, text: str) -> None:
