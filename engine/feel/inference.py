@@ -233,7 +233,14 @@ class Inference:
         if function.name != "function":
             zh, en = f"{shown(function)}不是函数，结果总是空", f"{function.name} is no function"
             self.problems.add(node.offset, "unknown_function", zh, en, "去掉括号，或改成函数名")
-        elif wanted >= 0 and len(given) != wanted:
+        elif stranger := next((each for each in given if each.name and each.name not in function.keys), None):
+            if function.keys or not wanted:
+                zh = f"函数没有参数“{clip(stranger.name or '')}”，结果总是空"
+                english = f"the function has no parameter {clip(stranger.name or '')!r}"
+                self.problems.add(
+                    stranger.offset, "argument_name", zh, english, "参数：" + ("、".join(function.keys) or "无")
+                )
+        elif wanted >= 0 and len(given) != wanted and not any(each.name for each in given):
             zh, en = f"函数要 {wanted} 个参数，写了 {len(given)} 个，结果总是空", f"takes {wanted} arguments"
             self.problems.add(node.offset, "argument_count", zh, en, "补上或删去参数")
         else:
