@@ -60,14 +60,14 @@ class UnaryTests:
 
     def matches(self, value: object, context: Mapping[str, object], *, limits: Limits = DEFAULT_LIMITS) -> bool:
         """Return whether an input value passes; errors as `Expression.evaluate`."""
-        return self.passes(number(value), context, Run(limits))
+        return self.run(value, context, Run(limits))
 
-    def passes(self, value: Value, context: Mapping[str, object], run: Run) -> bool:
-        """Return whether a value passes, as a part of a larger evaluation; account and errors as `run`."""
+    def run(self, value: object, context: Mapping[str, object], run: Run) -> bool:
+        """Return the same as a part of a larger evaluation, whose account it shares."""
         if self._tests is None:
             return True
         try:
-            return self._tests((context, run, value)) is True
+            return self._tests((context, run, number(value))) is True
         except RecursionError:
             raise too_deep() from None
 

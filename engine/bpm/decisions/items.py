@@ -243,7 +243,7 @@ def coerced(value: Value, wanted: ItemType, run: Run) -> Value:
     for tests in (wanted.allowed, wanted.constraint):
         if tests is None or (type(value) is list and tests is wanted.allowed):
             continue
-        if not tests.passes(value, {}, run):
+        if not tests.run(value, {}, run):
             raise Misfit(f"不在“{wanted.name}”的允许值 {tests.text} 之内")
     return value
 

@@ -118,6 +118,12 @@ def test_allowed_values_are_paid_from_the_one_account_of_an_evaluation() -> None
     assert found.messages[-1].startswith("表达式的计算量超过上限")
 
 
+def test_a_row_of_a_relation_has_a_cell_for_each_column() -> None:
+    found = read(decision("d", f'<relation><column name="a"/><column name="b"/><row>{feel("1")}</row></relation>'))
+    assert found.evaluate("d", {}) is None
+    assert [p.message for p in found.problems] == ["这一行有 1 格，表头有 2 列；请补齐或删去多余的格"]
+
+
 def test_an_expression_that_is_no_feel_is_null_with_its_place_and_a_problem() -> None:
     found = read(decision("d", feel("1 +")), decision("e", feel("2")))
     assert found.evaluate("d", {}) is None
