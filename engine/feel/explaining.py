@@ -4,46 +4,55 @@ FEEL answers null to whatever it cannot do, silently; to say why each time would
 afterwards, where somebody wants to know.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from engine.feel import nodes as n
 from engine.feel.compiler import compile_node
 from engine.feel.errors import FeelError
-from engine.feel.limits import Run
-from engine.feel.scope import Scope, Used
+from engine.feel.kinds import NAMES
+from engine.feel.scope import Env, Scope, Used
 from engine.feel.values import Value, kind
 
-_KINDS = {
-    "number": "数字", "string": "文本", "boolean": "布尔值", "null": "空", "list": "列表", "context": "上下文",
-    "date": "日期", "time": "时间", "date and time": "日期时间", "days and time duration": "时长",
-    "years and months duration": "年月时长", "range": "范围", "function": "函数",
-}  # fmt: skip
+_KINDS = {**NAMES, "null": "空"}
 
 
-def explain(tree: n.Node, context: Mapping[str, object], run: Run) -> str | None:
-    """Return in Chinese why a tree is null over a context; None where it isn't, or where there's nothing to say."""
+def explain(tree: n.Node, env: Env, scope: Scope | None = None) -> str | None:
+    """Return in Chinese why a tree is null in an environment; None where it isn't, or where there's nothing to say.
+
+    `scope` is the one that the tree was compiled in; none: only the context's names are in sight.
+    """
+    trace = env[1].trace
+    recorded = len(trace)
     try:
-        return _explain(tree, (context, run), run)
+        return _explain(tree, env, scope or Scope(Used()))
     except (FeelError, RecursionError):
         return None
+    finally:
+        del trace[recorded:]  # it was decided once
 
 
-def _explain(node: n.Node, env: tuple[Value, ...], run: Run) -> str | None:
-    if _value(node, env) is not None:
+def _explain(node: n.Node, env: Env, scope: Scope) -> str | None:
+    if _value(node, env, scope) is not None:
         return None
-    if isinstance(node, n.If):
-        return _explain(node.then if _value(node.condition, env) is True else node.otherwise, env, run)
+    match node:
+        case n.If(condition=condition, then=then, otherwise=otherwise):
+            return _explain(then if _value(condition, env, scope) is True else otherwise, env, scope)
+        case n.Path(source=n.Context(entries=entries), name=name):
+            for entry in entries:
+                if entry.key == name:
+                    return _explain(entry.value, env, scope)
+                env, scope = (*env, _value(entry.value, env, scope)), scope.bind(entry.key)
     values: list[Value] = []
     for part in _parts(node):
-        value = _value(part, env)
+        value = _value(part, env, scope)
         if value is None and not isinstance(part, n.Literal):
-            return _explain(part, env, run) or _reason(node, values)
+            return _explain(part, env, scope) or _reason(node, values)
         values.append(value)
     return _reason(node, values)
 
 
-def _value(node: n.Node, env: tuple[Value, ...]) -> Value:
-    return compile_node(node, Scope(Used()))(env)
+def _value(node: n.Node, env: Env, scope: Scope) -> Value:
+    return compile_node(node, scope)(env)
 
 
 def _parts(node: n.Node) -> Iterator[n.Node]:

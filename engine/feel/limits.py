@@ -17,7 +17,7 @@ MAX_NESTING = 100
 MAX_DEPTH = 64
 """Levels of nested data, and of calls of user-defined functions within each other."""
 MAX_NOTES = 200
-"""What one evaluation says at most beside its value."""
+"""Messages, and traces, that one evaluation keeps beside its value."""
 CHARS_PER_STEP = 100
 """Characters of text read or made that cost as much as one node."""
 
@@ -51,14 +51,24 @@ class Run:
         return {}
 
     @cached_property
-    def journal(self) -> list[Any]:
-        """What the evaluation has to say beside its value, in order: messages, and what others append."""
+    def messages(self) -> list[str]:
+        """Why something is null, in Chinese, in order."""
+        return []
+
+    @cached_property
+    def trace(self) -> list[Any]:
+        """What was decided on the way to the value, such as which rules hit, in order."""
         return []
 
     def note(self, message: str) -> None:
         """Say why something is null."""
-        if len(self.journal) < MAX_NOTES:
-            self.journal.append(message)
+        if len(self.messages) < MAX_NOTES:
+            self.messages.append(message)
+
+    def record(self, decided: Any) -> None:
+        """Keep a trace of how the value came about."""
+        if len(self.trace) < MAX_NOTES:
+            self.trace.append(decided)
 
     def overflow(self) -> None:
         """Say that a number is null because it is beyond decimal128 (DMN 1.5, tables 57, 59 and 60)."""

@@ -111,11 +111,14 @@ def _relation(reader: Reader, element: etree._Element) -> n.Node:
     rows = []
     for row in children(element, "row"):
         cells = [one for one in row if local(one) in BOXED]
+        if len(cells) != len(columns):
+            message = f"这一行有 {len(cells)} 格，表头有 {len(columns)} 列；请补齐或删去多余的格"
+            return reader.fails(row, message)
         rows.append(
             n.Context(
                 tuple(
                     n.Entry(name, reader.typed(reader.node(cell), wanted, reader.what(cell)), offset=0)
-                    for (name, wanted), cell in zip(columns, cells, strict=False)
+                    for (name, wanted), cell in zip(columns, cells, strict=True)
                 ),
                 offset=0,
             )

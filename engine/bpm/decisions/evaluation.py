@@ -158,11 +158,9 @@ class Decisions:
         try:
             value = ask(_Evaluation(self._compiled, self._models, inputs, run))
         except FeelError as error:
-            run.note(error.message)
+            run.messages.append(error.message)  # however many there are: nothing else says why there is no value
             value = None
-        hits = tuple(said for said in run.journal if isinstance(said, Hit))
-        messages = tuple(dict.fromkeys(said for said in run.journal if isinstance(said, str)))
-        return Decided(value, messages, hits)
+        return Decided(value, tuple(dict.fromkeys(run.messages)), tuple(run.trace))
 
     def _compile(self, element: Element) -> _Compiled:
         model = self._models[element.key[0]]
@@ -234,10 +232,13 @@ class _Evaluation:
             self.run.leave()
 
     def _logic(self, one: _Compiled, code: Expression) -> Value:
-        context, said = self._context(one), len(self.run.journal)
-        value = code.run(context, self.run)
-        if value is None and len(self.run.journal) == said and (reason := explain(code.tree, context, self.run)):
-            self.run.note(f"“{one.element.name}”的结果为空：{reason}")
+        context, run = self._context(one), self.run
+        said = len(run.messages), len(run.trace)
+        value = code.run(context, run)
+        # A table that no rule of matches is a null that needs no reason, wherever in the expression it stands.
+        unsaid = value is None and (len(run.messages), len(run.trace)) == said
+        if unsaid and (reason := explain(code.tree, (context, run))):
+            run.note(f"“{one.element.name}”的结果为空：{reason}")
         return value
 
     def _fitted(self, one: _Compiled, value: Value) -> Value:

@@ -10,6 +10,7 @@ from engine.feel import nodes as n
 from engine.feel import to_plain
 from engine.feel.comparison import compile_test, compile_tests
 from engine.feel.errors import FeelError
+from engine.feel.explaining import explain
 from engine.feel.functions import BUILTINS
 from engine.feel.limits import Run
 from engine.feel.operators import equal, less
@@ -54,7 +55,7 @@ class _Compiled:
     """The code of one table."""
 
     def __init__(self, table: "Table", scope: Scope, compile_node: Callable[[n.Node, Scope], Code]) -> None:
-        self._table = table
+        self._table, self._scope = table, scope
         slot = scope.next_slot
         tested = scope.bind("?")
 
@@ -104,7 +105,7 @@ class _Compiled:
                 return None
             envs.append(inner)
         hits = self._hits(envs)
-        run.journal.append(_hit(table, hits, envs))
+        run.record(_hit(table, hits, envs))
         return self._answer(hits, env) if hits else self._default(env)
 
     def _hits(self, envs: list[Env]) -> list[int]:
@@ -138,7 +139,7 @@ class _Compiled:
         if table.policy == "UNIQUE" and len(hits) > 1:
             run.note(f"决策表“{table.decision}”命中了 {_numbers(hits)} 多条规则，唯一（U）策略只许一条")
             return None
-        rows = [[code(env) for code in self._results[hit]] for hit in hits]
+        rows = [self._results_of(hit, env) for hit in hits]
         if table.policy in ("PRIORITY", "OUTPUT ORDER"):
             rows.sort(key=lambda row: [rank(value, env) for rank, value in zip(self._ranks, row, strict=True)])
         answers = [self._row(row, run) for row in rows]
@@ -150,6 +151,14 @@ class _Compiled:
         if table.policy in ("UNIQUE", "PRIORITY", "FIRST"):
             return answers[0]
         return self._aggregated(answers, run) if table.aggregation else answers
+
+    def _results_of(self, hit: int, env: Env) -> list[Value]:
+        """Return what a rule answers, and say why where that is null without its author having written so."""
+        values = [code(env) for code in self._results[hit]]
+        for value, node in zip(values, self._table.rules[hit].results, strict=True):
+            if value is None and (reason := explain(node, env, self._scope)):
+                env[1].note(f"决策表“{self._table.decision}”第 {hit + 1} 条规则的结果为空：{reason}")
+        return values
 
     def _row(self, values: list[Value], run: Run) -> Value:
         outputs = self._table.outputs

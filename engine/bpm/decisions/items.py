@@ -241,7 +241,9 @@ def coerced(value: Value, wanted: ItemType, run: Run) -> Value:
                 return None
         value = _single(value, wanted, run)
     for tests in (wanted.allowed, wanted.constraint):
-        if tests is not None and not (type(value) is list and tests is wanted.allowed) and not tests.matches(value, {}):
+        if tests is None or (type(value) is list and tests is wanted.allowed):
+            continue
+        if not tests.run(value, {}, run):
             raise Misfit(f"不在“{wanted.name}”的允许值 {tests.text} 之内")
     return value
 

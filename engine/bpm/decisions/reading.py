@@ -62,7 +62,7 @@ def unwrapped(node: n.Node) -> n.Node:
 
 
 def fit(value: Value, wanted: ItemType | None, what: str, run: Run) -> Value:
-    """Return a value as one of a type, or null with the reason in the run's journal."""
+    """Return a value as one of a type, or null with the reason in the run's messages."""
     if wanted is None or value is None:
         return value
     try:

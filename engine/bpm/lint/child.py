@@ -54,9 +54,27 @@ def load_findings(files: Mapping[str, str], *, seconds: float = SECONDS) -> list
                 "减少节点、嵌套和分支；仍不行请把文件交给系统管理员",
             )
         ]
+    return refused(answer)
+
+
+def refused(answer: Mapping[str, str]) -> list[Finding]:
+    """Return the finding that an answer of `loaded` stands for, if any."""
     if "message" in answer:
         return [_finding("load_refused", str(answer["message"]), "按提示改正该处，再检查一次")]
     return []
+
+
+def loaded(files: Mapping[str, str]) -> dict[str, str]:
+    """Load the files with the engine's own parser and return the answer: `{}`, or `{message}` where it refuses them."""
+    from engine.bpm import runtime  # under the limits too
+
+    try:
+        runtime.load(files)
+    except Invalid as error:
+        return {"message": error.message}
+    except MemoryError:
+        return {"message": "引擎读这个流程时内存不足，请减少节点和嵌套"}
+    return {}
 
 
 def _finding(code: str, message: str, cure: str) -> Finding:
@@ -80,16 +98,7 @@ def main() -> None:
     files = json.load(sys.stdin)
     # Whatever a library prints must not pass for the answer.
     answer, sys.stdout = os.fdopen(os.dup(sys.stdout.fileno()), "w"), sys.stderr
-    from engine.bpm import runtime  # under the limits too
-
-    try:
-        runtime.load(files)
-        result: dict[str, str] = {}
-    except Invalid as error:
-        result = {"message": error.message}
-    except MemoryError:
-        result = {"message": "引擎读这个流程时内存不足，请减少节点和嵌套"}
-    json.dump(result, answer)
+    json.dump(loaded(files), answer)
     answer.close()
 
 

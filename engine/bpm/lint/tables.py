@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from engine.bpm.decisions import HIT_POLICIES, Table
 from engine.bpm.lint.columns import UNKNOWN, Column, column
-from engine.bpm.lint.finding import Finding, Report, clip
+from engine.bpm.lint.finding import Finding, Report, Severity, clip
 from engine.feel import nodes as n
 
 MAX_RULES = 400
@@ -20,6 +20,8 @@ def check_table(file: str, table: Table, report: Report) -> None:
         _add(report, file, table, table.line, "error", "table_empty", "没有规则，结果总是空", "至少写一条规则")
         return
     if len(table.rules) > MAX_RULES:
+        message, cure = f"规则超过 {MAX_RULES} 条，没有检查重叠和遗漏", "拆成几张表，用一个决策引用另一个"
+        _add(report, file, table, table.line, "warning", "table_large", message, cure)
         return
     columns = [column(source, (rule.tests[at] for rule in table.rules)) for at, source in enumerate(table.inputs)]
     if table.policy in ("UNIQUE", "ANY"):
@@ -120,9 +122,8 @@ def _example(columns: list[Column], atoms: list[int]) -> str:
     return "，".join(one.example(mask) for one, mask in zip(columns, atoms, strict=True) if one.examples != ("任意值",))
 
 
-def _add(report: Report, file: str, table: Table, line: int, severity: str, code: str, message: str, cure: str) -> None:
+def _add(
+    report: Report, file: str, table: Table, line: int, severity: Severity, code: str, message: str, cure: str
+) -> None:
     named = clip(table.decision)
-    message = f"决策表“{named}”：{message}"
-    report.add(
-        Finding(file, line, clip(table.id), named, "error" if severity == "error" else "warning", code, message, cure)
-    )
+    report.add(Finding(file, line, clip(table.id), named, severity, code, f"决策表“{named}”：{message}", cure))

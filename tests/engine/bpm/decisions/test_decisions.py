@@ -91,7 +91,7 @@ def test_a_failed_evaluation_is_null_and_says_why() -> None:
         ("if 1 > 2 then 3 else y.z", "“y”没有值"),
         ("{a: 1}.b", "上下文里没有“b”"),
         ('date("x" + "y")', "date(文本) 没有结果：参数个数、类型或取值不合要求"),
-        ("true and 3", "“and”不能用于布尔值、数字"),
+        ("true and 3", "“and”不能用于真假、数字"),
         ("[1, 2][5]", "筛选没有结果"),
         ("null", None),
     ],
@@ -100,6 +100,28 @@ def test_what_is_silently_null_is_explained(text: str, reason: str | None) -> No
     found = read(decision("d", feel(text)))
     assert found.evaluate("d", {}) is None
     assert found.messages == (() if reason is None else (f"“d”的结果为空：{reason}",))
+
+
+def test_what_the_last_entry_of_a_context_says_is_explained_with_the_entries_before_it() -> None:
+    entry = '<contextEntry><variable name="a"/>{}</contextEntry><contextEntry>{}</contextEntry>'
+    found = read(decision("d", f"<context>{entry.format(feel('1'), feel('a + missing'))}</context>"))
+    assert found.evaluate("d", {}) is None
+    assert found.messages == ("“d”的结果为空：“missing”没有值",)
+
+
+def test_allowed_values_are_paid_from_the_one_account_of_an_evaluation() -> None:
+    costly = "<allowedValues><text>every i in 1..2000 satisfies i &gt; ?</text></allowedValues>"
+    item = f'<itemDefinition name="T" isCollection="true"><typeRef>number</typeRef>{costly}</itemDefinition>'
+    found = read(item, given("x", "T"), decision("d", feel("count(x)"), "i_x"))
+    assert found.evaluate("d", {"x": [0]}) == 1
+    assert found.evaluate("d", {"x": [0] * 1_000}) is None
+    assert found.messages[-1].startswith("表达式的计算量超过上限")
+
+
+def test_a_row_of_a_relation_has_a_cell_for_each_column() -> None:
+    found = read(decision("d", f'<relation><column name="a"/><column name="b"/><row>{feel("1")}</row></relation>'))
+    assert found.evaluate("d", {}) is None
+    assert [p.message for p in found.problems] == ["这一行有 1 格，表头有 2 列；请补齐或删去多余的格"]
 
 
 def test_an_expression_that_is_no_feel_is_null_with_its_place_and_a_problem() -> None:

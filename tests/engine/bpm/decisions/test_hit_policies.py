@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from engine.bpm import decisions
+from engine.feel.limits import MAX_NOTES
 from tests.factories import tables
 
 COLUMNS = {"天数": "number"}
@@ -44,6 +45,33 @@ def test_each_policy_chooses_its_way(policy: str, days: int, value: Any, hit: tu
     assert [one.rules for one in decided.hits] == [hit]
     assert bool(decided.messages) is (value is None)
     assert decided.hits[0].inputs == {"天数": days}
+
+
+def test_a_result_that_has_no_value_is_explained_unless_its_author_wrote_null() -> None:
+    levels = table('< 3 | 天数 + "天"', "[3..10] | if 天数 > 5 then null else 1", policy="UNIQUE")
+    assert levels.decide("级别", {"天数": 1}).messages == (
+        "决策表“级别”第 1 条规则的结果为空：“+”对数字、文本没有结果",
+    )
+    for days in (7, 20):
+        decided = levels.decide("级别", {"天数": days})
+        assert (decided.value, decided.messages) == (None, ())
+
+
+def test_however_much_is_recorded_a_budget_that_is_spent_is_said() -> None:
+    rows = "for i in 1..9000 return 级别(i)"
+    body = (
+        tables.table("级别", COLUMNS, *RULES, policy="FIRST").partition("<decisionTable")[2].partition("</decision>")[0]
+    )
+    model = (
+        '<businessKnowledgeModel id="b" name="级别"><encapsulatedLogic><formalParameter name="天数"/>'
+        f"<decisionTable{body}</encapsulatedLogic></businessKnowledgeModel>"
+    )
+    asks = '<knowledgeRequirement><requiredKnowledge href="#b"/></knowledgeRequirement>'
+    decision = tables.literal("d", f"count({rows})").replace("<literal", f"{asks}<literal")
+    decided = decisions.read({"x.dmn": tables.decisions(model, decision, inputs=())}, "x.dmn").decide("d", {})
+    assert decided.value is None
+    assert decided.messages[-1].startswith("表达式的计算量超过上限")
+    assert len(decided.hits) == MAX_NOTES
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine import feel
 from engine.bpm import decisions
 from engine.bpm.lint.finding import Finding, Report
-from engine.bpm.lint.tables import check_table
+from engine.bpm.lint.tables import MAX_RULES, check_table
 from tests.factories import tables
 
 FILE = "decisions/x.dmn"
@@ -115,6 +115,11 @@ def test_of_first_a_rule_that_comes_too_late_is_told() -> None:
     (hidden,) = findings(read({"天数": "number"}, "- | 1", "> 2 | 2", policy="FIRST"))
     assert (hidden.code, hidden.severity) == ("table_rule_hidden", "warning")
     assert findings(read({"天数": "number"}, "> 2 | 1", "- | 2", policy="FIRST")) == []
+
+
+def test_a_table_too_large_to_be_checked_is_told_so() -> None:
+    (large,) = findings(read({"天数": "number"}, *[f"{days} | 1" for days in range(MAX_RULES + 1)]))
+    assert (large.code, large.severity) == ("table_large", "warning")
 
 
 @pytest.mark.parametrize("policy", ["COLLECT", "RULE ORDER", "OUTPUT ORDER"])
