@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from engine.feel import nodes as n
 from engine.feel.compiler import compile_node
 from engine.feel.errors import FeelError
-from engine.feel.limits import Run
+from engine.feel.limits import Limits, Run
 from engine.feel.scope import Scope, Used
 from engine.feel.values import Value, kind
 
@@ -21,11 +21,18 @@ _KINDS = {
 
 
 def explain(tree: n.Node, context: Mapping[str, object], run: Run) -> str | None:
-    """Return in Chinese why a tree is null over a context; None where it isn't, or where there's nothing to say."""
+    """Return in Chinese why a tree is null over a context; None where it isn't, or where there's nothing to say.
+
+    It costs the run no steps but some set apart, for all that it is asked; when they are spent, nothing is said.
+    """
+    account = Run(Limits(steps=run.reason_steps))
+    account.pattern_seconds = run.pattern_seconds
     try:
-        return _explain(tree, (context, run), run)
+        return _explain(tree, (context, account), account)
     except (FeelError, RecursionError):
         return None
+    finally:
+        run.reason_steps, run.pattern_seconds = account.steps, account.pattern_seconds
 
 
 def _explain(node: n.Node, env: tuple[Value, ...], run: Run) -> str | None:
@@ -43,6 +50,7 @@ def _explain(node: n.Node, env: tuple[Value, ...], run: Run) -> str | None:
 
 
 def _value(node: n.Node, env: tuple[Value, ...]) -> Value:
+    env[1].charge(node.weight)
     return compile_node(node, Scope(Used()))(env)
 
 

@@ -63,10 +63,14 @@ class UnaryTests:
 
     def matches(self, value: object, context: Mapping[str, object], *, limits: Limits = DEFAULT_LIMITS) -> bool:
         """Return whether an input value passes; errors as `Expression.evaluate`."""
+        return self.run(value, context, Run(limits))
+
+    def run(self, value: object, context: Mapping[str, object], run: Run) -> bool:
+        """Return the same as a part of a larger evaluation, whose account it shares."""
         if self._tests is None:
             return True
         try:
-            return self._tests((context, Run(limits), number(value))) is True
+            return self._tests((context, run, number(value))) is True
         except RecursionError:
             raise too_deep() from None
 

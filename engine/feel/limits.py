@@ -4,6 +4,7 @@ Straight-line code is bounded by the length of its source, so only what repeats 
 number of nodes of its body, each built-in the size of what it reads and makes.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,7 @@ MAX_NESTING = 100
 MAX_DEPTH = 64
 """Levels of nested data, and of calls of user-defined functions within each other."""
 MAX_NOTES = 200
-"""What one evaluation says at most beside its value."""
+"""What one evaluation says at most beside its value, of each kind."""
 CHARS_PER_STEP = 100
 """Characters of text read or made that cost as much as one node."""
 
@@ -40,6 +41,8 @@ class Run:
     depth = 0
     pattern_seconds = 0.25
     """Time left for regular expressions, in seconds: the one cost that cannot be counted in steps."""
+    reason_steps = 20_000
+    """What is left for finding out why something is null."""
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits
@@ -55,10 +58,17 @@ class Run:
         """What the evaluation has to say beside its value, in order: messages, and what others append."""
         return []
 
-    def note(self, message: str) -> None:
-        """Say why something is null."""
-        if len(self.journal) < MAX_NOTES:
-            self.journal.append(message)
+    @cached_property
+    def kept(self) -> Counter[type]:
+        """How much of each kind is in the journal."""
+        return Counter()
+
+    def note(self, said: Any) -> None:
+        """Say why something is null, or what else is to be told of the evaluation; of each kind so much at most."""
+        kind = type(said)
+        if self.kept[kind] < MAX_NOTES:
+            self.kept[kind] += 1
+            self.journal.append(said)
 
     def overflow(self) -> None:
         """Say that a number is null because it is beyond decimal128 (DMN 1.5, tables 57, 59 and 60)."""
