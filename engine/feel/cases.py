@@ -21,7 +21,7 @@ from engine.feel.values import Value
 
 MAX_WORK = 200_000
 """Nodes evaluated for one question; beyond that it is not decided."""
-MAX_WORK_OF_ONE = 20_000
+MAX_WORK_OF_ONE = 4_000
 _LOCAL = frozenset({"?", "item", "partial"})
 
 TypeOf = Callable[[str], FeelType | None]

@@ -10,6 +10,7 @@ from engine.feel import nodes as n
 from engine.feel.compiler import compile_node
 from engine.feel.errors import FeelError
 from engine.feel.kinds import NAMES
+from engine.feel.limits import Limits, Run
 from engine.feel.scope import Env, Scope, Used
 from engine.feel.values import Value, kind
 
@@ -19,16 +20,18 @@ _KINDS = {**NAMES, "null": "空"}
 def explain(tree: n.Node, env: Env, scope: Scope | None = None) -> str | None:
     """Return in Chinese why a tree is null in an environment; None where it isn't, or where there's nothing to say.
 
-    `scope` is the one that the tree was compiled in; none: only the context's names are in sight.
+    `scope` is the one that the tree was compiled in; none: only the context's names are in sight. It costs the run no
+    steps but some set apart, for all that it is asked; when they are spent, nothing is said.
     """
-    trace = env[1].trace
-    recorded = len(trace)
+    run: Run = env[1]
+    account = Run(Limits(steps=run.reason_steps))
+    account.pattern_seconds = run.pattern_seconds
     try:
-        return _explain(tree, env, scope or Scope(Used()))
+        return _explain(tree, (env[0], account, *env[2:]), scope or Scope(Used()))
     except (FeelError, RecursionError):
         return None
     finally:
-        del trace[recorded:]  # it was decided once
+        run.reason_steps, run.pattern_seconds = account.steps, account.pattern_seconds
 
 
 def _explain(node: n.Node, env: Env, scope: Scope) -> str | None:
@@ -52,6 +55,7 @@ def _explain(node: n.Node, env: Env, scope: Scope) -> str | None:
 
 
 def _value(node: n.Node, env: Env, scope: Scope) -> Value:
+    env[1].charge(node.weight)
     return compile_node(node, scope)(env)
 
 

@@ -8,6 +8,7 @@ two names stand side by side. Brackets that open or close ranges the wrong way r
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from engine.feel.errors import FeelSyntaxError, at
@@ -31,10 +32,14 @@ _NOT_OPERANDS = frozenset({"then", "else", "return", "satisfies", "and", "or", "
 
 
 class KnownNames:
-    """Names of one or more tokens, as a tree of token texts; the key None holds the name that ends there."""
+    """Names of one or more tokens, as a tree of token texts; the key None holds the name that ends there.
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
+    `others` are known too.
+    """
+
+    def __init__(self, names: Iterable[str] = (), others: "KnownNames | None" = None) -> None:
         self._tree: dict[str | None, Any] = {}
+        self._others = others
         for name in names:
             try:
                 parts = [token.text for token in raw_tokens(name)]
@@ -53,12 +58,13 @@ class KnownNames:
 
     def match(self, tokens: Sequence[Token], index: int) -> tuple[str, int] | None:
         """Return the longest known name at `index` and its number of tokens."""
-        tree, found = self._tree, None
+        tree = self._tree
+        found = None if self._others is None else self._others.match(tokens, index)
         for position in range(index, len(tokens)):
             tree = tree.get(tokens[position].text, {})
             if not tree:
                 break
-            if None in tree:
+            if None in tree and (found is None or position + 1 - index >= found[1]):
                 found = (tree[None], position + 1 - index)
         return found
 
@@ -69,9 +75,15 @@ _TYPES = KnownNames(_TYPE_NAMES)
 def tokens_of(text: str, names: Iterable[str] | None = None) -> list[Token]:
     """Return the tokens of `text` with names joined and brackets told apart; FeelSyntaxError."""
     raw = raw_tokens(text)
-    known = KnownNames(names or ())
+    known = KnownNames(others=_known(frozenset(names or ())))
     _declare_names(text, raw, known)
     return _Joiner(text, raw, known).run()
+
+
+@lru_cache(maxsize=32)
+def _known(names: frozenset[str]) -> KnownNames:
+    """Return the names of a caller, who has many texts with the same ones."""
+    return KnownNames(names)
 
 
 def _declare_names(text: str, raw: list[Token], known: KnownNames) -> None:

@@ -40,6 +40,8 @@ class Run:
     depth = 0
     pattern_seconds = 0.25
     """Time left for regular expressions, in seconds: the one cost that cannot be counted in steps."""
+    reason_steps = 20_000
+    """What is left for finding out why something is null."""
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self.limits = limits

@@ -33,7 +33,8 @@ class FeelType:
     """A type by name, with the types of its elements, entries or parameters and result.
 
     `keys` name the entries of a context or the parameters of a function; `values` are all that a value can be (an
-    enumeration), empty where there is no such limit. `depth` counts the levels of the type, itself included.
+    enumeration), empty where there is no such limit. `depth` counts the levels of the type, itself included, `size` its
+    parts.
     """
 
     name: str
@@ -41,9 +42,11 @@ class FeelType:
     keys: tuple[str, ...] = ()
     values: tuple[Value, ...] = ()
     depth: int = field(init=False, default=1, compare=False, repr=False)
+    size: int = field(init=False, default=1, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", 1 + max((argument.depth for argument in self.arguments), default=0))
+        object.__setattr__(self, "size", 1 + sum(argument.size for argument in self.arguments))
 
     @classmethod
     def read(cls, text: str) -> "FeelType":
@@ -66,6 +69,7 @@ ANY = FeelType("Any")
 NULL = FeelType("Null")
 BOOLEAN = FeelType("boolean")
 _MAX_DEPTH = 16
+_MAX_SIZE = 500
 _MAX_VALUES = 1_000
 
 
@@ -75,9 +79,9 @@ def list_of(element: FeelType) -> FeelType:
 
 
 def compound(name: str, arguments: tuple[FeelType, ...], keys: tuple[str, ...] = ()) -> FeelType:
-    """Return a type made of others; the parts of one nested too deeply are anything."""
+    """Return a type made of others; the parts of one too deep or too large are anything."""
     found = FeelType(name, arguments, keys)
-    return found if found.depth <= _MAX_DEPTH else FeelType(name)
+    return found if found.depth <= _MAX_DEPTH and found.size <= _MAX_SIZE else FeelType(name)
 
 
 def plain(of: FeelType) -> FeelType:

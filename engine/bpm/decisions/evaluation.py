@@ -59,6 +59,11 @@ class Decisions:
         self._compiled = {key: self._compile(element) for key, element in self._elements.items()}
 
     @property
+    def length(self) -> int:
+        """The length of the file and its imports, see `Model`."""
+        return sum(model.length for model in self._models.values())
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the file's own decisions, in its order."""
         return tuple(e.name for e in self.model.elements.values() if e.kind == "decision")
@@ -174,7 +179,7 @@ class Decisions:
             wanted = wanted.result()
         if element.logic is None:
             return _Compiled(element, model, None, wanted)
-        spelled = frozenset(items.names()) | names_of([element.logic])
+        spelled = items.names | names_of([element.logic])
         declared = self._sight(element, model)
         sight = {name: feel_type(kind) for name, kind in declared.items()}
         reader = Reader(READERS, model.path, items, self.problems, element.name, sight, spelled, self.texts, declared)
@@ -234,6 +239,7 @@ class _Evaluation:
     def _logic(self, one: _Compiled, code: Expression) -> Value:
         context, run = self._context(one), self.run
         said = len(run.messages), len(run.trace)
+        run.charge(code.tree.weight)  # a decision service may be called in a loop
         value = code.run(context, run)
         # A table that no rule of matches is a null that needs no reason, wherever in the expression it stands.
         unsaid = value is None and (len(run.messages), len(run.trace)) == said

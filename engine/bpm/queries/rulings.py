@@ -71,10 +71,13 @@ class _Name:
 def may_read(version: Version, element: str, shown: frozenset[str]) -> bool:
     """Whether what a business rule task read is among the fields `shown` to somebody, or known to everybody.
 
-    Another decision's result counts as what that one read, an item as its list, what a called process was given as what
-    that was made of. What no form shows, an operation's answer, is nobody's.
+    A result that is a field is shown as that field. Another decision's result counts as what that one read, an item as
+    its list, what a called process was given as what that was made of. What no form shows, an operation's answer, is
+    nobody's.
     """
     fields = {key for form in version.forms.values() for key in form.fields()}
+    if version.definition.rules[element].result in fields - shown:
+        return False
     pending, seen = _asked(version.definition, element), set[_Name]()
     while pending:
         one = pending.pop()

@@ -1,5 +1,7 @@
 """What the type check finds before an expression ever runs, and what it leaves alone."""
 
+import time
+
 import pytest
 
 from engine import feel
@@ -286,3 +288,15 @@ def test_types_that_grow_with_each_entry_stay_small() -> None:
     entries = [f"k{index}: {{x: k{index - 1}, y: k{index - 1}}}" for index in range(1, 90)]
     text = "{k0: 1, " + ", ".join(entries) + "}"
     assert check(f"if {text} = {text} then 1 else 2") == []
+
+
+def test_types_made_of_types_do_not_grow_without_end() -> None:
+    """Each entry is thrice the one before; two such contexts are equal, which takes a while to see."""
+
+    def grown(name: str) -> str:
+        entries = (f"{name}{n}: {{a: {name}{n - 1}, b: {name}{n - 1}, c: {name}{n - 1}}}" for n in range(1, 15))
+        return f"{name}0: 1, {', '.join(entries)}"
+
+    start = time.process_time()
+    feel.check(f"{{{grown('x')}, {grown('y')}, z: if q then x14 else y14}}", {"q": "boolean"})
+    assert time.process_time() - start < 1

@@ -207,6 +207,16 @@ def test_a_result_made_of_a_hidden_result_is_hidden_too(bpm: Bpm) -> None:
     assert told(story, "hr_head") == ["", ""]
 
 
+def test_a_result_that_is_a_hidden_field_is_hidden_whatever_was_read(bpm: Bpm) -> None:
+    """Everybody may see the days; the field that the decision fills in is nobody's business at the last step."""
+    by_days = decisions(table("级别", {"天数": "number"}, '<= 3 | "科长"', '> 3 | "院长"'), inputs=("天数",))
+    rule = rule_task("level_of", "级别", "kind", '<piyue:input name="天数" value="=days"/>')
+    story = bpm.deploy_files(secretive(rule) | {"decisions/approval.dmn": by_days}).start("p", by="nurse", days=9)
+    assert data(story)["kind"] == "院长"
+    assert told(story, "nurse") == ["按决策表“级别”：第 2 条规则 → 院长"]
+    assert told(story, "hr_head") == [""]
+
+
 CALLED = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL" '
     'xmlns:piyue="urn:piyue:bpmn" id="c" targetNamespace="urn:test"><process id="called" name="called" '
