@@ -23,7 +23,7 @@ MAX_ELEMENTS = 20_000
 """Elements of one file, the drawing left out."""
 MAX_ATTRIBUTE = 500
 """Characters of a name, a label, a reference: pages and messages repeat them."""
-_PER_ELEMENT = 5  # characters that take as long to compile as an element
+_PER_ELEMENT = 3  # characters that take as long to compile as an element
 _KINDS = ("inputData", "decision", "businessKnowledgeModel", "decisionService")
 _REQUIRED = ("requiredInput", "requiredDecision", "requiredKnowledge")
 

@@ -183,9 +183,9 @@ def test_why_a_table_has_no_value_is_said() -> None:
 
 
 def test_a_large_table_is_decided() -> None:
-    rules = [f"{n} | {n * 2}" for n in range(2_000)]
-    assert decided(table("UNIQUE", ["x"], ["out"], rules), 1_999) == 3_998
-    assert decided(table("FIRST", ["x"], ["out"], rules), 1_999) == 3_998
+    rules = [f"{n} | {n * 2}" for n in range(1_000)]
+    assert decided(table("UNIQUE", ["x"], ["out"], rules), 999) == 1_998
+    assert decided(table("FIRST", ["x"], ["out"], rules), 999) == 1_998
 
 
 def test_ten_thousand_rules_are_decided_or_refused() -> None:
