@@ -7,8 +7,11 @@ run the tables, `evaluation` walks the requirements graph.
 
 from engine.bpm.decisions.evaluation import Decided, Decisions
 from engine.bpm.decisions.hit_policies import AGGREGATIONS, HIT_POLICIES, Hit
-from engine.bpm.decisions.loading import load, read
+from engine.bpm.decisions.loading import MAX_LENGTH, load, read
 from engine.bpm.decisions.model import Problem
 from engine.bpm.decisions.tables import Table
 
-__all__ = ["AGGREGATIONS", "HIT_POLICIES", "Decided", "Decisions", "Hit", "Problem", "Table", "load", "read"]
+__all__ = [
+    "AGGREGATIONS", "HIT_POLICIES", "MAX_LENGTH",
+    "Decided", "Decisions", "Hit", "Problem", "Table", "load", "read",
+]  # fmt: skip

@@ -1,5 +1,6 @@
 """DMN files (1.1 to 1.5) to models: elements by id, requirements by key, imports by namespace."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -18,6 +19,11 @@ BOXED = frozenset(
 )
 MAX_TEXTS = 5_000
 """Expressions of one file: compiling them takes time."""
+MAX_ELEMENTS = 20_000
+"""Elements of one file, the drawing left out."""
+MAX_ATTRIBUTE = 500
+"""Characters of a name, a label, a reference: pages and messages repeat them."""
+_PER_ELEMENT = 3  # characters that take as long to compile as an element
 _KINDS = ("inputData", "decision", "businessKnowledgeModel", "decisionService")
 _REQUIRED = ("requiredInput", "requiredDecision", "requiredKnowledge")
 
@@ -76,11 +82,7 @@ def read_model(content: str | bytes, path: str) -> Model:
     root = xml.parse(content, path)
     if local(root) != "definitions":
         raise Invalid(f"{path} 不是 DMN 文件：根元素应为 DMN 的 definitions", code="dmn_root", place=path, line=1)
-    texts = sum(local(one) == "text" for one in root.iter())
-    if texts > MAX_TEXTS:
-        raise Invalid(
-            f"{path} 有 {texts} 个表达式，超过 {MAX_TEXTS} 个，请拆成几个文件", code="dmn_too_large", place=path, line=1
-        )
+    _check_size(root, path)
     namespace = root.get("namespace") or root.get("targetNamespace") or ""
     elements: dict[str, Element] = {}
     for source in root:
@@ -101,7 +103,23 @@ def read_model(content: str | bytes, path: str) -> Model:
         imports={name_of(one): one.get("namespace") or "" for one in children(root, "import")},
         elements=elements,
         items={name_of(item): item for item in children(root, "itemDefinition")},
+        length=sum(_PER_ELEMENT + len((one.text or "").strip()) for one in root.iter() if local(one)),
     )
+
+
+def _check_size(root: etree._Element, path: str) -> None:
+    """Refuse (Invalid) a file with more elements or expressions than can be compiled in the time there is."""
+    for one in root.iter():
+        if local(one) and any(len(value) > MAX_ATTRIBUTE for value in one.attrib.values()):
+            line = line_of(one)
+            message = f"{path} 第 {line} 行：名称或别的属性超过 {MAX_ATTRIBUTE} 个字符，请缩短"
+            raise Invalid(message, code="dmn_too_large", place=path, line=line)
+    kinds = Counter(map(local, root.iter()))
+    counts = (("元素", kinds.total() - kinds[""], MAX_ELEMENTS), ("表达式", kinds["text"], MAX_TEXTS))
+    for what, count, most in counts:
+        if count > most:
+            message = f"{path} 有 {count} 个{what}，超过 {most} 个，请拆成几个文件"
+            raise Invalid(message, code="dmn_too_large", place=path, line=1)
 
 
 def _element(source: etree._Element, namespace: str) -> Element:

@@ -59,6 +59,11 @@ class Decisions:
         self._compiled = {key: self._compile(element) for key, element in self._elements.items()}
 
     @property
+    def length(self) -> int:
+        """The length of the file and its imports, see `Model`."""
+        return sum(model.length for model in self._models.values())
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the file's own decisions, in its order."""
         return tuple(e.name for e in self.model.elements.values() if e.kind == "decision")
@@ -155,14 +160,14 @@ class Decisions:
 
     def _run(self, ask: Callable[["_Evaluation"], Value], inputs: Mapping[str, object], limits: Limits) -> Decided:
         run = Run(limits)
+        failed: tuple[str, ...] = ()
         try:
             value = ask(_Evaluation(self._compiled, self._models, inputs, run))
         except FeelError as error:
-            run.note(error.message)
-            value = None
+            value, failed = None, (error.message,)  # told however much was told before
         hits = tuple(said for said in run.journal if isinstance(said, Hit))
-        messages = tuple(dict.fromkeys(said for said in run.journal if isinstance(said, str)))
-        return Decided(value, messages, hits)
+        messages = dict.fromkeys(said for said in run.journal if isinstance(said, str))
+        return Decided(value, (*messages, *failed), hits)
 
     def _compile(self, element: Element) -> _Compiled:
         model = self._models[element.key[0]]
@@ -176,7 +181,7 @@ class Decisions:
             wanted = wanted.result()
         if element.logic is None:
             return _Compiled(element, model, None, wanted)
-        spelled = frozenset(items.names()) | names_of([element.logic])
+        spelled = items.names | names_of([element.logic])
         declared = self._sight(element, model)
         sight = {name: feel_type(kind) for name, kind in declared.items()}
         reader = Reader(READERS, model.path, items, self.problems, element.name, sight, spelled, self.texts, declared)
@@ -235,6 +240,7 @@ class _Evaluation:
 
     def _logic(self, one: _Compiled, code: Expression) -> Value:
         context, said = self._context(one), len(self.run.journal)
+        self.run.charge(code.tree.weight)  # a decision service may be called in a loop
         value = code.run(context, self.run)
         if value is None and len(self.run.journal) == said and (reason := explain(code.tree, context, self.run)):
             self.run.note(f"“{one.element.name}”的结果为空：{reason}")

@@ -11,7 +11,7 @@ from engine.feel import to_plain
 from engine.feel.comparison import compile_test, compile_tests
 from engine.feel.errors import FeelError
 from engine.feel.functions import BUILTINS
-from engine.feel.limits import Run
+from engine.feel.limits import Limits, Run
 from engine.feel.operators import equal, less
 from engine.feel.scope import Code, Env, Scope
 from engine.feel.values import Value
@@ -28,6 +28,8 @@ MANY = frozenset({"RULE ORDER", "OUTPUT ORDER", "COLLECT"})
 """The policies under which every rule that is hit counts."""
 AGGREGATIONS = {"SUM": "合计", "MIN": "最小", "MAX": "最大", "COUNT": "计数"}
 """How COLLECT joins what was hit."""
+_KEPT = Limits(steps=500)
+_MAX_KEPT = 2_000  # characters of what was tested
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Hit:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """What was tested, by the inputs' labels, as plain values; a function is null."""
+        """What was tested, by the inputs' labels, as plain values; a function and long data are null."""
         return {label: _plain(value) for label, value in self.tested}
 
 
@@ -104,7 +106,7 @@ class _Compiled:
                 return None
             envs.append(inner)
         hits = self._hits(envs)
-        run.journal.append(_hit(table, hits, envs))
+        run.note(_hit(table, hits, envs))
         return self._answer(hits, env) if hits else self._default(env)
 
     def _hits(self, envs: list[Env]) -> list[int]:
@@ -201,9 +203,10 @@ def _hit(table: "Table", hits: list[int], envs: list[Env]) -> Hit:
 
 def _plain(value: Value) -> Any:
     try:
-        return to_plain(value)
+        plain = to_plain(value, limits=_KEPT)
     except FeelError:  # a function, or data too large to keep
         return None
+    return plain if len(str(plain)) <= _MAX_KEPT else None
 
 
 def _numbers(hits: list[int]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, time
+from functools import cached_property, lru_cache
 
 from lxml import etree
 
@@ -34,9 +35,9 @@ _PARTS = 300  # parts of a type written out
 _CHAIN = 50  # types that refer to one another to say what they are
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ItemType:
-    """A type that a variable is declared to have.
+    """A type that a variable is declared to have; each is itself only.
 
     `base` is a built-in type's name; `components` are a context's entries; `element` is what the elements of a
     collection are; `result` what a function returns (None: not a function). `allowed` restricts a value, `constraint` a
@@ -86,6 +87,7 @@ def _written(one: ItemType, depth: int, left: Iterator[int]) -> n.Type:
     return n.Type(one.base, offset=0)
 
 
+@lru_cache(maxsize=4096)
 def feel_type(wanted: ItemType | None) -> FeelType:
     """Return a declared type as the type check has it; the values of an enumeration are a part of it."""
     return ANY if wanted is None else limited(type_of(wanted.node()), wanted.allowed_tree)
@@ -111,6 +113,7 @@ class Items:
         self._model, self._imported, self._problems = model, imported, problems
         self._made: dict[str, ItemType] = {}
         self._reading: dict[str, None] = {}  # in order
+        self._told: set[Problem] = set()
 
     def find(self, name: str | None, source: etree._Element | None = None) -> ItemType | None:
         """Return a type by its name, None for none and for Any; `source` is the element that names it."""
@@ -123,7 +126,8 @@ class Items:
 
     def _problem(self, source: etree._Element | None, name: str, message: str) -> None:
         problem = Problem(self._model.path, 1 if source is None else line_of(source), name, message)
-        if problem not in self._problems:
+        if problem not in self._told:
+            self._told.add(problem)
             self._problems.append(problem)
 
     def named(self, name: str, source: etree._Element | None = None) -> ItemType | None:
@@ -148,10 +152,11 @@ class Items:
                     return found
         return None
 
-    def names(self) -> Iterator[str]:
-        """Yield the names of entries, which expressions may name behind a dot."""
-        for item in self._model.items.values():
-            yield from map(name_of, (one for one in item.iter() if one is not item and one.get("name")))
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of entries, which expressions may name behind a dot."""
+        items = self._model.items.values()
+        return frozenset(name_of(one) for item in items for one in item.iter() if one is not item and one.get("name"))
 
     def _guarded(self, item: etree._Element, name: str) -> ItemType:
         """Read a type; one that leads to itself before it says what it is, or too far, is Any."""
@@ -241,7 +246,9 @@ def coerced(value: Value, wanted: ItemType, run: Run) -> Value:
                 return None
         value = _single(value, wanted, run)
     for tests in (wanted.allowed, wanted.constraint):
-        if tests is not None and not (type(value) is list and tests is wanted.allowed) and not tests.matches(value, {}):
+        if tests is None or (type(value) is list and tests is wanted.allowed):
+            continue
+        if not tests.run(value, {}, run):
             raise Misfit(f"不在“{wanted.name}”的允许值 {tests.text} 之内")
     return value
 

@@ -10,6 +10,8 @@ from engine.errors import Invalid, NotFound
 
 MAX_FILES = 50
 """DMN files that one may import, directly and through others."""
+MAX_LENGTH = 60_000
+"""How long a file may be with its imports (`Model.length`): compiling it takes time."""
 
 
 def load(path: str | Path) -> Decisions:
@@ -25,12 +27,16 @@ def load(path: str | Path) -> Decisions:
     return read({str(file): file.read_bytes(), **others}, str(file))
 
 
-def read(files: Mapping[str, str | bytes], path: str) -> Decisions:
-    """Return the decisions of one of several files by path, see `load`; imports are sought in the same folder."""
+def read(files: Mapping[str, str | bytes], path: str, *, known: dict[str, Model] | None = None) -> Decisions:
+    """Return the decisions of one of several files by path, see `load`; imports are sought in the same folder.
+
+    `known` keeps the models that were read for who reads several of the files.
+    """
+    known = {} if known is None else known
     if path not in files:
         raise NotFound(f"没有文件 {path}", code="dmn_missing")
     folder = PurePosixPath(path).parent
-    root = read_model(files[path], path)
+    root = _model(files, path, known)
     models = {root.namespace: root}
     pending = list(root.imports.values())
     others: dict[str, list[Model]] | None = None
@@ -39,7 +45,7 @@ def read(files: Mapping[str, str | bytes], path: str) -> Decisions:
         if namespace in models:
             continue
         if others is None:
-            others = _others(files, path, folder)
+            others = _others(files, path, folder, known)
         if namespace not in others:
             raise Invalid(
                 f"{path}：导入的模型“{namespace[:120]}”不在同一文件夹的 .dmn 文件里，请一并上传", code="dmn_import"
@@ -51,16 +57,28 @@ def read(files: Mapping[str, str | bytes], path: str) -> Decisions:
         if len(models) > MAX_FILES:
             raise Invalid(f"{path}：导入的文件超过 {MAX_FILES} 个", code="dmn_import")
         pending += models[namespace].imports.values()
+    if sum(model.length for model in models.values()) > MAX_LENGTH:
+        raise Invalid(
+            f"{path}：表达式太多太长（连同导入的文件超过 {MAX_LENGTH} 字），请精简", code="dmn_too_large", place=path
+        )
     _refuse_circles(connected(models), root)
     return Decisions(models, root)
 
 
-def _others(files: Mapping[str, str | bytes], path: str, folder: PurePosixPath) -> dict[str, list[Model]]:
+def _model(files: Mapping[str, str | bytes], path: str, known: dict[str, Model]) -> Model:
+    if path not in known:
+        known[path] = read_model(files[path], path)
+    return known[path]
+
+
+def _others(
+    files: Mapping[str, str | bytes], path: str, folder: PurePosixPath, known: dict[str, Model]
+) -> dict[str, list[Model]]:
     models: dict[str, list[Model]] = {}
-    for other, content in files.items():
+    for other in files:
         if other != path and other.endswith(".dmn") and PurePosixPath(other).parent == folder:
             try:
-                model = read_model(content, other)
+                model = _model(files, other, known)
             except Invalid:  # another file's fault; whoever needs it is told that it isn't there
                 continue
             models.setdefault(model.namespace, []).append(model)
@@ -71,16 +89,16 @@ def _refuse_circles(elements: Mapping[Key, Element], root: Model) -> None:
     """Raise Invalid where decisions require one another in a circle: none of them could ever be evaluated."""
     done: set[Key] = set()
     for start in elements:
-        path: list[Key] = []
+        path: dict[Key, None] = {}  # in order
         stack: list[tuple[Key, bool]] = [(start, False)]
         while stack:
             key, left = stack.pop()
             if left:
-                done.add(path.pop())
+                done.add(path.popitem()[0])
             elif key in path:
-                names = " → ".join(elements[one].name for one in [*path[path.index(key) :], key])
+                names = " → ".join(elements[one].name for one in [*list(path)[list(path).index(key) :], key])
                 raise Invalid(f"{root.path}：决策互相依赖，成了环：{names}。请去掉其中一个依赖", code="dmn_circle")
             elif key not in done and key in elements and elements[key].kind == "decision":
-                path.append(key)
+                path[key] = None
                 stack.append((key, True))
                 stack += [(one, False) for one in elements[key].requires]

@@ -38,7 +38,8 @@ class Element:
 class Model:
     """One DMN file. `imports` maps the names it gives to other models to their namespaces ("" brings their own names).
 
-    `items` are its item definitions (数据类型) by name, as elements.
+    `items` are its item definitions (数据类型) by name, as elements. `length` counts the characters of its texts,
+    and a few for each element.
     """
 
     path: str
@@ -47,6 +48,7 @@ class Model:
     imports: Mapping[str, str]
     elements: Mapping[str, Element]
     items: Mapping[str, etree._Element] = field(repr=False)
+    length: int = 0
 
 
 @dataclass(frozen=True, slots=True)

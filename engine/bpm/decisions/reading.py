@@ -9,6 +9,7 @@ from lxml import etree
 from engine.bpm.decisions.document import boxed, line_of, local, text_of
 from engine.bpm.decisions.items import Items, ItemType, Misfit, coerced, feel_type
 from engine.bpm.decisions.model import Problem
+from engine.errors import Invalid
 from engine.feel import FeelError
 from engine.feel import nodes as n
 from engine.feel.limits import Run
@@ -18,6 +19,8 @@ from engine.feel.types import ANY, FeelType
 from engine.feel.values import Value
 
 NULL = n.Literal(None, offset=0)
+MAX_NAMES = 300
+"""Names in sight of one expression."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,10 @@ class Reader:
     complete: bool = True
 
     def seeing(self, name: str, wanted: ItemType | None = None) -> "Reader":
-        """Return a reader that knows one more name."""
+        """Return a reader that knows one more name; Invalid where there are too many."""
+        if len(self.sight) >= MAX_NAMES:
+            message = f"{self.path}：“{self.owner[:80]}”里能用的名称超过 {MAX_NAMES} 个，请拆成几个决策"
+            raise Invalid(message, code="dmn_too_large", place=self.path)
         declared = {**self.declared, name: wanted}
         return replace(self, sight={**self.sight, name: feel_type(wanted)}, declared=declared)
 

@@ -13,6 +13,7 @@ from engine.bpm.decisions.reading import Failing, Reader
 from engine.feel import nodes as n
 from engine.feel.scope import Code, Scope
 
+_LABEL = 200  # characters of an expression that names its column
 _NOTES = ("description", "annotationEntry")  # modelers write a rule's remark into the one or the other
 
 
@@ -128,7 +129,7 @@ def _input(reader: Reader, element: etree._Element) -> Input:
     if wanted is None and isinstance(read, n.Name):  # what it names says what it is
         wanted = reader.declared.get(read.name)
     return Input(
-        label=element.get("label") or text,
+        label=element.get("label") or text[:_LABEL],
         text=text,
         expression=read,
         wanted=wanted,
