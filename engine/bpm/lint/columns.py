@@ -12,13 +12,16 @@ from itertools import pairwise
 from typing import Any
 
 from engine.bpm.decisions.tables import Input
-from engine.feel import FeelError, Range, YearsMonthsDuration, to_plain
+from engine.feel import FeelError, Limits, Range, YearsMonthsDuration, to_plain
 from engine.feel import nodes as n
 from engine.feel.expression import compile_tree
+from engine.feel.limits import Run
 
 UNKNOWN = -1
 """A cell that can't be told beforehand; every other is a bit mask of atoms."""
 MAX_ATOMS = 400
+_CONSTANT = Limits(steps=100)
+"""What the evaluation of one cell's constant may cost: it is no more than a sum of literals."""
 _ORDERED = (Decimal, date, datetime, time, timedelta, YearsMonthsDuration)
 _LOW, _HIGH = "low", "high"
 
@@ -91,7 +94,9 @@ def _constant(node: n.Node) -> tuple[Any] | None:
         expression = compile_tree(node, "")
         if expression.names or expression.possible_names or _calls(node):
             return None
-        return (expression.evaluate({}),)
+        run = Run(_CONSTANT)
+        run.pattern_seconds = 0  # a table has thousands of cells
+        return (expression.run({}, run),)
     except FeelError:
         return None
 
@@ -140,7 +145,8 @@ def _values(pieces: list[Piece]) -> Iterator[Any]:
 
 def _fits(kind: Any, read: list[Pieces], domain: Pieces) -> bool:
     bounds = {bound for pieces in (*read, domain) if pieces for piece in pieces[0] for bound in _bounds(kind, piece)}
-    return len(bounds) < MAX_ATOMS and (kind is not datetime or len({b[0].tzinfo is None for b in bounds}) < 2)
+    zoned = {bound[0].utcoffset() is not None for bound in bounds} if kind in (datetime, time) else set()
+    return len(bounds) < MAX_ATOMS and len(zoned) < 2  # with a zone and without don't compare
 
 
 def _discrete(label: str, read: list[Pieces], domain: Pieces, show: Callable[[Any], str]) -> Column:
@@ -149,6 +155,7 @@ def _discrete(label: str, read: list[Pieces], domain: Pieces, show: Callable[[An
     values = list(dict.fromkeys(v for pieces in lists if pieces for v in _values(pieces[0])))[:MAX_ATOMS]
     examples = [show(value) for value in values] + ([] if closed else ["其他"])
     whole = (1 << len(examples)) - 1
+    atoms = {value: 1 << at for at, value in enumerate(values)}
 
     def mask(pieces: Pieces) -> int:
         if pieces is None:
@@ -158,7 +165,7 @@ def _discrete(label: str, read: list[Pieces], domain: Pieces, show: Callable[[An
             return whole
         bits = 0
         for value in _values(found):
-            bits |= 1 << values.index(value) if value in values else 0
+            bits |= atoms.get(value, 0)
         return whole & ~bits if negated else bits
 
     excluded = mask(domain) if domain is not None and domain[1] else whole
@@ -168,6 +175,7 @@ def _discrete(label: str, read: list[Pieces], domain: Pieces, show: Callable[[An
 def _ordered(label: str, kind: Any, read: list[Pieces], domain: Pieces) -> Column:
     found = {bound for pieces in (*read, domain) if pieces for piece in pieces[0] for bound in _bounds(kind, piece)}
     cuts: list[Any] = [_LOW, *sorted(found), _HIGH]
+    places = {cut: at for at, cut in enumerate(cuts)}
     atoms = list(pairwise(cuts))
     whole = (1 << len(atoms)) - 1
 
@@ -179,10 +187,9 @@ def _ordered(label: str, kind: Any, read: list[Pieces], domain: Pieces) -> Colum
         bits = 0
         for piece in pieces[0]:
             low, high = _ends(kind, piece)
-            first = 0 if low is None else cuts.index(low)
-            last = len(atoms) if high is None else cuts.index(high)
-            for at in range(first, last):
-                bits |= 1 << at
+            first = 0 if low is None else places[low]
+            last = len(atoms) if high is None else places[high]
+            bits |= (1 << max(first, last)) - (1 << first)
         return whole & ~bits if pieces[1] else bits
 
     inside = whole if domain is None else mask(domain)

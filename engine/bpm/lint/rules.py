@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from engine.bpm import decisions
-from engine.bpm.decisions import Decisions
+from engine.bpm.decisions import MAX_LENGTH, Decisions
+from engine.bpm.decisions.model import Model
 from engine.bpm.extensions import PARSERS, RESERVED, RuleUse
 from engine.bpm.lint.data import stored
 from engine.bpm.lint.diagram import Node
@@ -16,29 +17,46 @@ from engine.feel.types import ANY, join
 
 Rules = Mapping[str, Decisions | None]
 """The decision files of a folder by path; None for one that is itself wrong."""
+MAX_FILES = 20
+"""Decision files of a folder; each may import the others."""
+MAX_BYTES = 2 * 1024 * 1024
 _CURE = "在决策表设计器里改正，重新导出"
 
 
 def read_rules(files: Mapping[str, str | bytes], report: Report) -> Rules:
     """Read the decision files of a folder; what is wrong with them is reported."""
-    found: dict[str, Decisions | None] = {}
-    for path in files:
-        if not (path.startswith("decisions/") and path.endswith(".dmn")):
+    paths = [path for path in files if path.startswith("decisions/") and path.endswith(".dmn")]
+    found: dict[str, Decisions | None] = dict.fromkeys(paths)
+    if len(paths) > MAX_FILES or sum(len(files[path]) for path in paths) > MAX_BYTES:
+        message = f"决策文件太多或太大：最多 {MAX_FILES} 个，合计 {MAX_BYTES >> 20} MB"
+        _add_error(paths[0], "decisions_large", message, "删去不用的决策文件，或把流程拆开", report)
+        return found
+    models: dict[str, Model] = {}
+    length = 0
+    for path in paths:
+        if length > MAX_LENGTH:
+            message = f"前面的决策文件连同它们导入的已超过 {MAX_LENGTH} 字，没有检查这个文件"
+            _add_error(path, "decisions_large", message, "精简表达式，或少让文件互相导入", report)
             continue
-        found[path] = None
         try:
-            found[path] = read = decisions.read(files, path)
+            found[path] = read = decisions.read(files, path, known=models)
         except Invalid as error:
             said = error.fields
             line, message, cure = said.get("line"), said.get("problem", error.message), said.get("cure", _CURE)
             report.add(Finding(path, line, None, None, "error", error.code, message, cure))
         else:
+            length += read.length
             for p in read.problems:
-                report.add(Finding(p.path, p.line, None, p.element, "error", "decision_invalid", p.message, _CURE))
+                message, element = clip(p.message, 400) or "", clip(p.element)
+                report.add(Finding(p.path, p.line, None, element, "error", "decision_invalid", message, _CURE))
             for table in read.tables:
                 check_table(path, table, report)
             _check_texts(path, read, report)
     return found
+
+
+def _add_error(path: str, code: str, message: str, cure: str, report: Report) -> None:
+    report.add(Finding(path, None, None, None, "error", code, message, cure))
 
 
 def _check_texts(path: str, read: Decisions, report: Report) -> None:

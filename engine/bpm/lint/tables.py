@@ -10,7 +10,8 @@ from engine.feel import nodes as n
 MAX_RULES = 400
 MAX_REPORTED = 5
 """Overlaps, and gaps, told of one table."""
-_MAX_STEPS = 50_000
+_MAX_STEPS = 100_000
+"""Atoms looked at in the search for the gaps of one table."""
 _SINGLE = frozenset({"UNIQUE", "ANY", "PRIORITY", "FIRST"})
 
 
@@ -79,7 +80,7 @@ def _check_covered(file: str, table: Table, columns: list[Column], report: Repor
 
 
 def _within(inner: int, outer: int, domain: int) -> bool:
-    return outer & domain == domain if inner == UNKNOWN else outer != UNKNOWN and not inner & domain & ~outer
+    return outer != UNKNOWN and not (domain if inner == UNKNOWN else inner & domain) & ~outer
 
 
 def _check_gaps(file: str, table: Table, columns: list[Column], report: Report) -> None:
@@ -92,32 +93,37 @@ def _check_gaps(file: str, table: Table, columns: list[Column], report: Report) 
 
 def _gaps(columns: list[Column], rules: int) -> Iterator[list[int]]:
     """Yield what no rule accepts, as sets of atoms by column; a cell that can't be told counts as accepting."""
+    accepting = [_accepting(one, rules) for one in columns]
     seen: set[tuple[int, int]] = set()
     steps = _MAX_STEPS
     pending: list[tuple[list[int], int]] = [([], (1 << rules) - 1)]
-    while pending and steps:
-        steps -= 1
+    while pending and steps > 0:
         path, open_ = pending.pop()
         if not open_:
             yield path + [one.domain for one in columns[len(path) :]]
             continue
         if len(path) == len(columns):
             continue
-        one = columns[len(path)]
         groups: dict[int, int] = {}  # atoms that the same rules accept are one case
-        for atom in range(len(one.examples)):
-            bit = 1 << atom
-            if bit & one.domain:
-                left = sum(1 << r for r in range(rules) if open_ >> r & 1 and one.cells[r] & bit)
-                groups[left] = groups.get(left, 0) | bit
+        for bit, accepted in accepting[len(path)]:
+            left = open_ & accepted
+            groups[left] = groups.get(left, 0) | bit
+        steps -= 1 + len(accepting[len(path)])
         for left, atoms in reversed(groups.items()):
             if (len(path), left) not in seen:
                 seen.add((len(path), left))
                 pending.append(([*path, atoms], left))
 
 
+def _accepting(one: Column, rules: int) -> list[tuple[int, int]]:
+    """Return the atoms of a column's domain, each with the set of the rules that accept it."""
+    bits = [1 << atom for atom in range(len(one.examples)) if one.domain >> atom & 1]
+    return [(bit, sum(1 << rule for rule in range(rules) if one.cells[rule] & bit)) for bit in bits]
+
+
 def _example(columns: list[Column], atoms: list[int]) -> str:
-    return "，".join(one.example(mask) for one, mask in zip(columns, atoms, strict=True) if one.examples != ("任意值",))
+    said = "，".join(one.example(mask) for one, mask in zip(columns, atoms, strict=True) if one.examples != ("任意值",))
+    return clip(said, 300) or ""
 
 
 def _add(report: Report, file: str, table: Table, line: int, severity: str, code: str, message: str, cure: str) -> None:
