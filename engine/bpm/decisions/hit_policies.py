@@ -108,7 +108,17 @@ class _Compiled:
             envs.append(inner)
         hits = self._hits(envs)
         run.record(_hit(table, hits, envs))
+        if not hits:
+            self._say_what_failed(envs, env)
         return self._answer(hits, env) if hits else self._default(env)
+
+    def _say_what_failed(self, envs: list[Env], env: Env) -> None:
+        """Say of what is computed for a column why it has no value; what only names something empty has none."""
+        for column, tested in zip(self._table.inputs, envs, strict=True):
+            if tested[-1] is None and not isinstance(column.expression, n.Name | n.Path | n.Literal):
+                reason = explain(column.expression, env, self._scope)
+                if reason:
+                    env[1].note(f"“{self._table.decision}”的输入“{column.label}”没有值：{reason}")
 
     def _hits(self, envs: list[Env]) -> list[int]:
         """Return the rules that are hit, by their index; the first alone where the policy wants no more."""

@@ -40,7 +40,7 @@ class ItemType:
     """A type that a variable is declared to have; each is itself only.
 
     `base` is a built-in type's name; `components` are a context's entries; `element` is what the elements of a
-    collection are; `result` what a function returns (None: not a function). `allowed` restricts a value, `constraint` a
+    collection are; `result` what a function returns (None: not a function). `allowed` restrict a value, `constraint` a
     collection as a whole.
     """
 
@@ -50,20 +50,20 @@ class ItemType:
     element: Callable[[], "ItemType"] | None = None
     parameters: tuple[Callable[[], "ItemType"], ...] = ()
     result: Callable[[], "ItemType"] | None = None
-    allowed: UnaryTests | None = None
+    allowed: tuple[UnaryTests, ...] = ()
     constraint: UnaryTests | None = None
 
     @property
     def allowed_tree(self) -> n.UnaryTestList | None:
-        """The allowed values as FEEL's tree."""
-        return None if self.allowed is None else self.allowed.tree
+        """The narrowest allowed values as FEEL's tree."""
+        return self.allowed[-1].tree if self.allowed else None
 
     kind: type | None = field(init=False, default=None)
     """The Python type whose every value is of this type, where that is all there is to it."""
 
     def __post_init__(self) -> None:
-        parts = (self.components, self.element, self.result, self.allowed, self.constraint)
-        if all(part is None for part in parts):
+        parts = (self.components, self.element, self.result, self.constraint)
+        if not self.allowed and all(part is None for part in parts):
             object.__setattr__(self, "kind", _KINDS.get(self.base))
 
     def node(self) -> n.Type:
@@ -173,7 +173,8 @@ class Items:
     def _read(self, item: etree._Element, name: str) -> ItemType:
         parts = [(name_of(part), part) for part in children(item, "itemComponent")]
         function = child(item, "functionItem")
-        allowed = self._tests(child(item, "allowedValues"))
+        tests = self._tests(child(item, "allowedValues"))
+        allowed = () if tests is None else (tests,)
         constraint = self._tests(child(item, "typeConstraint"))
         if function is not None:
             takes = tuple(self._lazy(part.get("typeRef"), part) for part in children(function, "parameters"))
@@ -209,10 +210,10 @@ class Items:
             return None
 
 
-def _restricted(base: ItemType, name: str, allowed: UnaryTests | None) -> ItemType:
+def _restricted(base: ItemType, name: str, allowed: tuple[UnaryTests, ...]) -> ItemType:
     return ItemType(
         name, base.base, base.components, base.element, base.parameters, base.result,
-        allowed or base.allowed, base.constraint,
+        (*base.allowed, *allowed), base.constraint,
     )  # fmt: skip
 
 
@@ -245,9 +246,8 @@ def coerced(value: Value, wanted: ItemType, run: Run) -> Value:
             if value is None:
                 return None
         value = _single(value, wanted, run)
-    for tests in (wanted.allowed, wanted.constraint):
-        if tests is None or (type(value) is list and tests is wanted.allowed):
-            continue
+    restricting = () if type(value) is list else wanted.allowed
+    for tests in (*restricting, *([wanted.constraint] if wanted.constraint else [])):
         if not tests.run(value, {}, run):
             raise Misfit(f"不在“{wanted.name}”的允许值 {tests.text} 之内")
     return value

@@ -102,7 +102,7 @@ def value_of(text: str, data: Any) -> Any:
 
 
 @given(EXPRESSIONS, DATA)
-@settings(deadline=None, max_examples=800)
+@settings(deadline=None, max_examples=250)
 def test_the_value_is_null_or_of_the_inferred_type(text: str, data: dict[str, object]) -> None:
     inferred = feel.infer(text, TYPES)
     value = value_of(text, data)
@@ -118,7 +118,7 @@ ALWAYS_NULL = frozenset({"type_operator", "argument_count", "argument_name", "ar
 
 
 @given(OPERANDS, OPERATORS, OPERANDS, DATA)
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=200)
 def test_an_operator_that_is_called_always_null_is_null(
     left: str, op: str, right: str, data: dict[str, object]
 ) -> None:
@@ -129,7 +129,7 @@ def test_an_operator_that_is_called_always_null_is_null(
 
 
 @given(st.sampled_from(sorted(feel.FUNCTION_NAMES - {"not"})), st.lists(OPERANDS, max_size=4), DATA)
-@settings(deadline=None, max_examples=1_000)
+@settings(deadline=None, max_examples=300)
 def test_a_call_that_is_called_always_null_is_null(name: str, arguments: list[str], data: dict[str, object]) -> None:
     text = f"{name}({', '.join(arguments)})"
     if any(problem.code in ALWAYS_NULL for problem in feel.check(text, TYPES)):
@@ -167,7 +167,7 @@ CONDITIONS = st.recursive(
 
 
 @given(st.lists(CONDITIONS, min_size=1, max_size=4), DATA)
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=200)
 def test_coverage_is_what_the_conditions_do(conditions: list[str], data: dict[str, object]) -> None:
     found = coverage([parse(text) for text in conditions], TYPES.get)
     holding = [index for index, text in enumerate(conditions) if value_of(text, data) is True]

@@ -32,7 +32,7 @@ def test_any_sequence_of_pieces(text: str) -> None:
     st.sampled_from(SEEDS),
     st.lists(st.tuples(st.integers(0, 200), st.integers(0, 4), st.sampled_from(PIECES)), min_size=1, max_size=4),
 )
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=300)
 def test_mutations_of_valid_expressions(seed: str, edits: list[tuple[int, int, str]]) -> None:
     for position, removed, piece in edits:
         position %= len(seed) + 1
@@ -50,13 +50,13 @@ ARGUMENTS = st.sampled_from(
 
 
 @given(st.sampled_from(sorted(feel.FUNCTION_NAMES)), st.lists(ARGUMENTS, max_size=4))
-@settings(deadline=None, max_examples=1500)
+@settings(deadline=None, max_examples=300)
 def test_any_arguments_of_the_built_ins(name: str, arguments: list[str]) -> None:
     probe(f"{name}({', '.join(arguments)})")
 
 
 @given(ARGUMENTS, st.sampled_from("+ - * / ** = != < <= > >= in and or".split()), ARGUMENTS)
-@settings(deadline=None, max_examples=1000)
+@settings(deadline=None, max_examples=400)
 def test_any_operands(left: str, operator: str, right: str) -> None:
     probe(f"({left}) {operator} ({right})")
 
@@ -113,7 +113,7 @@ EXPRESSIONS = st.recursive(st.one_of(ARGUMENTS.map("({})".format), NAMES), _comp
 
 
 @given(EXPRESSIONS)
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=300)
 def test_what_the_grammar_makes_compiles_and_is_worth_the_same_in_parentheses(text: str) -> None:
     expression, enclosed = feel.compile(text, names=DATA), feel.compile(f"({text})", names=DATA)
     probe(text)

@@ -132,3 +132,24 @@ def test_a_rule_with_too_few_cells_is_a_problem() -> None:
     found = table("1", policy="UNIQUE")
     assert "这条规则有 0 个条件和 1 个结果" in found.problems[0].message
     assert found.evaluate("级别", {"天数": 1}) is None
+
+
+def test_a_column_that_cannot_be_computed_is_told_where_no_rule_hits() -> None:
+    text = tables.decisions(tables.table("级别", COLUMNS, '< 3 | "短"'), inputs=tuple(COLUMNS))
+    text = text.replace("<text>天数</text></inputExpression>", '<text>天数 + "x"</text></inputExpression>')
+    found = decisions.read({"x.dmn": text}, "x.dmn")
+    assert found.evaluate("级别", {"天数": 1}) is None
+    assert list(found.messages) == ["“级别”的输入“天数”没有值：“+”对数字、文本没有结果"]
+
+
+def test_a_type_made_of_another_is_bound_by_the_values_of_both() -> None:
+    item = (
+        '<itemDefinition name="{}"><typeRef>{}</typeRef><allowedValues><text>{}</text></allowedValues></itemDefinition>'
+    )
+    types = item.format("份", "number", "[0..100]") + item.format("大份", "份", "> 50")
+    text = tables.decisions(tables.literal("d", "天数", "天数"), inputs=("天数",))
+    text = text.replace('<variable name="天数"/>', '<variable name="天数" typeRef="大份"/>').replace(
+        "<inputData", types + "<inputData", 1
+    )
+    found = decisions.read({"x.dmn": text}, "x.dmn")
+    assert [found.evaluate("d", {"天数": n}) for n in (60, 40, 200)] == [60, None, None]
