@@ -55,6 +55,8 @@ class Decisions:
         self._items: dict[str, Items] = {}
         for namespace, model in models.items():
             self._items[namespace] = Items(model, self._items.get, self.problems)
+        for items in self._items.values():
+            items.read_all()
         self._last = threading.local()
         self._compiled = {key: self._compile(element) for key, element in self._elements.items()}
 

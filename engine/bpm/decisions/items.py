@@ -152,6 +152,18 @@ class Items:
                     return found
         return None
 
+    def read_all(self) -> None:
+        """Read every type now, so that threads only look them up."""
+        pending = [self.named(name) for name in self._model.items]
+        seen: set[int] = set()
+        while pending:
+            one = pending.pop()
+            if one is None or id(one) in seen:
+                continue
+            seen.add(id(one))
+            inner = (*(one.components or {}).values(), one.element, *one.parameters, one.result)
+            pending += [part() for part in inner if part is not None]
+
     @cached_property
     def names(self) -> frozenset[str]:
         """The names of entries, which expressions may name behind a dot."""
