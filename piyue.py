@@ -227,6 +227,7 @@ def demo(host: str = "127.0.0.1", port: int = 8000) -> None:
         "office_director",
         "hospital_director",
         "archivist",
+        "designer",
         "process_admin",
     ):
         if (member := hospital.CAST.get(key)) is not None:
@@ -293,7 +294,10 @@ def process_deploy(path: Path, note: str = "") -> None:
     with open_database(Settings()).unit_of_work() as session:
         version = definitions.deploy(session, None, process_files(path), note=note)
         done = "已部署" if version.fresh else "与这些文件相同，没有部署新版本"
-        typer.echo(f"{version.key} 第 {version.number} 版{done}")
+        for finding in version.findings:
+            typer.echo(str(finding))
+        warned = f"，{len(version.findings)} 个提醒" if version.findings else ""
+        typer.echo(f"{version.key} 第 {version.number} 版{done}{warned}")
 
 
 @process_app.command("test")

@@ -73,6 +73,7 @@ class DeployedOut(Answer):
     deployed_at: datetime
     note: str = Field(examples=["加人事科一步"])
     fresh: bool = Field(description="false：文件与当前版本相同，没有部署新版本", examples=[True])
+    findings: list[FindingOut] = Field(description="检查给出的提醒，它们不妨碍部署；没有部署新版本时为空")
 
 
 class VersionOut(Answer):

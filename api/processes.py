@@ -65,7 +65,7 @@ class StartedOut(Answer):
 
 
 class ProcessDraftBody(DraftBody):
-    """What was typed so far; `draft_id` is the draft to replace, without it a new one is kept."""
+    """What was typed so far; `draft_id` is the draft to replace or to make; without it a new one is made."""
 
     draft_id: uuid.UUID | None = None
 

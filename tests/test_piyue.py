@@ -166,7 +166,8 @@ def test_an_import_tells_what_it_did_and_every_mistake_by_its_place(
 
 def test_the_same_files_once_more_are_not_deployed(db: Database, home: Path) -> None:
     folder = str(ROOT / "processes" / "notice_circulation")
-    assert run("process", "deploy", folder).output == "notice_circulation 第 1 版已部署\n"
+    *warnings, done = run("process", "deploy", folder).output.splitlines()
+    assert done == f"notice_circulation 第 1 版已部署，{len(warnings)} 个提醒"  # nobody holds a role yet
     assert run("process", "deploy", folder).output == "notice_circulation 第 1 版与这些文件相同，没有部署新版本\n"
 
 
@@ -181,6 +182,14 @@ def test_beside_the_demos_key_a_missing_one_says_how_to_use_it(
     assert "请先运行 export PIYUE_MODE=demo" in told
 
 
+def test_a_deployment_tells_its_warnings(db: Database, home: Path) -> None:
+    body = '<startEvent id="s"/><task id="t" name="登记"/><endEvent id="e"/>' + chain("s", "t", "e")
+    (home / "process.bpmn").write_text(bpmn(body)["process.bpmn"], encoding="utf-8")
+    *places, done = run("process", "deploy", str(home)).output.splitlines()
+    assert done == f"p 第 1 版已部署，{len(places)} 个提醒"
+    assert any(place.startswith("process.bpmn:2 元素 t「登记」: 警告 plain_task: ") for place in places)
+
+
 def test_a_deployment_tells_its_findings(
     db: Database, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,7 +197,7 @@ def test_a_deployment_tells_its_findings(
     (home / "process.bpmn").write_text(diagram, encoding="utf-8")
     told = tell(monkeypatch, capsys, "process", "deploy", str(home))
     assert told[0].startswith("错误：流程有错误，没有部署")
-    assert any(line.startswith("  process.bpmn:2 元素 u: 错误: ") and "办法: " in line for line in told)
+    assert any(line.startswith("  process.bpmn:2 元素 u: 错误 assign_missing: ") and "办法: " in line for line in told)
     assert "{" not in "".join(told)
 
 
@@ -261,5 +270,5 @@ def test_lint_looks_into_the_organisation_when_it_is_asked_to(db: Database, home
     (home / "process.bpmn").write_text(bpmn(body)["process.bpmn"], "utf-8")
     assert "organisation" not in run("process", "lint", str(home), "--json").output
     told = run("process", "lint", str(home), "--organisation").output
-    assert "元素 t: 警告: 办理人规则找不到人：角色“人事科经办”（hr_clerk）没有人担任" in told
+    assert "元素 t: 警告 organisation_nobody: 办理人规则找不到人：角色“人事科经办”（hr_clerk）没有人担任" in told
     assert "0 个错误" in told

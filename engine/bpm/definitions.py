@@ -28,6 +28,8 @@ from engine.org.models import Department, Person, Role
 
 MAX_FILES = 100
 MAX_BYTES = 4 * 1024 * 1024
+BESIDE = ("README.md", "scenarios.yaml")
+"""Files that are not run, but kept with a version."""
 _PATH = re.compile(r"process\.bpmn|(called|forms|decisions)/[\w.-]{1,80}\.(bpmn|json|dmn)|README\.md|scenarios\.yaml")
 
 
@@ -105,13 +107,15 @@ def deploy(
     """Check the files of a process and make them its newest version (部署); running instances stay on theirs.
 
     `files` maps paths (`process.bpmn`, `forms/x.json`, …) to texts. The same files again give the version that exists,
-    which is not `fresh` then.
+    which is not `fresh` then; what only explains a process (README.md, scenarios.yaml) makes no new version. The
+    warnings that didn't hinder it are the row's `findings`.
     Raises Forbidden without the designer's role, Invalid (code `lint`, `findings`) where the linter finds an error.
     """
     if actor is not None and not actor.has(DESIGNER, ADMIN):
         raise Forbidden("只有流程设计员可以部署流程", code="not_designer")
     texts = checked_files(files)
-    digest = hashlib.sha256(orjson.dumps(texts, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    run = {path: text for path, text in texts.items() if path not in BESIDE}
+    digest = hashlib.sha256(orjson.dumps(run, option=orjson.OPT_SORT_KEYS)).hexdigest()
     key = _key(texts)
     newest = session.scalar(
         select(ProcessVersion).where(ProcessVersion.key == key).order_by(ProcessVersion.number.desc()).limit(1)
@@ -141,7 +145,7 @@ def deploy(
     session.flush()
     process.name, process.category = definition.name, definition.process.category
     process.current_version_id = row.id
-    row.fresh = True
+    row.fresh, row.findings = True, tuple(findings)
     detail = {"key": key, "name": process.name, "number": row.number, "note": row.note}
     record(session, actor, "deploy", detail, at=row.deployed_at)
     return row

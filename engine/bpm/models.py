@@ -8,6 +8,7 @@ import enum
 import uuid
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from sqlalchemy import (
     BigInteger,
@@ -26,6 +27,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.db import Base, new_id
+
+if TYPE_CHECKING:
+    from engine.bpm.lint.finding import Finding
 
 _BIGID = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -104,6 +108,7 @@ class ProcessVersion(Base):
     deployed_at: Mapped[datetime]
     note: Mapped[str] = mapped_column(String(400), default="")
     fresh = False  # whether this very call of `definitions.deploy` made it
+    findings = tuple["Finding", ...]()  # the warnings that this very call found
 
     __table_args__ = (UniqueConstraint("key", "number"),)
 

@@ -42,6 +42,19 @@ def test_a_running_instance_stays_on_its_version_through_a_return(api: Api) -> N
     assert walked == [("one", {"a": "9", "b": "8"}), ("two", {"a": "9", "b": "8"})]
 
 
+def test_a_deployment_answers_with_its_warnings(api: Api) -> None:
+    designer = api.person("designer")
+    body = '<startEvent id="s"/><task id="t" name="登记"/><endEvent id="e"/>' + chain("s", "t", "e")
+    sent = {"files": ("process.bpmn", bpmn(body, key="warned")["process.bpmn"].encode())}
+    checked = designer.ask("POST", "/definitions/check", files=sent).json()
+    deployed = designer.ask("POST", "/definitions", files=sent).json()
+    assert deployed["fresh"]
+    assert ("warning", "plain_task", "t") in [(f["severity"], f["code"], f["element"]) for f in deployed["findings"]]
+    assert deployed["findings"] == checked["findings"]
+    again = designer.ask("POST", "/definitions", files=sent).json()
+    assert (again["number"], again["fresh"], again["findings"]) == (1, False, [])
+
+
 def test_a_suspended_process_starts_nothing_new_and_the_rest_goes_on(api: Api) -> None:
     nurse, designer, key = api.person("nurse"), api.person("designer"), {"Idempotency-Key": "one"}
     first = nurse.post("/processes/simple/instances", {"data": {}}, expect=201, headers=key)

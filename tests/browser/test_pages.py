@@ -1,11 +1,12 @@
 """Every page, at both sizes, by day, by night and in senior mode: it opens, and the browser complains of nothing."""
 
 import re
+import time
 from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import FilePayload, expect
+from playwright.sync_api import FilePayload, Route, expect
 
 from engine import clock, outbox
 from engine.errors import Unauthenticated
@@ -248,3 +249,23 @@ def test_files_of_a_process_are_listed_when_they_are_chosen(bpm: Bpm, people: Vi
     ]
     admin.page.get_by_label("流程文件").set_input_files(files)
     expect(admin.page.locator(".upload .upload-row")).to_have_text(["process.bpmn2 KB", "leave.json2 KB"])
+
+
+def test_nothing_is_saved_beside_what_is_being_sent(bpm: Bpm, people: Visit) -> None:
+    nurse = people("nurse").goto("/start/leave_request")
+    saved: list[str] = []
+    nurse.page.on("request", lambda sent: saved.append(sent.url) if sent.url.endswith("/draft") else None)
+
+    def slowly(route: Route) -> None:
+        time.sleep(2)  # longer than a form waits after the last letter until it saves
+        route.continue_()
+
+    nurse.page.route("**/start/leave_request", slowly)
+    nurse.page.get_by_label("请假类别").select_option(LEAVE["leave_type"])
+    nurse.page.get_by_label("开始日期").fill(LEAVE["start_date"])
+    nurse.page.get_by_label("结束日期").fill(LEAVE["end_date"])
+    nurse.page.get_by_label("事由").fill("回家探亲")
+    nurse.press("提交", "/instances/")
+    assert saved == []
+    nurse.goto("/box/drafts")
+    expect(nurse.page.get_by_text("没有草稿")).to_be_visible()

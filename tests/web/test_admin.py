@@ -307,3 +307,24 @@ def test_the_same_files_once_more_are_not_deployed(browser_of: Browser, bpm: Bpm
     page = admin.get(answer.headers["location"])
     assert "文件与当前版本相同，没有部署新版本" in page
     assert "第 2 版" not in page
+
+
+def test_what_only_explains_a_process_makes_no_new_version(browser_of: Browser, bpm: Bpm) -> None:
+    bpm.deploy("purchase_request")
+    admin = browser_of.login("designer")
+    beside = {name: (FOLDER / name).read_bytes() for name in ("README.md", "scenarios.yaml")}
+    assert upload(admin, PURCHASE | beside) == "/definitions/purchase_request?done=same"
+    assert kept(bpm) == PURCHASE.keys()
+
+
+def test_a_deployment_shows_its_warnings(browser_of: Browser, bpm: Bpm) -> None:
+    admin = browser_of.login("designer")
+    body = '<startEvent id="s"/><task id="t" name="登记"/><endEvent id="e"/>' + chain("s", "t", "e")
+    files = {path: text.encode() for path, text in bpmn(body, key="warned").items()}
+    page = upload(admin, files, 200)
+    (count,) = re.findall(r"已部署为第 1 版，有 (\d+) 个提醒", page)
+    table = page[page.index("检查结果") : page.index("</table>")]
+    assert table.count("提醒</span>") == int(count)
+    assert "plain_task" in table
+    assert "登记" in table
+    assert upload(admin, files) == "/definitions/warned?done=same"

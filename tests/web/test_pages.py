@@ -114,6 +114,39 @@ def test_drafts(browser_of: Browser, bpm: Bpm) -> None:
     assert count(bpm, Draft) == 0
 
 
+def test_no_draft_is_kept_beside_what_was_sent(browser_of: Browser, bpm: Bpm) -> None:
+    nurse = browser_of.login("nurse")
+    form = nurse.form("/start/leave_request", "/start/leave_request") | LEAVE
+    script = {"HX-Request": "true", "HX-Request-Type": "partial"}
+    for _ in range(2):  # the page that was sent never learned of its draft, and it is one
+        assert "已暂存" in nurse.send("/start/leave_request/draft", form, 200, headers=script).text
+        assert count(bpm, Draft) == 1
+    refused = nurse.send("/start/leave_request", form | {"reason": ""}, 422).text
+    assert f'value="{form["_draft"]}"' in refused
+    assert count(bpm, Draft) == 1
+    nurse.send("/start/leave_request", form)
+    assert count(bpm, Draft) == 0
+    late = nurse.send("/start/leave_request/draft", form, 409, headers=script)
+    assert "已经提交" in late.text
+    assert count(bpm, Draft) == 0
+
+
+def test_nobody_saves_into_the_draft_of_another(browser_of: Browser, bpm: Bpm) -> None:
+    nurse = browser_of.login("nurse")
+    form = nurse.form("/start/leave_request", "/start/leave_request")
+    nurse.send("/start/leave_request/draft", form | {"reason": "我的"})
+    head = browser_of.login("head_nurse")
+    own = head.form("/start/leave_request", "/start/leave_request") | {"_draft": form["_draft"], "reason": "别人的"}
+    head.send("/start/leave_request/draft", own, 404)
+    assert count(bpm, Draft) == 1
+
+
+def test_a_list_that_is_none_is_not_found(browser_of: Browser) -> None:
+    page = browser_of.login("nurse").get("/box/draft", 404)
+    assert "没有这个列表" in page
+    assert "read_todo、" not in page
+
+
 def test_forms_of_other_sites_and_without_token_are_refused(browser_of: Browser, bpm: Bpm) -> None:
     bpm.start("leave_request", by="nurse", **LEAVE)
     head, item = browser_of.login("head_nurse"), todo(bpm, "head_nurse")

@@ -14,7 +14,6 @@ from web.session import Post, Posted, Router
 router = Router()
 
 _FOLDERS = {".bpmn": "called", ".json": "forms", ".dmn": "decisions"}
-_BESIDE = ("README.md", "scenarios.yaml")  # not run, but kept with the version
 _WANTED = "主流程 process.bpmn、被调用流程（.bpmn）、表单（.json）、决策表（.dmn），或整个文件夹的 ZIP"
 
 
@@ -23,6 +22,8 @@ def upload(call: Posted) -> Response:
     """Deploy the files of a process as its newest version (部署), after the checks; findings are shown."""
     call.or_else(definitions_page)
     version = definitions.deploy(call.session, call.actor, _files(call), note=call.text("note")[:400])
+    if version.findings:
+        return definitions_page(call, None, deployed=version)
     return call.go(f"/definitions/{version.key}?done={'deploy' if version.fresh else 'same'}")
 
 
@@ -74,7 +75,7 @@ def placed(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def _place(path: str) -> str | None:
     """Return where a file that isn't the main diagram belongs, None for nowhere."""
-    if path in _BESIDE:
+    if path in definitions.BESIDE:
         return path
     folder, _, name = path.rpartition("/")
     expected = next((kept for ending, kept in _FOLDERS.items() if name.lower().endswith(ending)), None)

@@ -103,7 +103,7 @@ def draft(call: Posted, item_id: uuid.UUID) -> Response:
     commands.save_draft(call.session, call.actor, item_id=item_id, content=content)
     keep_uploads(call, data)
     if call.htmx:
-        return fragment(call, "part/saved.html", at=clock.now(), target="")
+        return fragment(call, "part/saved.html", at=clock.now())
     return _handled(call, item_id, "draft")
 
 

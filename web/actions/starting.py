@@ -30,10 +30,11 @@ def start(call: Posted, key: Key) -> Response:
 def draft(call: Posted, key: Key) -> Response:
     """Keep what was filled in (暂存): by the button, or by itself a moment after typing."""
     data = _data(call, key)
-    id_ = commands.save_draft(call.session, call.actor, process_key=key, content={"data": data}, draft_id=_draft(call))
+    content = {"data": data}
+    commands.save_draft(call.session, call.actor, process_key=key, content=content, draft_id=_draft(call), key=call.key)
     keep_uploads(call, data)
     if call.htmx:
-        return fragment(call, "part/saved.html", at=clock.now(), target=str(id_))
+        return fragment(call, "part/saved.html", at=clock.now())
     return call.go("/box/drafts?done=draft")
 
 

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse
 from engine import clock
 from engine.bpm import queries
 from engine.bpm.queries import BoxRow, Filters
-from engine.errors import EngineError
+from engine.errors import EngineError, NotFound
 from web.rendering import fragment, page
 from web.session import Page, Router, Visitor
 
@@ -139,6 +139,8 @@ def home(call: Visitor) -> Response:
 @router.get("/box/{box}")
 def box(call: Visitor, box: str, cursor: str | None = None, show: int = PAGE) -> Response:
     """Show a box; with `cursor` the rows after those of an earlier page, for the script alone."""
+    if box not in BOXES:
+        raise NotFound("没有这个列表", code="box_not_found")
     found = listing(call, box, call.request.query_params, cursor=cursor, show=max(1, min(show, MOST)))
     if call.htmx and cursor is not None:
         return fragment(call, "part/rows.html", listing=found, selected="")

@@ -9,6 +9,7 @@ from fastapi import Response
 from api.errors import status_of
 from api.schemas import Key
 from engine.bpm import queries
+from engine.bpm.models import ProcessVersion
 from engine.bpm.queries import VersionRow
 from engine.errors import EngineError, NotFound
 from engine.org.actor import ADMIN, DESIGNER
@@ -25,9 +26,13 @@ def list_definitions(call: Visitor) -> Response:
     return definitions_page(call, None)
 
 
-def definitions_page(call: Page, error: EngineError | None) -> Response:
-    """Return the list of processes, with what was found in a refused upload."""
-    findings: Sequence[dict[str, Any]] = error.fields.get("findings", []) if error is not None else []
+def definitions_page(call: Page, error: EngineError | None, *, deployed: ProcessVersion | None = None) -> Response:
+    """Return the list of processes, with what was found in an upload: a refused one, or one with warnings."""
+    findings: Sequence[Any] = ()
+    if error is not None:
+        findings = error.fields.get("findings", ())
+    elif deployed is not None:
+        findings = deployed.findings
     return page(
         call,
         "admin/definitions.html",
@@ -35,6 +40,7 @@ def definitions_page(call: Page, error: EngineError | None) -> Response:
         rows=queries.processes(call.session, call.actor),
         may_deploy=call.actor.has(ADMIN, DESIGNER),
         error=error,
+        deployed=deployed,
         findings=findings,
         title="流程定义",
         section="definitions",

@@ -7,6 +7,7 @@ from fastapi import Response
 from api.errors import status_of
 from api.schemas import Key
 from engine.bpm import definitions, queries
+from engine.db import new_id
 from web.forms import render
 from web.lookups import Names
 from web.pages.detail import Typed
@@ -27,11 +28,11 @@ def processes(call: Visitor) -> Response:
 def first_step(call: Visitor, key: Key, draft: uuid.UUID | None = None) -> Response:
     """Show the form of a process's first step, empty or with a draft."""
     content = {} if draft is None else queries.draft(call.session, call.actor, draft).content
-    return start_form(call, key, Typed(data=content.get("data") or {}), draft)
+    return start_form(call, key, Typed(data=content.get("data") or {}), draft, saved=draft is not None)
 
 
-def start_form(call: Page, key: str, typed: Typed, draft: uuid.UUID | None) -> Response:
-    """Return the page on which an instance is started."""
+def start_form(call: Page, key: str, typed: Typed, draft: uuid.UUID | None, *, saved: bool = False) -> Response:
+    """Return the page on which an instance is started; it names the draft that it will be kept as until it is sent."""
     found = queries.start_page(call.session, call.actor, key)
     html = None
     if found.form is not None:
@@ -52,7 +53,8 @@ def start_form(call: Page, key: str, typed: Typed, draft: uuid.UUID | None) -> R
         process=found.process,
         form=html,
         typed=typed,
-        draft=draft,
+        draft=draft or new_id(),
+        saved=saved,
         title=found.process.name,
         section="start",
     )

@@ -74,6 +74,25 @@ document.addEventListener("htmx:before:swap", (event) => {
   write(form.dataset.outbox, { opinion: form.querySelector("[data-keep]")?.value ?? "" });
 });
 
+// What is being sent isn't kept as a draft beside it: a save under way is stopped, a later one isn't begun.
+const sending = new WeakSet();
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form[data-outbox]")) return;
+  sending.add(event.target);
+  event.target.querySelector(".bar__note")?.dispatchEvent(new Event("htmx:abort"));
+});
+
+document.addEventListener("htmx:before:request", (event) => {
+  const source = event.detail.ctx.sourceElement;
+  if (source.matches(".bar__note") && sending.has(source.closest("form"))) event.preventDefault();
+});
+
+document.addEventListener("htmx:finally:request", (event) => {
+  const { ctx } = event.detail;
+  if (!ctx.hx?.redirect) sending.delete(ctx.sourceElement);
+});
+
 // A part of the page was refused (a draft, a form shown anew): the page stays, the reason is told.
 document.addEventListener("htmx:response:error", (event) => {
   const ctx = event.detail?.ctx;

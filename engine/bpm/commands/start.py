@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
@@ -15,7 +15,8 @@ from engine.bpm.commands import attaching, checks, describing, opening
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case, ProcessFault, idem, key_reused, replay
 from engine.bpm.commands.requests import keyed
-from engine.bpm.models import Draft, Instance, InstanceState, ItemState, Process
+from engine.bpm.commands.talking import use_up_draft
+from engine.bpm.models import Instance, InstanceState, ItemState, Process
 from engine.db import new_id
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
 from engine.org.actor import Actor
@@ -93,6 +94,8 @@ def start(
         raise Forbidden(f"您不能发起“{process.name}”", code="not_starter")
     if process.suspended_at is not None:
         raise Conflict(f"流程“{process.name}”已停用，暂不能发起", code="process_suspended")
+    if draft_id is not None:
+        use_up_draft(session, actor, draft_id)
     now = clock.now()
     row = _NewRow(new_id(), process_key, version.id, actor.person_id, actor.department_id, now)
     case = Case(session, actor, row, now)
@@ -142,8 +145,6 @@ def start(
     case.batch.run(session)
     if step is not None:
         attaching.bind(case, step, values, None)
-    if draft_id is not None:
-        session.execute(delete(Draft).where(Draft.id == draft_id, Draft.person_id == actor.person_id))
     return Started(row.id, shown["title"])
 
 

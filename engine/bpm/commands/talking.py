@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from engine import attachments, clock, notices, outbox
 from engine.bpm import visibility
 from engine.bpm.commands import checks
-from engine.bpm.commands.case import LIVE, Case
+from engine.bpm.commands.case import LIVE, Case, idem
 from engine.bpm.commands.complete import Done
 from engine.bpm.commands.requests import keyed
 from engine.bpm.models import ActionLog, Copy, Draft, ItemState, Process, WorkItem
@@ -168,11 +168,13 @@ def save_draft(
     item_id: uuid.UUID | None = None,
     process_key: str | None = None,
     draft_id: uuid.UUID | None = None,
+    key: str | None = None,
 ) -> uuid.UUID:
     """Keep what a person has typed (暂存): for one of their open items, or for a new instance of a process.
 
     `content` holds data, opinion and outcome. A draft of an item is replaced; of a process there may be several, but
-    not without end (Conflict).
+    not without end (Conflict). `draft_id` tells those apart: a form may name its draft before anything is saved. `key`
+    is what the form will be sent under: once it was, nothing is kept beside it (Conflict).
     """
     if (item_id is None) == (process_key is None):
         raise Invalid("草稿要么属于一个待办，要么属于一个流程", code="draft_target")
@@ -188,13 +190,17 @@ def save_draft(
         session.execute(select(WorkItem.id).where(WorkItem.id == item_id).with_for_update(key_share=True))
     elif session.get(Process, process_key) is None:
         raise NotFound("没有这个流程", code="process_not_found")
+    else:
+        _wait_for_drafts(session, actor)
+        if key is not None and session.scalar(select(ActionLog.id).where(ActionLog.idem_key == idem(actor, key))):
+            raise Conflict("这份表单已经提交，不再存草稿", code="already_sent")
     mine = Draft.person_id == actor.person_id
     found = session.scalar(
         select(Draft)
         .where(mine, Draft.item_id == item_id if item_id is not None else Draft.id == draft_id)
         .with_for_update()
     )
-    if found is None and draft_id is not None and item_id is None:
+    if found is None and draft_id is not None and session.get(Draft, draft_id) is not None:  # somebody else's
         raise NotFound("没有这份草稿", code="draft_not_found")
     if found is None and item_id is None:
         count = session.scalar(select(func.count()).where(mine, Draft.item_id.is_(None)))
@@ -205,7 +211,7 @@ def save_draft(
                 limit=MOST_DRAFTS,
             )
     if found is None:
-        found = Draft(id=new_id(), person_id=actor.person_id, item_id=item_id, process_key=process_key)
+        found = Draft(id=draft_id or new_id(), person_id=actor.person_id, item_id=item_id, process_key=process_key)
         session.add(found)
     found.content, found.updated_at = body, clock.now()
     attachments.keep(session, actor, _named(content), clock.now() + DRAFT_KEEPS)
@@ -228,6 +234,16 @@ def purge_drafts(session: Session) -> None:
     """Delete the drafts of items that nobody will handle any more: read, or closed by what others did."""
     wanted = select(WorkItem.id).where(WorkItem.id == Draft.item_id, WorkItem.state.in_(LIVE))
     session.execute(delete(Draft).where(Draft.item_id.is_not(None), ~wanted.exists()))
+
+
+def use_up_draft(session: Session, actor: Actor, draft_id: uuid.UUID) -> None:
+    """Delete the draft of what is being started; one that is being saved just now waits until that has ended."""
+    _wait_for_drafts(session, actor)
+    session.execute(delete(Draft).where(Draft.id == draft_id, Draft.person_id == actor.person_id))
+
+
+def _wait_for_drafts(session: Session, actor: Actor) -> None:
+    session.execute(select(Person.id).where(Person.id == actor.person_id).with_for_update(key_share=True))
 
 
 def drop_draft(session: Session, actor: Actor, draft_id: uuid.UUID) -> None:

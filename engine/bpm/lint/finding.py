@@ -45,7 +45,7 @@ class Finding:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         element = f" 元素 {self.element}" if self.element else ""
         name = f"「{self.name}」" if self.name else ""
-        return f"{place}{element}{name}: {_LABELS[self.severity]}: {self.message}。办法: {self.cure}。"
+        return f"{place}{element}{name}: {_LABELS[self.severity]} {self.code}: {self.message}。办法: {self.cure}。"
 
     def as_dict(self) -> dict[str, str | int | None]:
         """Return the finding as plain values, for JSON."""

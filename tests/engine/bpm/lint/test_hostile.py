@@ -131,7 +131,7 @@ def test_faults_in_several_files_are_told_apart() -> None:
 def test_findings_speak_as_text_and_json() -> None:
     finding = lint(simple(user("x", name="科室 审批"), path("x", "end")))[0]
     assert str(finding) == (
-        "process.bpmn:15 元素 x「科室 审批」: 错误: 从开始事件走不到这个节点。办法: 把它连进流程，或删去。"
+        "process.bpmn:15 元素 x「科室 审批」: 错误 unreachable: 从开始事件走不到这个节点。办法: 把它连进流程，或删去。"
     )
     assert json.loads(json.dumps(finding.as_dict())) == {
         "file": "process.bpmn",
