@@ -90,7 +90,11 @@ class Decisions:
 
         Raises NotFound for a name that the file does not have.
         """
-        found: dict[str, None] = {}
+        return tuple(self.input_types(name))
+
+    def input_types(self, name: str) -> Mapping[str, FeelType]:
+        """Return the declared types of a decision's `inputs` by name; raises as it."""
+        found: dict[str, FeelType] = {}
         pending, seen = [self._find(name, "decision").key], set[Key]()
         while pending:
             key = pending.pop(0)
@@ -99,9 +103,9 @@ class Decisions:
             seen.add(key)
             element = self._elements[key]
             if element.kind == "inputData":
-                found[element.name] = None
+                found[element.name] = feel_type(self._compiled[key].wanted)
             pending += element.requires
-        return tuple(found)
+        return found
 
     @property
     def messages(self) -> tuple[str, ...]:

@@ -12,7 +12,9 @@ from engine.bpm.lint.finding import Finding, Report, Reporter, clip
 from engine.bpm.lint.tables import check_table
 from engine.bpm.lint.texts import Texts, severity_of
 from engine.errors import Invalid
-from engine.feel import FeelError, FeelType, check
+from engine.feel import FeelError, FeelType, check, infer
+from engine.feel.operations import is_known, spelled
+from engine.feel.problems import shown
 from engine.feel.types import ANY, join
 
 Rules = Mapping[str, Decisions | None]
@@ -21,6 +23,8 @@ MAX_FILES = 20
 """Decision files of a folder; each may import the others."""
 MAX_BYTES = 2 * 1024 * 1024
 _CURE = "在决策表设计器里改正，重新导出"
+_CONVERTED = ("number", "string", "date", "time", "date and time")
+"""Types whose name is the function that makes a value of them; a duration's is `duration`."""
 
 
 def read_rules(files: Mapping[str, str | bytes], report: Report) -> Rules:
@@ -90,7 +94,10 @@ def result_types(uses: Iterable[RuleUse], rules: Rules) -> dict[str, FeelType]:
 
 def check_rule(node: Node, rules: Rules, texts: Texts, report: Reporter) -> RuleUse | None:
     """Check one business rule task; return what it says, None where it names no decision."""
-    use: RuleUse | None = PARSERS[node.kind](node.element)[0]
+    use: RuleUse | None
+    use, problems = PARSERS[node.kind](node.element)
+    if use is None and any(problem.code == "extension_attribute_missing" for problem in problems):
+        return None  # reported with what is missing
     if use is None:
         report.error(
             node.element,
@@ -100,12 +107,12 @@ def check_rule(node: Node, rules: Rules, texts: Texts, report: Reporter) -> Rule
         )
         return None
     if use.path not in rules:
-        available = "、".join(sorted(path[len("decisions/") : -len(".dmn")] for path in rules)[:10]) or "（没有）"
+        available = "、".join(sorted(path[len("decisions/") : -len(".dmn")] for path in rules)[:10])
         report.error(
             node.element,
             "decision_file_missing",
             f"没有决策文件 decisions/{clip(use.file, 40)}.dmn",
-            f"加上这个文件，或改成已有的：{available}",
+            f"加上这个文件，或改成已有的：{available}" if available else "加上这个文件",
         )
     elif (found := rules[use.path]) is not None:  # else it is reported where the file is
         _check_decision(node, use, found, texts, report)
@@ -114,13 +121,15 @@ def check_rule(node: Node, rules: Rules, texts: Texts, report: Reporter) -> Rule
 
 def _check_decision(node: Node, use: RuleUse, found: Decisions, texts: Texts, report: Reporter) -> None:
     if use.decision in found.names:
-        _check_inputs(node, use, found.inputs(use.decision), texts, report)
+        needed = found.input_types(use.decision)
+        _check_inputs(node, use, tuple(needed), texts, report)
+        _check_input_types(node, use, needed, texts, report)
         return
     report.error(
         node.element,
         "decision_unknown",
         f"{use.path} 里没有决策“{clip(use.decision, 40)}”",
-        f"可用的决策：{clip('、'.join(found.names), 200) or '（没有）'}",
+        f"可用的决策：{clip('、'.join(found.names), 200)}" if found.names else "这个文件里还没有决策，先画一个",
     )
 
 
@@ -132,7 +141,7 @@ def _check_inputs(node: Node, use: RuleUse, needed: tuple[str, ...], texts: Text
                 node.element,
                 "decision_input_unknown",
                 f"决策“{clip(use.decision, 40)}”没有输入“{clip(name, 40)}”",
-                f"它的输入：{clip('、'.join(needed), 200) or '（没有）'}",
+                f"它的输入：{clip('、'.join(needed), 200)}" if needed else "它不要输入，删去这一个",
             )
     given = {name for name, _ in use.inputs} if use.inputs else texts.names | RESERVED
     missing = [name for name in needed if name not in given]
@@ -143,3 +152,56 @@ def _check_inputs(node: Node, use: RuleUse, needed: tuple[str, ...], texts: Text
             f"决策“{clip(use.decision, 40)}”要的输入“{clip('、'.join(missing), 80)}”没有给，值总是空",
             '写 <piyue:input name="输入" value="=表达式"/>，没有同名的字段时都要写' if not use.inputs else "补上",
         )
+
+
+def _check_input_types(
+    node: Node, use: RuleUse, needed: Mapping[str, FeelType], texts: Texts, report: Reporter
+) -> None:
+    """Report what a decision is given that surely isn't of the type that it declares: it would be null."""
+    given = dict(use.inputs) if use.inputs else {name: f"={name}" for name in needed if name in texts.types}
+    for name, value in given.items():
+        found, wanted = _type_given(value, texts), needed.get(name, ANY)
+        if _may_be(found, wanted):
+            continue
+        of = f"决策“{clip(use.decision, 40)}”的输入“{clip(name, 40)}”"
+        if found.name == wanted.name:
+            message = f"{of}只能是允许的值，给的是“{clip('、'.join(map(spelled, found.values)), 80)}”"
+            cure = f"允许的值：{clip('、'.join(map(spelled, wanted.values)), 200)}"
+            if value in texts.types:
+                cure += f"；要的是字段“{value}”的值就写 ={value}"
+        else:
+            message = f"{of}应为{shown(wanted)}，给的是{shown(found)}“{clip(value, 60)}”，它会是空"
+            cure = _conversion(name, value, wanted, texts)
+        report.error(node.element, "decision_input_type", message, cure)
+
+
+def _type_given(value: str, texts: Texts) -> FeelType:
+    if not value.startswith("="):
+        return FeelType("string", values=(value,))
+    try:
+        return infer(value[1:], texts.types, names=())
+    except FeelError:  # reported where the expression is checked
+        return ANY
+
+
+def _may_be(found: FeelType, wanted: FeelType) -> bool:
+    """Tell whether a value may become one of the type; a list of one and its element become each other."""
+    if not is_known(found, wanted) or "list" in (found.name, wanted.name):
+        return True
+    if found.name != wanted.name:
+        return (found.name, wanted.name) == ("date", "date and time")
+    return not (found.values and wanted.values) or not set(found.values).isdisjoint(wanted.values)
+
+
+def _conversion(name: str, value: str, wanted: FeelType, texts: Texts) -> str:
+    """Return how to give a value as one of a type."""
+    function = "duration" if wanted.name.endswith("duration") else wanted.name
+    converted = function == "duration" or function in _CONVERTED
+    if not value.startswith("="):
+        plain = _type_given(f"={value}", texts)
+        if is_known(plain) and _may_be(plain, wanted):  # a field, a number, true or false
+            return f"写成 ={value}"
+        return f'写成 ={function}("{clip(value, 60)}")' if converted else f"写成 =表达式，结果是{shown(wanted)}"
+    if not converted:
+        return f"改成结果是{shown(wanted)}的表达式"
+    return f"给输入“{clip(name, 40)}”写 ={function}({clip(value[1:], 60)})"

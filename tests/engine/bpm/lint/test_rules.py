@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from engine.bpm.lint.finding import Finding
 from tests.engine.bpm.lint.diagrams import (
     ASSIGN,
     codes,
@@ -97,6 +98,80 @@ def test_an_input_that_nobody_gives_is_always_null() -> None:
         process(begin(), element("businessRuleTask", "x", named()), user("b"), end(), path("start", "x", "b", "end")),
         {"decisions/approval.dmn": asks},
     )
+
+
+FIELDS = FORMS["forms/leave.json"].replace(
+    "]",
+    ', {"type": "textfield", "id": "r", "key": "region", "label": "地区"},'
+    ' {"type": "datetime", "subtype": "date", "id": "s", "key": "since", "dateLabel": "起"}]',
+)
+
+
+def _given(kind: str, *inputs: str) -> list[Finding]:
+    """What is found where a decision's only input is of that type."""
+    asks = decisions(table("审批级别", {"x": kind}, '- | "科长"'), inputs=("x",)).replace(
+        '<variable name="x"/>', f'<variable name="x" typeRef="{kind}"/>'
+    )
+    return lint(diagram(named(*inputs)), {"forms/leave.json": FIELDS, "decisions/approval.dmn": asks})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "cure"),
+    [
+        ("number", "=region", "=number(region)"),
+        ("number", "3", "写成 =3"),
+        ("number", "days", "写成 =days"),
+        ("date", "=since", "=date(since)"),
+        ("date", "2026-05-01", '写成 =date("2026-05-01")'),
+        ("days and time duration", "=region", "=duration(region)"),
+        ("boolean", "=days", "结果是真假的表达式"),
+        ("string", "=days", "=string(days)"),
+    ],
+)
+def test_an_input_of_another_type_than_declared_would_be_null(kind: str, value: str, cure: str) -> None:
+    (found,) = _given(kind, given("x", value))
+    assert (found.code, found.severity, found.element) == ("decision_input_type", "error", "x")
+    assert cure in found.cure
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("number", "=days"),
+        ("date", "=date(since)"),
+        ("date and time", "=date(since)"),
+        ("string", "3"),
+        ("any", "=days"),
+    ],
+)
+def test_an_input_that_may_be_of_its_type_is_none_of_the_linters_business(kind: str, value: str) -> None:
+    assert _given(kind, given("x", value)) == []
+
+
+def test_a_field_of_the_inputs_name_is_checked_against_its_type_too() -> None:
+    asks = decisions(table("审批级别", {"since": "date"}, '- | "科长"'), inputs=("since",)).replace(
+        '<variable name="since"/>', '<variable name="since" typeRef="date"/>'
+    )
+    (found,) = lint(diagram(named()), {"forms/leave.json": FIELDS, "decisions/approval.dmn": asks})
+    assert (found.code, found.cure) == ("decision_input_type", "给输入“since”写 =date(since)")
+
+
+def test_a_literal_outside_the_allowed_values_is_refused() -> None:
+    values = '<allowedValues><text>"国内","国外"</text></allowedValues>'
+    item = f'<itemDefinition name="地区"><typeRef>string</typeRef>{values}</itemDefinition><inputData'
+    asks = decisions(table("审批级别", {"x": "string"}, '- | "科长"'), inputs=("x",))
+    asks = asks.replace('<variable name="x"/>', '<variable name="x" typeRef="地区"/>')
+    files = {"forms/leave.json": FIELDS, "decisions/approval.dmn": asks.replace("<inputData", item, 1)}
+    assert lint(diagram(named(given("x", "国外"))), files) == []
+    (found,) = lint(diagram(named(given("x", "region"))), files)
+    assert found.code == "decision_input_type"
+    assert found.cure == "允许的值：国内、国外；要的是字段“region”的值就写 =region"
+
+
+def test_one_error_says_which_attribute_of_the_decision_is_missing() -> None:
+    box = extension('<piyue:decision file="approval" name="审批级别"/>')
+    (found,) = [f for f in lint(diagram(box), FILES) if f.severity == "error"]
+    assert "result" in found.message
 
 
 def test_what_it_decides_may_be_asked_by_those_after_it() -> None:
