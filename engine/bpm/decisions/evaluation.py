@@ -178,9 +178,11 @@ class Decisions:
         items = self._items[element.key[0]]
         wanted = items.find(element.type_ref, element.source)
         missing = [key for key in (*element.requires, *_takes(element), *element.outputs) if key not in self._elements]
+        said = {(one.get("href") or "").rpartition("#")[2]: one for one in element.source.iter()} if missing else {}
         for _, id_ in missing:
-            line = line_of(element.source)
-            self.problems.append(Problem(model.path, line, element.name, f"引用的元素“{id_}”不存在"))
+            line = line_of(said.get(id_, element.source))
+            message = f"引用的元素“{id_}”不存在"
+            self.problems.append(Problem(model.path, line, element.name, message, "删去这条线，重新连到要用的元素"))
         if element.kind == "businessKnowledgeModel" and wanted is not None and wanted.result is not None:
             wanted = wanted.result()
         if element.logic is None:

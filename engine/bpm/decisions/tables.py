@@ -12,6 +12,7 @@ from engine.bpm.decisions.items import ItemType, feel_type, limited
 from engine.bpm.decisions.reading import Failing, Reader
 from engine.feel import nodes as n
 from engine.feel.scope import Code, Scope
+from engine.feel.types import FeelType
 
 _LABEL = 200  # characters of an expression that names its column
 _NOTES = ("description", "annotationEntry")  # modelers write a rule's remark into the one or the other
@@ -37,6 +38,11 @@ class Output:
     wanted: ItemType | None
     values: n.UnaryTestList | Failing | None
     default: n.Node | None
+
+    @property
+    def kind(self) -> FeelType:
+        """The type of a result, with the values that it may have."""
+        return limited(feel_type(self.wanted), self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +92,34 @@ def read_table(reader: Reader, element: etree._Element) -> n.Node:
     policy = (element.get("hitPolicy") or "UNIQUE").upper()
     aggregation = (element.get("aggregation") or "").upper()
     if policy not in HIT_POLICIES or (aggregation and aggregation not in AGGREGATIONS):
-        return reader.fails(element, f"不认识的命中策略“{policy} {aggregation}”".replace(" ”", "”"))
+        known = "、".join(AGGREGATIONS if policy in HIT_POLICIES else HIT_POLICIES)
+        message = f"不认识的命中策略“{policy} {aggregation}”".replace(" ”", "”")
+        return reader.fails(element, message, f"可用的：{known}")
     inputs = tuple(_input(reader, one) for one in children(element, "input"))
     tested = reader.seeing("?")
     kinds = [limited(feel_type(column.wanted), column.values) for column in inputs]
     outputs = tuple(_output(tested, one) for one in children(element, "output"))
+    results_of = [column.kind for column in outputs]
+    titles = [*(column.label for column in inputs), *(column.label for column in outputs)]
     rules = []
-    for source in children(element, "rule"):
+    for row, source in enumerate(children(element, "rule"), 1):
         tests, results = list(children(source, "inputEntry")), list(children(source, "outputEntry"))
         if len(tests) != len(inputs) or len(results) != len(outputs):
             return reader.fails(
-                source, f"这条规则有 {len(tests)} 个条件和 {len(results)} 个结果，"
+                source, f"第 {row} 条规则有 {len(tests)} 个条件和 {len(results)} 个结果，"
                 f"表头有 {len(inputs)} 个输入和 {len(outputs)} 个输出；请补齐或删去多余的格"
             )  # fmt: skip
+        places = [f"第 {row} 条规则“{title or '结果'}”" for title in titles]
         rules.append(
             Rule(
                 line_of(source),
-                tuple(tested.tests(cell, kind) for cell, kind in zip(tests, kinds, strict=True)),
-                tuple(reader.text(cell) for cell in results),
+                tuple(
+                    tested.at(place).tests(cell, kind) for place, cell, kind in zip(places, tests, kinds, strict=False)
+                ),
+                tuple(
+                    reader.at(place).text(cell, kind)
+                    for place, cell, kind in zip(places[len(tests) :], results, results_of, strict=True)
+                ),
                 tuple(text_of(cell) for cell in tests + results),
                 "；".join(text for tag in _NOTES for one in children(source, tag) if (text := text_of(one))),
             )

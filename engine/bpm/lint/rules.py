@@ -1,19 +1,22 @@
 """Checks of business rule tasks: that the decision they name exists, and gets what it asks for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from engine.bpm import decisions
-from engine.bpm.decisions import MAX_LENGTH, Decisions
+from engine.bpm.decisions import MAX_LENGTH, Decisions, Text
 from engine.bpm.decisions.model import Model
 from engine.bpm.extensions import PARSERS, RESERVED, RuleUse
 from engine.bpm.lint.data import stored
 from engine.bpm.lint.diagram import Node
 from engine.bpm.lint.finding import Finding, Report, Reporter, clip
 from engine.bpm.lint.tables import check_table
-from engine.bpm.lint.texts import Texts, severity_of
+from engine.bpm.lint.texts import Texts, severity_of, walk
 from engine.errors import Invalid
-from engine.feel import FeelError, FeelType, check, infer
+from engine.feel import FeelError, FeelType, Problem, check, infer
+from engine.feel import nodes as n
+from engine.feel.errors import at
 from engine.feel.operations import is_known, spelled
+from engine.feel.parser import parse, parse_unary
 from engine.feel.problems import shown
 from engine.feel.types import ANY, join
 
@@ -52,7 +55,8 @@ def read_rules(files: Mapping[str, str | bytes], report: Report) -> Rules:
             length += read.length
             for p in read.problems:
                 message, element = clip(p.message, 400) or "", clip(p.element)
-                report.add(Finding(p.path, p.line, None, element, "error", "decision_invalid", message, _CURE))
+                cure = clip(p.cure, 200) or _CURE
+                report.add(Finding(p.path, p.line, None, element, "error", "decision_invalid", message, cure))
             for table in read.tables:
                 check_table(path, table, report)
             _check_texts(path, read, report)
@@ -70,16 +74,51 @@ def _check_texts(path: str, read: Decisions, report: Report) -> None:
             continue
         names = text.sight.keys() | text.spelled
         try:
-            found = check(text.text, text.sight, unary=text.unary, names=names, complete=text.complete)
+            wanted = _wanted(text, names)
+            found = check(text.text, text.sight, unary=text.unary, result=wanted, names=names, complete=text.complete)
         except FeelError:
             continue
         for problem in found:
             if problem.code == "unknown_type":  # the model's own types are known to its reader
                 continue
-            message = f"“{clip(text.text, 60)}”第 {problem.column} 个字：{problem.message}"
+            said, cure = _explained(text, names, problem, read)
+            message = f"{text.where}{'：' if text.where else ''}“{clip(text.text, 60)}”第 {problem.column} 个字：{said}"
             severity = severity_of(problem.code)
             name = clip(text.owner)
-            report.add(Finding(path, text.line, name, name, severity, problem.code, message, problem.cure))
+            report.add(Finding(path, text.line, name, name, severity, problem.code, message, cure))
+
+
+def _wanted(text: Text, names: Set[str]) -> FeelType | None:
+    """Return the type that a cell has to give; none where it gives a list: one of one becomes its element."""
+    if text.result is None or text.result.name in ("list", "date and time"):
+        return None
+    return None if infer(text.text, text.sight, names=names).name == "list" else text.result
+
+
+def _explained(text: Text, names: Set[str], problem: Problem, read: Decisions) -> tuple[str, str]:
+    """Return what is wrong and the cure; of a name also that it lacks its requirement, or is a text without quotes."""
+    if problem.code != "unknown_name":
+        return problem.message, problem.cure
+    tree = parse(text.text, names) if text.unary is None else parse_unary(text.text, names)
+    place = {"line": problem.line, "column": problem.column}
+    unknown = (one.name for one in walk(tree) if isinstance(one, n.Name) and at(text.text, one.offset) == place)
+    name = next(unknown, "")
+    for element in read.model.elements.values():
+        if name == element.variable and element.name != text.owner:
+            line = "信息需求线" if element.kind in ("inputData", "decision") else "知识需求线"
+            return f"“{clip(name, 40)}”没有连到“{clip(text.owner, 40)}”，值总是空", f"用{line}连上“{clip(name, 40)}”"
+    kind = text.unary or text.result
+    if kind is None or kind.name not in ("string", "Any") or not _is_whole(name, tree):
+        return problem.message, problem.cure
+    quoted = f'写成 "{clip(name, 40)}"'
+    near = f"；要的是名称的，{problem.cure}" if problem.cure.startswith("是不是") else ""
+    return f"“{clip(name, 40)}”不是已知的名称；文本要加双引号", quoted + near
+
+
+def _is_whole(name: str, tree: n.Node) -> bool:
+    """Tell whether a name is all that a cell, or one of its tests, consists of."""
+    parts = [test.operand for test in tree.tests if not test.op] if isinstance(tree, n.UnaryTestList) else [tree]
+    return any(isinstance(part, n.Name) and part.name == name for part in parts)
 
 
 def result_types(uses: Iterable[RuleUse], rules: Rules) -> dict[str, FeelType]:

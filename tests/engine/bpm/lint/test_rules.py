@@ -244,3 +244,53 @@ def test_what_a_decision_may_answer_is_known_to_the_gateways_behind_it() -> None
     assert lint(routed("院长"), FORMS | rules) == []
     (found,) = lint(routed("科常"), FORMS | rules)
     assert (found.code, found.cure) == ("unknown_value", "可选的值：科长、院长")
+
+
+def _found(text: str) -> list[Finding]:
+    """What is found in a decision file."""
+    return [f for f in lint(diagram(named()), FORMS | {"decisions/approval.dmn": text}) if f.file.endswith(".dmn")]
+
+
+def test_a_text_without_quotes_is_told_with_the_rule_and_the_column() -> None:
+    text = decisions(table("审批级别", {"days": "string"}, '"国内" | "科长"', "国外 | 院长"), inputs=("days",))
+    cell, result = (f for f in _found(text) if f.code == "unknown_name")
+    assert cell.message.startswith("第 2 条规则“days”：")
+    assert "“国外”不是已知的名称；文本要加双引号" in cell.message
+    assert (cell.cure, result.cure) == ('写成 "国外"', '写成 "院长"')
+    assert result.message.startswith("第 2 条规则“结果”：")
+
+
+def test_a_name_of_the_file_that_is_not_required_asks_for_its_line() -> None:
+    other = '<inputData id="i_y" name="y"><variable name="y"/></inputData>'
+    text = decisions(table("审批级别", {"days": "number"}, '< y | "科长"', '>= y | "院长"'), inputs=("days",))
+    found = [f for f in _found(text.replace("<decision ", other + "<decision ", 1)) if f.code == "unknown_name"]
+    assert {f.cure for f in found} == {"用信息需求线连上“y”"}
+    assert "“y”没有连到“审批级别”" in found[0].message
+
+
+def test_a_requirement_of_what_is_not_there_is_reported_at_its_own_line() -> None:
+    text = decisions(TABLE, inputs=("days",)).replace("<informationRequirement", "\n\n<informationRequirement")
+    (found, *_) = _found(text.replace('href="#i_days"', 'href="#i_dayz"'))
+    assert (found.code, found.line) == ("decision_invalid", 4)
+
+
+def test_a_result_outside_its_columns_values_or_of_another_type_is_told() -> None:
+    values = '<outputValues><text>"科长","主任"</text></outputValues>'
+    text = decisions(TABLE, inputs=("days",))
+    (found,) = _found(text.replace('_o"/>', f'_o" label="去向">{values}</output>'))
+    assert (found.code, found.severity) == ("table_output_unknown", "warning")
+    assert "第 2 条规则“去向”：“院长”不在这一列的允许值里" in found.message
+    assert found.cure.endswith("科长、主任")
+    assert {f.code for f in _found(text.replace('_o"/>', '_o" typeRef="number"/>'))} == {"type_result"}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "cure"),
+    [('hitPolicy="UNIQUE"', 'hitPolicy="UNIK"', "UNIQUE"), ('typeRef="number"', 'typeRef="nummber"', "“number”")],
+)
+def test_an_unknown_word_of_the_file_is_told_with_those_that_are_known(right: str, wrong: str, cure: str) -> None:
+    found = [
+        f for f in _found(decisions(TABLE, inputs=("days",)).replace(right, wrong)) if f.code == "decision_invalid"
+    ]
+    assert found
+    assert all(cure in f.cure for f in found)
