@@ -59,4 +59,4 @@ class Problem:
     line: int
     element: str
     message: str
-    cure: str = ""
+    cure: str = field(default="", compare=False)

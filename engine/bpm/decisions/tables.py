@@ -15,6 +15,7 @@ from engine.feel.scope import Code, Scope
 from engine.feel.types import FeelType
 
 _LABEL = 200  # characters of an expression that names its column
+_LABEL = 40
 _NOTES = ("description", "annotationEntry")  # modelers write a rule's remark into the one or the other
 
 
@@ -100,7 +101,7 @@ def read_table(reader: Reader, element: etree._Element) -> n.Node:
     kinds = [limited(feel_type(column.wanted), column.values) for column in inputs]
     outputs = tuple(_output(tested, one) for one in children(element, "output"))
     results_of = [column.kind for column in outputs]
-    titles = [*(column.label for column in inputs), *(column.label for column in outputs)]
+    titles = [_short(label or "结果") for label in (*(c.label for c in inputs), *(c.label for c in outputs))]
     rules = []
     for row, source in enumerate(children(element, "rule"), 1):
         tests, results = list(children(source, "inputEntry")), list(children(source, "outputEntry"))
@@ -109,7 +110,7 @@ def read_table(reader: Reader, element: etree._Element) -> n.Node:
                 source, f"第 {row} 条规则有 {len(tests)} 个条件和 {len(results)} 个结果，"
                 f"表头有 {len(inputs)} 个输入和 {len(outputs)} 个输出；请补齐或删去多余的格"
             )  # fmt: skip
-        places = [f"第 {row} 条规则“{title or '结果'}”" for title in titles]
+        places = [f"第 {row} 条规则“{title}”" for title in titles]
         rules.append(
             Rule(
                 line_of(source),
@@ -137,9 +138,15 @@ def read_table(reader: Reader, element: etree._Element) -> n.Node:
     )
 
 
+def _short(label: str) -> str:
+    """Return a column's label as the place of every one of its cells bears it."""
+    return label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
+
+
 def _input(reader: Reader, element: etree._Element) -> Input:
     expression = child(element, "inputExpression")
     text = text_of(expression)
+    reader = reader.at(f"输入列“{_short(element.get('label') or text)}”")
     wanted = None if expression is None else reader.items.find(type_ref(expression), expression)
     read = n.Literal(None, offset=0) if expression is None else reader.text(expression)
     if wanted is None and isinstance(read, n.Name):  # what it names says what it is
@@ -155,8 +162,9 @@ def _input(reader: Reader, element: etree._Element) -> Input:
 
 def _output(reader: Reader, element: etree._Element) -> Output:
     default = child(element, "defaultOutputEntry")
-    read = reader.text if default is None or boxed(default) is None else reader.inner
     name = " ".join((element.get("name") or "").split())
+    reader = reader.at(f"输出列“{_short(element.get('label') or name or '结果')}”")
+    read = reader.text if default is None or boxed(default) is None else reader.inner
     return Output(
         name=name,
         label=element.get("label") or name,

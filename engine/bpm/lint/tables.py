@@ -45,7 +45,7 @@ def _check_results(file: str, table: Table, report: Report) -> None:
             if not values or not isinstance(result, n.Literal) or result.value is None or result.value in values:
                 continue
             given = clip(spelled(result.value), 40)
-            message = f"第 {number} 条规则“{output.label or '结果'}”：“{given}”不在这一列的允许值里"
+            message = f"第 {number} 条规则“{clip(output.label, 40) or '结果'}”：“{given}”不在这一列的允许值里"
             cure = f"改成允许的值，或把它加进允许值：{clip('、'.join(map(spelled, values)), 200)}"
             _add(report, file, table, rule.line, "warning", "table_output_unknown", message, cure)
             told += 1
