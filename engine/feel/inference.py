@@ -12,7 +12,7 @@ from engine.feel.functions import BUILTINS
 from engine.feel.invocation import Given, call_builtin
 from engine.feel.kinds import property_kind
 from engine.feel.names import Names
-from engine.feel.operations import arithmetic, comparison, is_known, membership, negation
+from engine.feel.operations import TEMPORAL, arithmetic, comparison, is_known, membership, negation
 from engine.feel.problems import Problems, clip, shown
 from engine.feel.types import (
     ANY,
@@ -58,14 +58,22 @@ class Inference:
     def test(self, test: n.UnaryTest, value: FeelType, names: Names) -> None:
         """Check one unary test of a value of a type; `?` is bound in `names`."""
         if test.op:
-            comparison(self.problems, test.operand.offset, test.op, value, self.infer(test.operand, names))
+            comparison(self.problems, test.operand.offset, test.op, value, self._beside(test.operand, names, value))
         elif uses_input(test.operand):
             self.condition(test.operand, names, "用到 ? 的条件")
         elif isinstance(test.operand, n.ListOf):
             for element in test.operand.elements:
-                membership(self.problems, element.offset, element_of(value), self.infer(element, names))
+                found = self._beside(element, names, element_of(value))
+                membership(self.problems, element.offset, element_of(value), found)
         else:
-            membership(self.problems, test.operand.offset, value, self.infer(test.operand, names))
+            membership(self.problems, test.operand.offset, value, self._beside(test.operand, names, value))
+
+    def _beside(self, node: n.Node, names: Names, other: FeelType) -> FeelType:
+        """Return the type of what is compared with another; a name that is none, but its value, lacks its quotes."""
+        if isinstance(node, n.Name) and node.name in other.values and names.type_of(node.name) is None:
+            self.problems.unquoted(node.offset, node.name)
+            return FeelType("string", values=(node.name,))
+        return self.infer(node, names)
 
     def _literal(self, node: n.Literal, names: Names) -> FeelType:
         if node.value is None:
@@ -104,7 +112,8 @@ class Inference:
         return BOOLEAN
 
     def _comparison(self, node: n.Comparison, names: Names) -> FeelType:
-        left, right = self.infer(node.left, names), self.infer(node.right, names)
+        left = self.infer(node.left, names)
+        right = self._beside(node.right, names, left)
         literals = isinstance(node.left, n.Literal) and isinstance(node.right, n.Literal)
         return comparison(self.problems, node.offset, node.op, left, right, constant=literals)
 
@@ -201,7 +210,11 @@ class Inference:
         if kind is None:
             zh = f"{shown(source)}没有“{clip(node.name)}”，值总是空"
             en = f"{source.name} has no {clip(node.name)!r}: it is always null"
-            cure = "日期字段存成文本，先写 date(…)" if source.name == "string" else "改成它有的属性，或先转换"
+            cure = "改成它有的属性，或先转换"
+            if source.name == "string" and any(property_kind(each, node.name) for each in TEMPORAL):
+                cure = "日期字段存成文本，先写 date(…)"
+            elif source.name in ("string", "number", "boolean") and isinstance(node.source, n.Name):
+                cure = f"它只有一个值，直接写 {clip(node.source.name)}"
             self.problems.add(node.offset, "unknown_path", zh, en, cure)
             return ANY
         return FeelType(kind)

@@ -11,7 +11,7 @@ from engine.feel.texts import number_text
 from engine.feel.types import ANY, BOOLEAN, FeelType, plain
 
 _MAX_PAIRS = 400
-_TEMPORAL = ("date", "time", "date and time", "days and time duration", "years and months duration")
+TEMPORAL = ("date", "time", "date and time", "days and time duration", "years and months duration")
 
 
 def is_known(*types: FeelType) -> bool:
@@ -129,7 +129,7 @@ def _cure(op: str, left: str, right: str) -> str:
     pair = {left, right}
     if op == "+" and "string" in pair and pair != {"string"}:
         return "文本只能与文本连接，别的值先写成 string(…)"
-    temporal = next((kind for kind in _TEMPORAL if kind in pair), None)
+    temporal = next((kind for kind in TEMPORAL if kind in pair), None)
     if temporal and "string" in pair:
         name = "duration" if temporal.endswith("duration") else temporal
         return f"文本先用 {name}(…) 转成{kinds.NAMES[temporal]}"

@@ -55,6 +55,11 @@ class Problems:
             cure = f"是不是“{near}”" if near else "检查拼写，改成已有的名称"
             self.add(offset, code, what[0].format(clip(name)), what[1].format(clip(name)), cure)
 
+    def unquoted(self, offset: int, name: str) -> None:
+        """Add a name that is none, but a text without its quotes."""
+        zh, en = f"“{clip(name)}”不是已知的名称；文本要加双引号", f"{clip(name)!r} is no name; a text takes quotes"
+        self.add(offset, "unknown_name", zh, en, f'写成 "{clip(name)}"')
+
 
 @lru_cache(maxsize=512)
 def _nearest(name: str, known: tuple[str, ...]) -> str | None:

@@ -23,7 +23,7 @@ _RAW = re.compile(
     re.VERBOSE,
 )
 
-FULLWIDTH = dict(zip("（），：；＝＞＜＋－＊／［］｛｝．！“”‘’。、", "(),:;=><+-*/[]{}.!\"\"''.,", strict=True))
+FULLWIDTH = dict(zip("（），：；＝＞＜＋－＊／［］｛｝．！“”‘’。、", '(),:;=><+-*/[]{}.!"""".,', strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,9 @@ def fullwidth(text: str, position: int) -> FeelSyntaxError:
     """Return the refusal of a full-width sign, which names the plain one."""
     character = text[position]
     plain = FULLWIDTH[character]
+    said = '全角引号请改为半角 "' if character in "“”‘’" else f"全角符号“{character}”请改为半角 {plain}"
     return FeelSyntaxError(
-        f"全角符号“{character}”请改为半角 {plain}",
+        said,
         f"full-width {character!r}: write {plain} instead",
         **at(text, position),
     )

@@ -9,9 +9,10 @@ from engine.bpm.decisions.evaluation import Decided, Decisions
 from engine.bpm.decisions.hit_policies import AGGREGATIONS, HIT_POLICIES, Hit
 from engine.bpm.decisions.loading import MAX_LENGTH, load, read
 from engine.bpm.decisions.model import Problem
+from engine.bpm.decisions.reading import Text
 from engine.bpm.decisions.tables import Table
 
 __all__ = [
     "AGGREGATIONS", "HIT_POLICIES", "MAX_LENGTH",
-    "Decided", "Decisions", "Hit", "Problem", "Table", "load", "read",
+    "Decided", "Decisions", "Hit", "Problem", "Table", "Text", "load", "read",
 ]  # fmt: skip

@@ -90,7 +90,11 @@ class Decisions:
 
         Raises NotFound for a name that the file does not have.
         """
-        found: dict[str, None] = {}
+        return tuple(self.input_types(name))
+
+    def input_types(self, name: str) -> Mapping[str, FeelType]:
+        """Return the declared types of a decision's `inputs` by name; raises as it."""
+        found: dict[str, FeelType] = {}
         pending, seen = [self._find(name, "decision").key], set[Key]()
         while pending:
             key = pending.pop(0)
@@ -99,9 +103,9 @@ class Decisions:
             seen.add(key)
             element = self._elements[key]
             if element.kind == "inputData":
-                found[element.name] = None
+                found[element.name] = feel_type(self._compiled[key].wanted)
             pending += element.requires
-        return tuple(found)
+        return found
 
     @property
     def messages(self) -> tuple[str, ...]:
@@ -174,9 +178,11 @@ class Decisions:
         items = self._items[element.key[0]]
         wanted = items.find(element.type_ref, element.source)
         missing = [key for key in (*element.requires, *_takes(element), *element.outputs) if key not in self._elements]
+        said = {(one.get("href") or "").rpartition("#")[2]: one for one in element.source.iter()} if missing else {}
         for _, id_ in missing:
-            line = line_of(element.source)
-            self.problems.append(Problem(model.path, line, element.name, f"引用的元素“{id_}”不存在"))
+            line = line_of(said.get(id_, element.source))
+            message = f"引用的元素“{id_}”不存在"
+            self.problems.append(Problem(model.path, line, element.name, message, "删去这条线，重新连到要用的元素"))
         if element.kind == "businessKnowledgeModel" and wanted is not None and wanted.result is not None:
             wanted = wanted.result()
         if element.logic is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, time
+from difflib import get_close_matches
 from functools import cached_property, lru_cache
 
 from lxml import etree
@@ -12,6 +13,7 @@ from engine.bpm.decisions.model import Model, Problem
 from engine.feel import FeelError, UnaryTests, compile_unary
 from engine.feel import nodes as n
 from engine.feel.far import combined
+from engine.feel.kinds import NAMES
 from engine.feel.limits import Run
 from engine.feel.types import ANY, FeelType, conforms, type_of
 from engine.feel.values import KINDS, Value, kind
@@ -32,6 +34,7 @@ _KINDS = {name: kind for kind, name in KINDS.items() if name in _BUILT_IN and na
 _ANY = n.Type("Any", offset=0)
 _DEPTH = 20  # levels of named types in a type written out; deeper ones, and types that hold themselves, end in Any
 _PARTS = 300  # parts of a type written out
+_SUGGESTED = 20  # problems of a file that look for the nearest name, which takes time
 _CHAIN = 50  # types that refer to one another to say what they are
 
 
@@ -121,11 +124,15 @@ class Items:
             return None
         found = self.named(name, source)
         if found is None:
-            self._problem(source, name, f"没有名为“{name}”的数据类型")
+            known = [*sorted(_BUILT_IN), *self._model.items]
+            few = len(self._problems) < _SUGGESTED
+            near = get_close_matches(name[:64], [one[:64] for one in known[:200]], 1) if few else []
+            cure = f"是不是“{near[0]}”" if near else f"可用的：{'、'.join(known[:20])}"
+            self._problem(source, name, f"没有名为“{name}”的数据类型", cure)
         return found
 
-    def _problem(self, source: etree._Element | None, name: str, message: str) -> None:
-        problem = Problem(self._model.path, 1 if source is None else line_of(source), name, message)
+    def _problem(self, source: etree._Element | None, name: str, message: str, cure: str = "") -> None:
+        problem = Problem(self._model.path, 1 if source is None else line_of(source), name, message, cure)
         if problem not in self._told:
             self._told.add(problem)
             self._problems.append(problem)
@@ -277,7 +284,7 @@ def _single(value: Value, wanted: ItemType, run: Run) -> Value:
     if wanted.base == "date and time" and kind(value) == "date":
         return combined(value, time(tzinfo=UTC))
     if wanted.base != "Any" and conforms(value, type_of(n.Type(wanted.base, offset=0)), run) is not True:
-        raise Misfit(f"不是“{wanted.name}”类型（{wanted.base}）")
+        raise Misfit(f"应为{NAMES.get(wanted.base, wanted.base)}，给的是{NAMES.get(kind(value), '别的')}")
     if wanted.result is not None and value.parameters is not None and len(value.parameters) != len(wanted.parameters):
         raise Misfit(f"参数个数与“{wanted.name}”不同")
     if wanted.components is None:

@@ -53,9 +53,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in a file that cannot be evaluated: where it stands, and what is wrong, in Chinese."""
+    """Something in a file that cannot be evaluated: where it stands, what is wrong and what to do, in Chinese."""
 
     path: str
     line: int
     element: str
     message: str
+    cure: str = field(default="", compare=False)

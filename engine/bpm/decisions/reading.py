@@ -77,7 +77,11 @@ def fit(value: Value, wanted: ItemType | None, what: str, run: Run) -> Value:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A FEEL text of a file with what is known where it stands; `unary` is the type that a cell's tests are about."""
+    """A FEEL text of a file with what is known where it stands.
+
+    `unary` is the type that a cell's tests are about, `result` the one that a cell has to give; `where` names the rule
+    and the column of a cell.
+    """
 
     path: str
     line: int
@@ -87,6 +91,8 @@ class Text:
     spelled: frozenset[str]
     complete: bool
     unary: FeelType | None = None
+    result: FeelType | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ class Reader:
 
     `kinds` are the readers by the name of the XML element; `sight` are the names in sight with their types (all of
     them, where `complete`), `declared` the item definitions of those that have one, `spelled` the names that may
-    follow a dot; `texts` collects what was read, for checks.
+    follow a dot; `texts` collects what was read, for checks; `where` names a table's cell.
     """
 
     kinds: Mapping[str, Callable[["Reader", Any], n.Node]]
@@ -108,6 +114,7 @@ class Reader:
     texts: list[Text]
     declared: Mapping[str, ItemType | None]
     complete: bool = True
+    where: str = ""
 
     def seeing(self, name: str, wanted: ItemType | None = None) -> "Reader":
         """Return a reader that knows one more name; Invalid where there are too many."""
@@ -140,30 +147,35 @@ class Reader:
         """Return how a message begins."""
         return f"{self.path} 第 {line_of(element)} 行：“{self.owner}”的结果"
 
-    def text(self, element: etree._Element) -> n.Node:
-        """Return the tree of an element's FEEL text; null where it is empty, or not FEEL."""
+    def at(self, where: str) -> "Reader":
+        """Return a reader of one cell."""
+        return replace(self, where=where)
+
+    def text(self, element: etree._Element, result: FeelType | None = None) -> n.Node:
+        """Return the tree of an element's FEEL text; null where it is empty, or not FEEL. `result`: what it gives."""
         written = text_of(element)
         if not written:
             return NULL
-        self._keep(element, written, None)
+        self._keep(element, written, None, result)
         return self._parsed(element, lambda: self._resolved(parse(written, self.names), element))
 
     def tests(self, element: etree._Element, kind: FeelType = ANY) -> n.UnaryTestList | Failing:
         """Return the tests of an input entry; none where it is empty. `kind` is the type of what is tested."""
         written = text_of(element) or "-"
-        self._keep(element, written, kind)
+        self._keep(element, written, kind, None)
         node = self._parsed(element, lambda: self._resolved(parse_unary(written, self.names), element))
         assert isinstance(node, n.UnaryTestList | Failing)
         return node
 
-    def _keep(self, element: etree._Element, written: str, unary: FeelType | None) -> None:
-        line = line_of(element)
-        self.texts.append(Text(self.path, line, self.owner, written, self.sight, self.spelled, self.complete, unary))
+    def _keep(self, element: etree._Element, written: str, unary: FeelType | None, result: FeelType | None) -> None:
+        place, known = (self.path, line_of(element), self.owner), (self.sight, self.spelled, self.complete)
+        self.texts.append(Text(*place, written, *known, unary, result, self.where))
 
-    def fails(self, element: etree._Element, message: str) -> Failing:
+    def fails(self, element: etree._Element, message: str, cure: str = "") -> Failing:
         """Note a problem and return the node that says it whenever it is evaluated."""
         line = line_of(element)
-        self.problems.append(Problem(self.path, line, self.owner, message))
+        message = f"{self.where}：{message}" if self.where else message
+        self.problems.append(Problem(self.path, line, self.owner, message, cure))
         return Failing(f"{self.path} 第 {line} 行：{message}", offset=0)
 
     def _parsed(self, element: etree._Element, read: Callable[[], n.Node]) -> n.Node:

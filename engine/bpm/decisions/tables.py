@@ -12,8 +12,10 @@ from engine.bpm.decisions.items import ItemType, feel_type, limited
 from engine.bpm.decisions.reading import Failing, Reader
 from engine.feel import nodes as n
 from engine.feel.scope import Code, Scope
+from engine.feel.types import FeelType
 
 _LABEL = 200  # characters of an expression that names its column
+_LABEL = 40
 _NOTES = ("description", "annotationEntry")  # modelers write a rule's remark into the one or the other
 
 
@@ -37,6 +39,11 @@ class Output:
     wanted: ItemType | None
     values: n.UnaryTestList | Failing | None
     default: n.Node | None
+
+    @property
+    def kind(self) -> FeelType:
+        """The type of a result, with the values that it may have."""
+        return limited(feel_type(self.wanted), self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +93,34 @@ def read_table(reader: Reader, element: etree._Element) -> n.Node:
     policy = (element.get("hitPolicy") or "UNIQUE").upper()
     aggregation = (element.get("aggregation") or "").upper()
     if policy not in HIT_POLICIES or (aggregation and aggregation not in AGGREGATIONS):
-        return reader.fails(element, f"不认识的命中策略“{policy} {aggregation}”".replace(" ”", "”"))
+        known = "、".join(AGGREGATIONS if policy in HIT_POLICIES else HIT_POLICIES)
+        message = f"不认识的命中策略“{policy} {aggregation}”".replace(" ”", "”")
+        return reader.fails(element, message, f"可用的：{known}")
     inputs = tuple(_input(reader, one) for one in children(element, "input"))
     tested = reader.seeing("?")
     kinds = [limited(feel_type(column.wanted), column.values) for column in inputs]
     outputs = tuple(_output(tested, one) for one in children(element, "output"))
+    results_of = [column.kind for column in outputs]
+    titles = [_short(label or "结果") for label in (*(c.label for c in inputs), *(c.label for c in outputs))]
     rules = []
-    for source in children(element, "rule"):
+    for row, source in enumerate(children(element, "rule"), 1):
         tests, results = list(children(source, "inputEntry")), list(children(source, "outputEntry"))
         if len(tests) != len(inputs) or len(results) != len(outputs):
             return reader.fails(
-                source, f"这条规则有 {len(tests)} 个条件和 {len(results)} 个结果，"
+                source, f"第 {row} 条规则有 {len(tests)} 个条件和 {len(results)} 个结果，"
                 f"表头有 {len(inputs)} 个输入和 {len(outputs)} 个输出；请补齐或删去多余的格"
             )  # fmt: skip
+        places = [f"第 {row} 条规则“{title}”" for title in titles]
         rules.append(
             Rule(
                 line_of(source),
-                tuple(tested.tests(cell, kind) for cell, kind in zip(tests, kinds, strict=True)),
-                tuple(reader.text(cell) for cell in results),
+                tuple(
+                    tested.at(place).tests(cell, kind) for place, cell, kind in zip(places, tests, kinds, strict=False)
+                ),
+                tuple(
+                    reader.at(place).text(cell, kind)
+                    for place, cell, kind in zip(places[len(tests) :], results, results_of, strict=True)
+                ),
                 tuple(text_of(cell) for cell in tests + results),
                 "；".join(text for tag in _NOTES for one in children(source, tag) if (text := text_of(one))),
             )
@@ -121,9 +138,15 @@ def read_table(reader: Reader, element: etree._Element) -> n.Node:
     )
 
 
+def _short(label: str) -> str:
+    """Return a column's label as the place of every one of its cells bears it."""
+    return label if len(label) <= _LABEL else label[: _LABEL - 1] + "…"
+
+
 def _input(reader: Reader, element: etree._Element) -> Input:
     expression = child(element, "inputExpression")
     text = text_of(expression)
+    reader = reader.at(f"输入列“{_short(element.get('label') or text)}”")
     wanted = None if expression is None else reader.items.find(type_ref(expression), expression)
     read = n.Literal(None, offset=0) if expression is None else reader.text(expression)
     if wanted is None and isinstance(read, n.Name):  # what it names says what it is
@@ -139,8 +162,9 @@ def _input(reader: Reader, element: etree._Element) -> Input:
 
 def _output(reader: Reader, element: etree._Element) -> Output:
     default = child(element, "defaultOutputEntry")
-    read = reader.text if default is None or boxed(default) is None else reader.inner
     name = " ".join((element.get("name") or "").split())
+    reader = reader.at(f"输出列“{_short(element.get('label') or name or '结果')}”")
+    read = reader.text if default is None or boxed(default) is None else reader.inner
     return Output(
         name=name,
         label=element.get("label") or name,

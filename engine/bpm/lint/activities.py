@@ -239,7 +239,7 @@ def _check_operation(node: Node, known: Known, texts: Texts, report: Reporter) -
             node.element,
             "operation_unknown",
             f"没有登记操作“{clip(operation.name, 40)}”",
-            f"可用的操作：{'、'.join(sorted(known.operations)) or '（没有）'}",
+            f"可用的操作：{'、'.join(sorted(known.operations))}" if known.operations else "请管理员先登记这个操作",
         )
     for name, value in operation.inputs:
         texts.check_value(node.element, value, f"输入 {clip(name, 40)} ")

@@ -168,12 +168,12 @@ def _check_form(node: Node, extension: TaskExtension, forms: Forms, report: Repo
                 '在 piyue:task 上写 form="…"，或删去权限',
             )
     elif name not in forms:
-        available = "、".join(sorted(forms)[:10]) or "（没有）"
+        available = "、".join(sorted(forms)[:10])
         report.error(
             node.element,
             "form_missing",
             f"没有表单文件 forms/{clip(name, 40)}.json",
-            f"加上这个文件，或改成已有的表单：{available}",
+            f"加上这个文件，或改成已有的表单：{available}" if available else "加上这个文件",
         )
     elif (form := forms[name]) is not None:
         keys = form.fields()

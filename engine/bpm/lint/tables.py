@@ -6,6 +6,7 @@ from engine.bpm.decisions import HIT_POLICIES, Table
 from engine.bpm.lint.columns import UNKNOWN, Column, column
 from engine.bpm.lint.finding import Finding, Report, Severity, clip
 from engine.feel import nodes as n
+from engine.feel.operations import spelled
 
 MAX_RULES = 400
 MAX_REPORTED = 5
@@ -20,6 +21,7 @@ def check_table(file: str, table: Table, report: Report) -> None:
     if not table.rules:
         _add(report, file, table, table.line, "error", "table_empty", "没有规则，结果总是空", "至少写一条规则")
         return
+    _check_results(file, table, report)
     if len(table.rules) > MAX_RULES:
         message, cure = f"规则超过 {MAX_RULES} 条，没有检查重叠和遗漏", "拆成几张表，用一个决策引用另一个"
         _add(report, file, table, table.line, "warning", "table_large", message, cure)
@@ -31,6 +33,24 @@ def check_table(file: str, table: Table, report: Report) -> None:
         _check_covered(file, table, columns, report)
     if table.policy in _SINGLE and all(output.default is None for output in table.outputs):
         _check_gaps(file, table, columns, report)
+
+
+def _check_results(file: str, table: Table, report: Report) -> None:
+    """Report the results that aren't among the values that their column lists."""
+    told = 0
+    for at, output in enumerate(table.outputs):
+        values = output.kind.values
+        for number, rule in enumerate(table.rules, 1):
+            result = rule.results[at]
+            if not values or not isinstance(result, n.Literal) or result.value is None or result.value in values:
+                continue
+            given = clip(spelled(result.value), 40)
+            message = f"第 {number} 条规则“{clip(output.label, 40) or '结果'}”：“{given}”不在这一列的允许值里"
+            cure = f"改成允许的值，或把它加进允许值：{clip('、'.join(map(spelled, values)), 200)}"
+            _add(report, file, table, rule.line, "warning", "table_output_unknown", message, cure)
+            told += 1
+            if told == MAX_REPORTED:
+                return
 
 
 def _check_overlaps(file: str, table: Table, columns: list[Column], report: Report) -> None:

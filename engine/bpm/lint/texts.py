@@ -46,7 +46,7 @@ def severity_of(code: str) -> Severity:
 
 def cure_of(problem: feel.Problem) -> str:
     """Return the cure of a problem of the type check, in a process."""
-    if problem.code == "unknown_name":
+    if problem.code == "unknown_name" and not problem.cure.startswith("写成"):
         return f"{problem.cure}；没有这个字段的，先在表单里加上"
     return problem.cure
 

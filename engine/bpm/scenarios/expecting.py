@@ -36,10 +36,14 @@ def _expect(session: Session, scene: Scene, args: Args) -> None:
             raise Unexpected(f"{name} 应为“{args[name]}”，实际是“{getattr(instance, name)}”")
     for key, wanted in scene.resolve(session, None, args.get("data", {})).items():
         if data.get(key) != wanted:
-            raise Unexpected(f"数据 {key} 应为 {wanted}，实际是 {data.get(key)}")
+            raise Unexpected(f"数据 {key} 应为 {_shown(wanted)}，实际是 {_shown(data.get(key))}")
     for key in args.get("present", ()):
         if not data.get(key):
             raise Unexpected(f"数据里没有 {key}")
+
+
+def _shown(value: Any) -> Any:
+    return "空" if value is None else value
 
 
 def _expect_open(session: Session, scene: Scene, args: Args) -> None:

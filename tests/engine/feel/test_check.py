@@ -300,3 +300,16 @@ def test_types_made_of_types_do_not_grow_without_end() -> None:
     start = time.process_time()
     feel.check(f"{{{grown('x')}, {grown('y')}, z: if q then x14 else y14}}", {"q": "boolean"})
     assert time.process_time() - start < 1
+
+
+def test_a_text_without_quotes_beside_values_that_it_is_one_of() -> None:
+    (found,) = feel.check("region = 国外", {"region": FeelType("string", values=("国内", "国外"))})
+    assert (found.code, found.cure) == ("unknown_name", '写成 "国外"')
+    assert "文本要加双引号" in found.message
+
+
+def test_a_value_that_has_no_parts_is_written_by_its_name() -> None:
+    (found,) = feel.check("level.审批级别", {"level": "string"})
+    assert found.cure == "它只有一个值，直接写 level"
+    (found,) = feel.check("since.year", {"since": "string"})
+    assert "date(…)" in found.cure

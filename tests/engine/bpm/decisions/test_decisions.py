@@ -71,7 +71,7 @@ def test_every_version_of_the_standard_is_read(space: str) -> None:
 def test_a_failed_evaluation_is_null_and_says_why() -> None:
     found = read(given("n", "number"), decision("d", feel("n + 1"), "i_n"))
     assert found.evaluate("d", {"n": "七"}) is None
-    assert list(found.messages) == ["输入“n”的值不是“number”类型（number）", "“d”的结果为空：“n”没有值"]
+    assert list(found.messages) == ["输入“n”的值应为数字，给的是文本", "“d”的结果为空：“n”没有值"]
     assert found.evaluate("d", {}) is None
     assert list(found.messages) == ["没有给出输入“n”", "“d”的结果为空：“n”没有值"]
     assert found.evaluate("d", {"n": 1}) == 2
@@ -227,7 +227,7 @@ def test_a_knowledge_model_is_invoked_by_decisions_and_by_hand() -> None:
     assert found.invoke("加价", {"价": 10}) is None
     assert found.messages == ("“加价”要的参数是：价、率",)
     assert found.invoke("加价", {"价": "十", "率": 1}) is None
-    assert "参数“价”不是“number”类型" in found.messages[0]
+    assert "参数“价”应为数字，给的是文本" in found.messages[0]
 
 
 def test_a_knowledge_model_may_invoke_itself_within_limits() -> None:

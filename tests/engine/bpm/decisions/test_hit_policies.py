@@ -130,7 +130,7 @@ def test_an_unknown_policy_is_a_problem(policy: str) -> None:
 
 def test_a_rule_with_too_few_cells_is_a_problem() -> None:
     found = table("1", policy="UNIQUE")
-    assert "这条规则有 0 个条件和 1 个结果" in found.problems[0].message
+    assert "第 1 条规则有 0 个条件和 1 个结果" in found.problems[0].message
     assert found.evaluate("级别", {"天数": 1}) is None
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from engine.bpm.lint.finding import Finding
 from tests.engine.bpm.lint.diagrams import (
     ASSIGN,
     codes,
@@ -99,6 +100,80 @@ def test_an_input_that_nobody_gives_is_always_null() -> None:
     )
 
 
+FIELDS = FORMS["forms/leave.json"].replace(
+    "]",
+    ', {"type": "textfield", "id": "r", "key": "region", "label": "地区"},'
+    ' {"type": "datetime", "subtype": "date", "id": "s", "key": "since", "dateLabel": "起"}]',
+)
+
+
+def _given(kind: str, *inputs: str) -> list[Finding]:
+    """What is found where a decision's only input is of that type."""
+    asks = decisions(table("审批级别", {"x": kind}, '- | "科长"'), inputs=("x",)).replace(
+        '<variable name="x"/>', f'<variable name="x" typeRef="{kind}"/>'
+    )
+    return lint(diagram(named(*inputs)), {"forms/leave.json": FIELDS, "decisions/approval.dmn": asks})
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "cure"),
+    [
+        ("number", "=region", "=number(region)"),
+        ("number", "3", "写成 =3"),
+        ("number", "days", "写成 =days"),
+        ("date", "=since", "=date(since)"),
+        ("date", "2026-05-01", '写成 =date("2026-05-01")'),
+        ("days and time duration", "=region", "=duration(region)"),
+        ("boolean", "=days", "结果是真假的表达式"),
+        ("string", "=days", "=string(days)"),
+    ],
+)
+def test_an_input_of_another_type_than_declared_would_be_null(kind: str, value: str, cure: str) -> None:
+    (found,) = _given(kind, given("x", value))
+    assert (found.code, found.severity, found.element) == ("decision_input_type", "error", "x")
+    assert cure in found.cure
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("number", "=days"),
+        ("date", "=date(since)"),
+        ("date and time", "=date(since)"),
+        ("string", "3"),
+        ("any", "=days"),
+    ],
+)
+def test_an_input_that_may_be_of_its_type_is_none_of_the_linters_business(kind: str, value: str) -> None:
+    assert _given(kind, given("x", value)) == []
+
+
+def test_a_field_of_the_inputs_name_is_checked_against_its_type_too() -> None:
+    asks = decisions(table("审批级别", {"since": "date"}, '- | "科长"'), inputs=("since",)).replace(
+        '<variable name="since"/>', '<variable name="since" typeRef="date"/>'
+    )
+    (found,) = lint(diagram(named()), {"forms/leave.json": FIELDS, "decisions/approval.dmn": asks})
+    assert (found.code, found.cure) == ("decision_input_type", "给输入“since”写 =date(since)")
+
+
+def test_a_literal_outside_the_allowed_values_is_refused() -> None:
+    values = '<allowedValues><text>"国内","国外"</text></allowedValues>'
+    item = f'<itemDefinition name="地区"><typeRef>string</typeRef>{values}</itemDefinition><inputData'
+    asks = decisions(table("审批级别", {"x": "string"}, '- | "科长"'), inputs=("x",))
+    asks = asks.replace('<variable name="x"/>', '<variable name="x" typeRef="地区"/>')
+    files = {"forms/leave.json": FIELDS, "decisions/approval.dmn": asks.replace("<inputData", item, 1)}
+    assert lint(diagram(named(given("x", "国外"))), files) == []
+    (found,) = lint(diagram(named(given("x", "region"))), files)
+    assert found.code == "decision_input_type"
+    assert found.cure == "允许的值：国内、国外；要的是字段“region”的值就写 =region"
+
+
+def test_one_error_says_which_attribute_of_the_decision_is_missing() -> None:
+    box = extension('<piyue:decision file="approval" name="审批级别"/>')
+    (found,) = [f for f in lint(diagram(box), FILES) if f.severity == "error"]
+    assert "result" in found.message
+
+
 def test_what_it_decides_may_be_asked_by_those_after_it() -> None:
     more = (
         exclusive("g", default="g-end"),
@@ -169,3 +244,53 @@ def test_what_a_decision_may_answer_is_known_to_the_gateways_behind_it() -> None
     assert lint(routed("院长"), FORMS | rules) == []
     (found,) = lint(routed("科常"), FORMS | rules)
     assert (found.code, found.cure) == ("unknown_value", "可选的值：科长、院长")
+
+
+def _found(text: str) -> list[Finding]:
+    """What is found in a decision file."""
+    return [f for f in lint(diagram(named()), FORMS | {"decisions/approval.dmn": text}) if f.file.endswith(".dmn")]
+
+
+def test_a_text_without_quotes_is_told_with_the_rule_and_the_column() -> None:
+    text = decisions(table("审批级别", {"days": "string"}, '"国内" | "科长"', "国外 | 院长"), inputs=("days",))
+    cell, result = (f for f in _found(text) if f.code == "unknown_name")
+    assert cell.message.startswith("第 2 条规则“days”：")
+    assert "“国外”不是已知的名称；文本要加双引号" in cell.message
+    assert (cell.cure, result.cure) == ('写成 "国外"', '写成 "院长"')
+    assert result.message.startswith("第 2 条规则“结果”：")
+
+
+def test_a_name_of_the_file_that_is_not_required_asks_for_its_line() -> None:
+    other = '<inputData id="i_y" name="y"><variable name="y"/></inputData>'
+    text = decisions(table("审批级别", {"days": "number"}, '< y | "科长"', '>= y | "院长"'), inputs=("days",))
+    found = [f for f in _found(text.replace("<decision ", other + "<decision ", 1)) if f.code == "unknown_name"]
+    assert {f.cure for f in found} == {"用信息需求线连上“y”"}
+    assert "“y”没有连到“审批级别”" in found[0].message
+
+
+def test_a_requirement_of_what_is_not_there_is_reported_at_its_own_line() -> None:
+    text = decisions(TABLE, inputs=("days",)).replace("<informationRequirement", "\n\n<informationRequirement")
+    (found, *_) = _found(text.replace('href="#i_days"', 'href="#i_dayz"'))
+    assert (found.code, found.line) == ("decision_invalid", 4)
+
+
+def test_a_result_outside_its_columns_values_or_of_another_type_is_told() -> None:
+    values = '<outputValues><text>"科长","主任"</text></outputValues>'
+    text = decisions(TABLE, inputs=("days",))
+    (found,) = _found(text.replace('_o"/>', f'_o" label="去向">{values}</output>'))
+    assert (found.code, found.severity) == ("table_output_unknown", "warning")
+    assert "第 2 条规则“去向”：“院长”不在这一列的允许值里" in found.message
+    assert found.cure.endswith("科长、主任")
+    assert {f.code for f in _found(text.replace('_o"/>', '_o" typeRef="number"/>'))} == {"type_result"}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "cure"),
+    [('hitPolicy="UNIQUE"', 'hitPolicy="UNIK"', "UNIQUE"), ('typeRef="number"', 'typeRef="nummber"', "“number”")],
+)
+def test_an_unknown_word_of_the_file_is_told_with_those_that_are_known(right: str, wrong: str, cure: str) -> None:
+    found = [
+        f for f in _found(decisions(TABLE, inputs=("days",)).replace(right, wrong)) if f.code == "decision_invalid"
+    ]
+    assert found
+    assert all(cure in f.cure for f in found)
