@@ -265,4 +265,4 @@ def test_external_functions_are_null_and_say_so() -> None:
     text = '(function(a) external {java: {class: "java.lang.Math", method signature: "cos(double)"}})(1)'
     run = Run()
     assert feel.compile(text).run({}, run) is None
-    assert "外部" in run.journal[0]
+    assert "外部" in run.messages[0]

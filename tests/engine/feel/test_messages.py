@@ -1,4 +1,4 @@
-"""What an evaluation says beside a value that is null (`Run.journal`), and where data that are no data stand."""
+"""What an evaluation says beside a value that is null (`Run.messages`), and where data that are no data stand."""
 
 import pytest
 
@@ -6,11 +6,11 @@ from engine import feel
 from engine.feel.limits import Run
 
 
-def said(text: str, **context: object) -> list[object]:
+def said(text: str, **context: object) -> list[str]:
     """Return the notes of an expression whose value is null."""
     run = Run()
     assert feel.compile(text, names=context).run(context, run) is None
-    return run.journal
+    return run.messages
 
 
 @pytest.mark.parametrize(
