@@ -185,7 +185,7 @@ def test_who_is_not_logged_in_comes_back_after_it(client: httpx.Client) -> None:
         (f"/items/{uuid.UUID(int=1)}", 404),
         (f"/instances/{uuid.UUID(int=1)}", 404),
         (f"/attachments/{uuid.UUID(int=1)}", 404),
-        ("/box/nothing", 422),
+        ("/box/nothing", 404),
         ("/box/todo?cursor=x", 422),
         ("/box/todo?text=" + "长" * 60, 422),
         ("/start/nothing", 404),
