@@ -34,7 +34,9 @@ WITH saved AS (
   INSERT INTO action_log (instance_id, round_id, item_id, step, step_name, actor_id, verb, outcome, opinion, at, path,
     detail, idem_key, mac)
   VALUES (%(instance)s, %(round)s, %(item)s, %(old_step)s, %(old_step_name)s, %(actor)s, 'complete', %(outcome)s,
-    %(opinion)s, %(at)s, %(path)s, %(detail)s, %(idem_key)s, %(mac)s)
+    %(opinion)s, %(at)s, %(path)s, %(detail)s, %(idem_key)s, %(mac)s),
+    (%(instance)s, NULL, NULL, %(ruled_step)s, %(ruled_name)s, NULL, 'decide', %(ruled_outcome)s, %(ruled_opinion)s,
+    %(at)s, %(ruled_path)s, %(ruled_detail)s, NULL, %(ruled_mac)s)
 )
 INSERT INTO outbox (system, key, topic, payload, state, attempts, due_at, last_error, created_at)
 VALUES (%(system)s, %(key)s, %(topic)s, %(payload)s, 'pending', 0, %(at)s, '', %(at)s)
@@ -43,10 +45,13 @@ VALUES (%(system)s, %(key)s, %(topic)s, %(payload)s, 'pending', 0, %(at)s, '', %
 _MODEL = """
 SELECT i.engine_state, i.data, i.title, i.summary, i.urgency, i.state, i.process_key, n.task_id, n.step, n.step_name,
   n.kind, w.assignee_id AS assignee, w.why, l.step AS old_step, l.step_name AS old_step_name, l.actor_id AS actor,
-  l.outcome, l.opinion, l.path, l.detail, o.system, o.key, o.topic, o.payload
+  l.outcome, l.opinion, l.path, l.detail, o.system, o.key, o.topic, o.payload, r.step AS ruled_step,
+  r.step_name AS ruled_name, r.outcome AS ruled_outcome, r.opinion AS ruled_opinion, r.path AS ruled_path,
+  r.detail AS ruled_detail
 FROM action_log l JOIN instance i ON i.id = l.instance_id
 JOIN work_round n ON n.instance_id = i.id AND n.closed_at IS NULL JOIN work_item w ON w.round_id = n.id
 JOIN outbox o ON o.key = i.id::text AND o.created_at = l.at
+JOIN action_log r ON r.instance_id = i.id AND r.verb = 'decide' AND r.at = l.at
 WHERE l.item_id = %s AND l.verb = 'complete'
 """
 
@@ -60,7 +65,7 @@ class Bare:
         assert cursor.description is not None
         rows = cursor.fetchall()
         if len(rows) != 1:
-            raise SystemExit("the completion that serves as a model did not open one round with one item")
+            raise SystemExit("the completion that serves as a model did not rule once and open one round with one item")
         self._values = dict(zip((column.name for column in cursor.description), rows[0], strict=True))
 
     def prepared(self, item: uuid.UUID) -> dict[str, Any]:
@@ -73,7 +78,11 @@ class Bare:
         assert row is not None
         own = {"instance": row[0], "version": row[1], "round": row[2], "item": item, "key": str(row[0])}
         new: dict[str, Any] = {"new_round": new_id(), "new_item": new_id()}
-        new |= {"idem_key": secrets.token_bytes(16), "mac": secrets.token_bytes(32)}
+        new |= {
+            "idem_key": secrets.token_bytes(16),
+            "mac": secrets.token_bytes(32),
+            "ruled_mac": secrets.token_bytes(32),
+        }
         return self._values | own | new
 
     def write(self, values: dict[str, Any]) -> None:
