@@ -4,6 +4,7 @@ Every node knows its `offset` in the source, its `depth` (levels below it, itsel
 of nodes below it, itself included).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -253,12 +254,12 @@ class Call(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign(Node):
+class Foreign(Node, ABC):
     """What FEEL has no syntax for and a boxed expression has, such as a decision table: it compiles itself."""
 
+    @abstractmethod
     def code(self, scope: Any, compile_node: Callable[[Node, Any], Any]) -> Any:
         """Return the code; `scope` and the result are those of the compiler."""
-        raise NotImplementedError
 
     def wrapped(self) -> tuple[Node, ...]:
         """Return the node whose value this is, where that is all there is to it."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, time
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
 
@@ -12,10 +11,9 @@ from engine.bpm.decisions.document import child, children, line_of, name_of, tex
 from engine.bpm.decisions.model import Model, Problem
 from engine.feel import FeelError, UnaryTests, compile_unary
 from engine.feel import nodes as n
-from engine.feel.far import combined
 from engine.feel.kinds import NAMES
 from engine.feel.limits import Run
-from engine.feel.types import ANY, FeelType, conforms, type_of
+from engine.feel.types import ANY, FeelType, coerce, type_of
 from engine.feel.values import KINDS, Value, kind
 
 _ALIASES = {
@@ -260,10 +258,6 @@ def coerced(value: Value, wanted: ItemType, run: Run) -> Value:
     if wanted.element is not None:
         value = _collection(value, wanted, wanted.element(), run)
     else:
-        if type(value) is list and len(value) == 1 and wanted.base not in ("list", "Any"):
-            value = value[0]
-            if value is None:
-                return None
         value = _single(value, wanted, run)
     restricting = () if type(value) is list else wanted.allowed
     for tests in (*restricting, *([wanted.constraint] if wanted.constraint else [])):
@@ -281,10 +275,10 @@ def _collection(value: Value, wanted: ItemType, element: ItemType, run: Run) -> 
 
 
 def _single(value: Value, wanted: ItemType, run: Run) -> Value:
-    if wanted.base == "date and time" and kind(value) == "date":
-        return combined(value, time(tzinfo=UTC))
-    if wanted.base != "Any" and conforms(value, type_of(n.Type(wanted.base, offset=0)), run) is not True:
+    converted = value if wanted.base == "Any" else coerce(value, FeelType(wanted.base), run)
+    if converted is None:
         raise Misfit(f"应为{NAMES.get(wanted.base, wanted.base)}，给的是{NAMES.get(kind(value), '别的')}")
+    value = converted
     if wanted.result is not None and value.parameters is not None and len(value.parameters) != len(wanted.parameters):
         raise Misfit(f"参数个数与“{wanted.name}”不同")
     if wanted.components is None:
