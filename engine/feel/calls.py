@@ -9,7 +9,7 @@ from engine.feel.values import FeelFunction, Value
 def call_positional(function: Value, arguments: Sequence[Value], run: Run, name: str = "") -> Value:
     """Return what a function answers; None when it is no function or the number of arguments is wrong.
 
-    `name` is what the journal calls it where it is no function.
+    `name` is what a message calls it where it is no function.
     """
     if type(function) is not FeelFunction:
         return _no_function(name, run)

@@ -1,7 +1,7 @@
 """Equality, order and arithmetic of FEEL's values (DMN 1.5, 10.3.2.13 and tables 42-54).
 
 Every function answers None (null) to kinds that do not go together. Arithmetic beyond decimal128 is null too (tables
-57, 59 and 60), but raises decimal's Overflow here: who calls it says so in the run's journal (`Run.overflow`).
+57, 59 and 60), but raises decimal's Overflow here: who calls it says so in the run's messages (`Run.overflow`).
 """
 
 import operator
