@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import uuid_utils.compat
@@ -22,6 +22,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from engine.batch import send_deferred, translated
 from engine.errors import EngineError, Unavailable
 from engine.writing import BEGIN_PENDING, Writing, begun, forget
+
+Part = TypeVar("Part")
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -71,6 +73,15 @@ class Database:
             self.engine = _sqlite(url)
             self._reading = self.engine.execution_options(deferred=True)
         self.nudge: Callable[[], None] = lambda: None
+        self._provided: dict[type, Any] = {}
+
+    def provide(self, part: object) -> None:
+        """Give handlers, which know the database alone, a part that was made with settings: a connector's client."""
+        self._provided[type(part)] = part
+
+    def part(self, kind: type[Part]) -> Part | None:
+        """Return the part of a kind, None where none was provided."""
+        return self._provided.get(kind)
 
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:

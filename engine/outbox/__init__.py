@@ -7,7 +7,7 @@ such as `row.id`. Ids follow the order of commits only where the writers of a sh
 their instance.
 """
 
-from engine.outbox.handlers import Leased, Permanent, Transient, check, declare, handler
+from engine.outbox.handlers import Configuration, Leased, Permanent, Transient, check, declare, handler
 from engine.outbox.handling import lease, release, run
 from engine.outbox.table import DEAD, INSERT_OUTBOX, Outbox, enqueue, put, row
 from engine.outbox.upkeep import Depth, depth, purge, requeue, require_requeuer
@@ -15,6 +15,7 @@ from engine.outbox.upkeep import Depth, depth, purge, requeue, require_requeuer
 __all__ = [
     "DEAD",
     "INSERT_OUTBOX",
+    "Configuration",
     "Depth",
     "Leased",
     "Outbox",

@@ -40,6 +40,10 @@ class Permanent(Exception):
     """The effect can't be had by trying again (永久失败): a dead letter, with this reason."""
 
 
+class Configuration(Exception):
+    """The whole channel can't deliver until somebody mends its settings (配置错误): it pauses, its rows wait."""
+
+
 InTransaction = Callable[[Session, Leased], object]
 Outside = Callable[[Database, Leased], object]
 OnDead = Callable[[Leased, str, Session], object]

@@ -1,0 +1,83 @@
+"""Tables of the WeCom connector: who is who, what was sent, what came in."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, SmallInteger, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from engine.db import Base, new_id
+
+_BIGID = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class WeComAccount(Base):
+    """A member of the corp (企业微信成员) as a person of ours."""
+
+    __tablename__ = "wecom_account"
+
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    userid: Mapped[str] = mapped_column(String(64))  # as WeCom spells it
+    userid_key: Mapped[str] = mapped_column(String(64), unique=True)  # lower case: WeCom doesn't tell cases apart
+    joined_at: Mapped[datetime | None]  # first entered, and verified where that is demanded
+
+
+class WeComPreference(Base):
+    """What a person wants to be told in WeCom, and when (消息偏好、免打扰)."""
+
+    __tablename__ = "wecom_preference"
+
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    muted: Mapped[str] = mapped_column(String(200), default="")  # kinds of notices, space separated
+    quiet_from: Mapped[int | None] = mapped_column(SmallInteger)  # minutes of the local day; both or neither
+    quiet_to: Mapped[int | None] = mapped_column(SmallInteger)
+
+
+class WeComDelivery(Base):
+    """A notice as it was sent to one person (发送记录), and what its card shows now."""
+
+    __tablename__ = "wecom_delivery"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    notice_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("notice.id"), unique=True)
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
+    instance_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("instance.id"))
+    item_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("work_item.id"))
+    form: Mapped[str] = mapped_column(String(10))  # card, text, digest, none (muted, no account, refused: `reason`)
+    task_id: Mapped[str | None] = mapped_column(String(128))  # of the card; sends alike share one
+    msgid: Mapped[str | None] = mapped_column(String(200))
+    response_code: Mapped[str | None] = mapped_column(String(400))  # the newest unused: from the send or a click
+    code_at: Mapped[datetime | None]  # when it was given: it lasts 72 h
+    shown: Mapped[str] = mapped_column(String(200), default="")  # what the card says now, as `cards.state` puts it
+    reason: Mapped[str] = mapped_column(String(200), default="")
+    sent_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index("ix_wecom_delivery_instance", "instance_id"),
+        Index("ix_wecom_delivery_task", "task_id"),
+        Index("ix_wecom_delivery_person", "person_id", "sent_at"),
+    )
+
+
+class WeComCallback(Base):
+    """What WeCom has called us with (回调): kept as it came, decrypted, and handled by the worker."""
+
+    __tablename__ = "wecom_callback"
+
+    id: Mapped[int] = mapped_column(_BIGID, Identity(), primary_key=True)
+    signature: Mapped[str] = mapped_column(String(64), unique=True)  # msg_signature: the same call again is a replay
+    event_key: Mapped[str] = mapped_column(String(64), unique=True)  # digest of what says that two are one event
+    event: Mapped[str] = mapped_column(String(40))  # template_card_event, change_contact …
+    body: Mapped[str] = mapped_column(Text)  # JSON of the decrypted XML
+    received_at: Mapped[datetime]
+    handled_at: Mapped[datetime | None]
+    result: Mapped[str] = mapped_column(String(200), default="")
+
+    __table_args__ = (
+        Index(
+            "ix_wecom_callback_open",
+            "id",
+            postgresql_where=text("handled_at IS NULL"),
+            sqlite_where=text("handled_at IS NULL"),
+        ),
+    )

@@ -1,0 +1,36 @@
+"""Settings of the WeCom connector from the environment (prefix PIYUE_WECOM_)."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+HttpUrl = Annotated[str, Field(pattern="^https?://[^/]+")]
+
+
+class WeComSettings(BaseSettings):
+    """What an administrator copies from WeCom's console; docs/zh/企业微信.md explains each. Without a corp id: off."""
+
+    model_config = SettingsConfigDict(env_prefix="PIYUE_WECOM_", extra="ignore")
+
+    corp_id: str = ""  # 企业ID
+    agent_id: int = 0  # 应用 AgentId
+    secret: SecretStr = SecretStr("")  # 应用 Secret
+    contacts_secret: SecretStr = SecretStr("")  # 通讯录同步 Secret; without it people aren't synchronised
+    token: SecretStr = SecretStr("")  # 接收消息 Token; without it no card has buttons that act
+    aes_key: SecretStr = SecretStr("")  # 接收消息 EncodingAESKey, 43 characters
+    api: HttpUrl = "https://qyapi.weixin.qq.com"  # every call goes here: a proxy or the sandbox may stand in
+    authorize: HttpUrl = "https://open.weixin.qq.com/connect/oauth2/authorize"  # entry inside WeCom
+    login: HttpUrl = "https://login.work.weixin.qq.com/wwlogin/sso/login"  # entry by QR code on the desktop
+    per_minute: Annotated[int, Field(ge=1)] = 6_000  # calls; WeCom takes 10,000 per corp and API
+    verify_joining: bool = False  # 首次进入须用手机或邮箱验证码核实（M12）
+
+    @property
+    def enabled(self) -> bool:
+        """Whether WeCom is used at all."""
+        return bool(self.corp_id)
+
+    @property
+    def callbacks(self) -> bool:
+        """Whether WeCom can call us: cards may have buttons that act."""
+        return bool(self.token.get_secret_value() and self.aes_key.get_secret_value())
