@@ -38,10 +38,10 @@ class Act:
 
 
 def closing(session: Session, instance_id: uuid.UUID, item: Any) -> Act | None:
-    """Return the act that closed an item (its `id`, `round_id`, `state`, `closed_at`), None where none is known.
+    """Return the act that closed an item (its id, round, state, outcome, closed_at), None where none is known.
 
     Of one that stands by it is the claim, of a reassigned one the reassignment, of one that its assignee has handled
-    that; of others the act in their round, or one elsewhere that left the step.
+    (and may have taken back) that; of others the act in their round, or one elsewhere that left the step.
     """
     if item.state == ItemState.STANDBY:
         return _newest(session, instance_id, ActionLog.round_id == item.round_id, ActionLog.verb == "claim")
@@ -49,6 +49,8 @@ def closing(session: Session, instance_id: uuid.UUID, item: Any) -> Act | None:
         passed = _newest(session, instance_id, ActionLog.item_id == item.id, ActionLog.verb == "reassign")
         if passed is not None:
             return passed
+    if item.state == ItemState.CANCELLED and item.outcome is not None:  # handled, and undone by a take-back
+        return _newest(session, instance_id, ActionLog.item_id == item.id)
     if item.state == ItemState.DONE:
         return _newest(session, instance_id, ActionLog.item_id == item.id, ActionLog.verb.in_(("complete", "return")))
     others = ActionLog.item_id.is_distinct_from(item.id)
