@@ -238,7 +238,15 @@ def _applicant(subject: Subject) -> Json:
 
 
 def _card(
-    task_id: str, subject: Subject, step: str, said: str, rows: Iterable[Json], buttons: list[Json], url: str, *, asks: bool
+    task_id: str,
+    subject: Subject,
+    step: str,
+    said: str,
+    rows: Iterable[Json],
+    buttons: list[Json],
+    url: str,
+    *,
+    asks: bool,
 ) -> Json:
     urgent = asks and subject.urgency > 1
     card: Json = {

@@ -6,21 +6,20 @@ Those that come singly are left to the shard of their instance, which keeps them
 
 import uuid
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
 from engine.bpm import mirrors
 from engine.connectors.wecom import cards, planning
-from engine.connectors.wecom.errors import NoRecipient, Refused
-from engine.connectors.wecom.messages import parts
+from engine.connectors.wecom.errors import NoRecipient
+from engine.connectors.wecom.messages import ABSENT, parts
 from engine.connectors.wecom.models import WeComAccount, WeComDelivery
 from engine.connectors.wecom.planning import SENT, UNSENT, Told
 from engine.connectors.wecom.preferences import BREAKS_THROUGH
 from engine.db import Database
 
 _SINGLY = 3
-_NO_REPEAT = {"enable_duplicate_check": 1, "duplicate_check_interval": 1800}
 
 
 @outbox.handler("wecom", "digest", in_transaction=False, newest=True)
@@ -40,14 +39,12 @@ def digest(db: Database, row: outbox.Leased) -> None:
     if not pending or account is None:
         return
     rows = [(told.notice.title, told.notice.text, _link(told, links)) for _, told in pending]
-    content = {"msgtype": "markdown", "markdown": {"content": cards.digest(rows, links.todo())}, **_NO_REPEAT}
+    content = {"msgtype": "markdown", "markdown": {"content": cards.digest(rows, links.todo())}}
     ids = [delivery.id for delivery, _ in pending]
     try:
         sent = wecom.send([account.userid], content)
     except NoRecipient:
-        values = {"form": "none", "reason": "企业微信里没有这个成员，或不在应用的可见范围里"}
-    except Refused:
-        raise  # a dead letter, and sent when that is brought back
+        values = {"form": "none", "reason": ABSENT}
     else:
         values = {"shown": SENT, "msgid": sent.msgid}
     with db.unit_of_work() as session:

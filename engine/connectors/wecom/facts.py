@@ -73,9 +73,7 @@ class Facts:
         row = self._session.execute(
             select(Person.name, ActionLog.opinion)
             .join(Person, Person.id == ActionLog.actor_id)
-            .where(
-                ActionLog.instance_id == self._id, ActionLog.verb == "return", ActionLog.at == item.opened_at
-            )
+            .where(ActionLog.instance_id == self._id, ActionLog.verb == "return", ActionLog.at == item.opened_at)
             .limit(1)
         ).first()
         return "" if row is None else f"{row[0]}：{row[1]}"

@@ -11,7 +11,7 @@ once, within 72 h (document 94888). So a code is kept for the outcome:
 - Later than that nothing can be changed; a late click brings its own code, with which it is answered in place.
 
 Equal text messages of an instance are one send to up to 1000 people. Each send repeats under its own key: a card's
-task_id, for the others WeCom's duplicate check (30 min).
+task_id, for the others WeCom's duplicate check, which the client asks for (30 min).
 """
 
 import logging
@@ -40,8 +40,7 @@ CODE_LASTS = timedelta(hours=72)
 RECALLABLE = timedelta(hours=24)
 TO_AT_ONCE = 1000  # recipients of one send
 _CALLS = 20  # of one run: they fit a lease
-_ABSENT = "企业微信里没有这个成员，或不在应用的可见范围里"
-_NO_REPEAT = {"enable_duplicate_check": 1, "duplicate_check_interval": 1800}
+ABSENT = "企业微信里没有这个成员，或不在应用的可见范围里"
 
 log = logging.getLogger(__name__)
 
@@ -127,9 +126,9 @@ class _Work:
 
     def _send_text(self, card: cards.Json, to: dict[str, uuid.UUID]) -> None:
         try:
-            sent = self._wecom.send(list(to), message(card))
+            sent = self._wecom.send(list(to), _message(card))
         except NoRecipient:
-            self._mark(list(to.values()), form="none", reason=_ABSENT)
+            self._mark(list(to.values()), form="none", reason=ABSENT)
             return
         except Refused as refusal:
             self._mark(list(to.values()), reason=str(refusal)[:200])
@@ -137,7 +136,7 @@ class _Work:
         absent = [delivery for userid, delivery in to.items() if userid.lower() in sent.invalid]
         there = [delivery for delivery in to.values() if delivery not in absent]
         self._mark(there, shown=SENT, msgid=sent.msgid, reason="", sent_at=clock.now())
-        self._mark(absent, form="none", reason=_ABSENT)
+        self._mark(absent, form="none", reason=ABSENT)
 
     # -- cards --------------------------------------------------------------------------------------------------------
 
@@ -184,11 +183,11 @@ class _Work:
     def _send_card(self, delivery: uuid.UUID, task_id: str, userid: str, card: cards.Json, state: str) -> None:
         now = clock.now()
         try:
-            sent = self._wecom.send([userid], {"msgtype": "template_card", "template_card": card})
+            sent = self._wecom.send([userid], _message(card))
         except Duplicate:  # sent by a run that died before it could note it; the code is lost with that
             self._mark([delivery], shown=state, task_id=task_id, reason="", sent_at=now)
         except NoRecipient:
-            self._mark([delivery], form="none", reason=_ABSENT)
+            self._mark([delivery], form="none", reason=ABSENT)
         except Refused as refusal:
             self._mark([delivery], reason=str(refusal)[:200])
             raise
@@ -247,6 +246,5 @@ class _Work:
             session.execute(mine.execution_options(synchronize_session=False))
 
 
-def message(card: cards.Json) -> cards.Json:
-    """Return a message that WeCom sends once only, though it be asked again within half an hour."""
-    return {"msgtype": "template_card", "template_card": card, **_NO_REPEAT}
+def _message(card: cards.Json) -> cards.Json:
+    return {"msgtype": "template_card", "template_card": card}
