@@ -19,13 +19,11 @@ from engine.bpm.models import WorkItem, WorkRound
 from engine.connectors.wecom import cards, inbox
 from engine.connectors.wecom.facts import Facts
 from engine.connectors.wecom.models import WeComAccount, WeComDelivery
+from engine.connectors.wecom.planning import CLICKED
 from engine.db import Database
 from engine.errors import Conflict, EngineError, Unavailable
 from engine.org.actor import Actor
 from engine.org.queries import actor_for
-
-CLICKED = "clicked"
-"""What `shown` says between a click and the card's answer: whatever it said, it is to be brought to the truth."""
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +47,8 @@ def clicked(db: Database, body: Mapping[str, Any]) -> str:
         return "refused: disabled"
     try:
         with db.unit_of_work() as session:
-            _decide(session, actor, found, _text(body, "EventKey"), code)
-            _answer(session, found, code, "")
+            if _decide(session, actor, found, _text(body, "EventKey"), code):
+                _answer(session, found, code, "")
     except Unavailable:
         raise
     except EngineError as refusal:
@@ -78,12 +76,14 @@ def _actor(session: Session, person_id: uuid.UUID) -> Actor | None:
         return None
 
 
-def _decide(session: Session, actor: Actor, delivery: WeComDelivery, key: str, code: str) -> None:
+def _decide(session: Session, actor: Actor, delivery: WeComDelivery, key: str, code: str) -> bool:
+    """Run the command; False where this very click has done so before, and was answered with it."""
     if not key.startswith(cards.OUTCOME) or delivery.item_id is None:
         raise Conflict("这张卡片上的按钮已失效", code="wecom_button")
     outcome = key.removeprefix(cards.OUTCOME)
     _require_figures(session, delivery)
-    commands.complete(session, actor, delivery.item_id, outcome, key=f"wecom:{code}")
+    done = commands.complete(session, actor, delivery.item_id, outcome, key=f"wecom:{code}")
+    return not done.replayed
 
 
 def _require_figures(session: Session, delivery: WeComDelivery) -> None:

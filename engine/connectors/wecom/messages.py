@@ -32,7 +32,7 @@ from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.errors import CodeSpent, Duplicate, NoRecipient, Refused
 from engine.connectors.wecom.facts import Facts
 from engine.connectors.wecom.models import WeComAccount, WeComDelivery
-from engine.connectors.wecom.planning import AGAIN, SENT, UNSENT
+from engine.connectors.wecom.planning import AGAIN, CLICKED, SENT, UNSENT
 from engine.db import Database
 from engine.notices import Notice
 
@@ -201,8 +201,11 @@ class _Work:
             self._wecom.update_card(code, [userid], card)
         except CodeSpent:
             log.warning("wecom card's code is spent: delivery=%s", delivery.id)
-            self._mark([delivery.id], code=code, response_code=None)
-            self.again = True  # perhaps it can be replaced
+            if delivery.shown == CLICKED:  # the click was answered before, and its event has come again
+                self._mark([delivery.id], code=code, response_code=None, shown=state)
+            else:
+                self._mark([delivery.id], code=code, response_code=None)
+                self.again = True  # perhaps it can be replaced
         except Refused as refusal:
             self._mark([delivery.id], code=code, response_code=None, reason=str(refusal)[:200])
             raise

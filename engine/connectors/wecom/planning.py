@@ -24,6 +24,7 @@ from engine.notices import Notice
 from engine.org.models import Person
 
 UNSENT, AGAIN, SENT = "", "again", "sent"  # what `shown` says of a delivery before and after its send
+CLICKED = "clicked"  # … and between a click and the card's answer: whatever it said, it is to be brought to the truth
 A_MINUTE, AN_HOUR = 25, 900  # messages to one member; WeCom takes 30 and 1000 and drops the excess in silence
 RECENT = timedelta(days=3)  # what is older isn't told any more, such as what was open when WeCom was switched on
 _AT_ONCE = 1000

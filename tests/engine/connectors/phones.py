@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import insert, select
 
 from engine import clock
+from engine.bpm import mirrors
 from engine.connectors import wecom as connector
 from engine.connectors.wecom import clicks
 from engine.connectors.wecom.models import WeComAccount, WeComDelivery
@@ -94,6 +95,12 @@ class Phones:
         result = clicks.clicked(self.bpm.db, event)
         self.bpm.work()
         return result
+
+    def look_again(self, story: Story) -> None:
+        """Let the worker compare WeCom with an instance once more."""
+        with self.bpm.db.unit_of_work() as session:
+            mirrors.changed(session, story.id)
+        self.bpm.work()
 
     def deliveries(self, who: str) -> list[WeComDelivery]:
         """Return what was kept of sending to somebody, the oldest first."""
