@@ -17,6 +17,7 @@ from engine.bpm.queries.detail import InstanceDetail, ItemDetail, instance_detai
 from engine.bpm.queries.diagrams import Diagram, diagram
 from engine.bpm.queries.drafts import DraftView, draft
 from engine.bpm.queries.letters import Letter, Reason, backlog, letters, reasons
+from engine.bpm.queries.own import own_open_item
 from engine.bpm.queries.paging import Filters, Page
 from engine.bpm.queries.search import FieldFilter, IncidentRow, InstanceRow, incidents, instances
 from engine.bpm.queries.tables import DecisionFile, version_decisions
@@ -61,6 +62,7 @@ __all__ = [
     "letters",
     "may_open",
     "outcome_name",
+    "own_open_item",
     "page",
     "processes",
     "reasons",
