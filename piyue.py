@@ -26,6 +26,8 @@ import engine.registry  # noqa: F401  (registers tables, operations, handlers)
 from engine import audit, outbox, sealing
 from engine.bpm import definitions, lint, scenarios
 from engine.bpm.lint.finding import Finding
+from engine.connectors import wecom
+from engine.connectors.wecom.settings import WeComSettings
 from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import Conflict, EngineError, Invalid
@@ -70,6 +72,11 @@ def open_database(settings: Settings) -> Database:
     return Database(settings.database_url, pool_size=settings.pool_size, audit_key=Keys.load(settings).key("audit"))
 
 
+def connect(settings: Settings, database: Database) -> None:
+    """Connect a database's service or worker to the outside systems that the environment switches on."""
+    wecom.install(database, WeComSettings(), settings.base_url)
+
+
 def upgrade(url: str) -> None:
     """Bring the tables of a database to this release, with the roles that come with it."""
     from alembic import command
@@ -101,6 +108,7 @@ def application(settings: Settings, database: Database) -> FastAPI:
     import web.app
 
     outbox.check()
+    connect(settings, database)
     worker = Worker(database, ticks.standard(settings)) if settings.embedded_worker else None
 
     @asynccontextmanager
@@ -245,6 +253,7 @@ def worker() -> None:
     settings = Settings()
     database = open_database(settings)
     require_tables(database)
+    connect(settings, database)
     running = Worker(database, ticks.standard(settings))
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):

@@ -1,5 +1,6 @@
-"""What I want to be told in WeCom (企业微信消息)."""
+"""What I want to be told in WeCom (企业微信消息), and the group chat about an instance."""
 
+import uuid
 from typing import Annotated, Literal
 
 from fastapi import Depends
@@ -7,7 +8,7 @@ from pydantic import Field
 
 from api.deps import Call, Router, allowed
 from api.schemas import Answer, Body
-from engine.connectors.wecom import preferences
+from engine.connectors.wecom import groups, preferences
 
 router = Router("我")
 
@@ -41,9 +42,7 @@ def choice(call: Annotated[Call, Depends(allowed(None))]) -> ChoiceOut:
 @router.put("/me/wecom", summary="设置我的企业微信消息")
 def choose(call: Annotated[Call, Depends(allowed(None))], body: ChoiceBody) -> ChoiceOut:
     """Change the viewer's choice."""
-    preferences.choose(
-        call.session, call.actor, muted=body.muted, quiet_from=body.quiet_from, quiet_to=body.quiet_to
-    )
+    preferences.choose(call.session, call.actor, muted=body.muted, quiet_from=body.quiet_from, quiet_to=body.quiet_to)
     return _out(call)
 
 
@@ -55,3 +54,10 @@ def _out(call: Call) -> ChoiceOut:
         quiet_to=found.quiet_to,
         reachable=preferences.reachable(call.session, call.actor),
     )
+
+
+@router.post("/instances/{instance_id}/chat", summary="在企业微信里建群讨论", status_code=204)
+def chat(call: Annotated[Call, Depends(allowed(None))], instance_id: uuid.UUID) -> None:
+    """Let a group chat about it be made, once; it appears within seconds."""
+    groups.require_on(call.db)
+    groups.open_chat(call.session, call.actor, instance_id)

@@ -49,7 +49,7 @@ class Offers:
         return self._case.definition.tasks[step].outcome(outcome_id or "")
 
     def of(self, step: str, task_id: int) -> Offer:
-        """Return what an open item of a step offers; a `form="required"` outcome is a tap where the form is complete."""
+        """Return what an open item of a step offers; what needs the form is a tap where that is complete as it is."""
         case, task = self._case, self._case.definition.tasks[step]
         complete = False
         with suppress(EngineError):

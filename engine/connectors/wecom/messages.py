@@ -31,7 +31,7 @@ from engine.connectors.wecom import cards, planning
 from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.errors import CodeSpent, Duplicate, NoRecipient, Refused
 from engine.connectors.wecom.facts import Facts
-from engine.connectors.wecom.models import WeComAccount, WeComDelivery
+from engine.connectors.wecom.models import WeComAccount, WeComChat, WeComDelivery
 from engine.connectors.wecom.planning import AGAIN, CLICKED, SENT, UNSENT
 from engine.db import Database
 from engine.notices import Notice
@@ -43,6 +43,8 @@ _CALLS = 20  # of one run: they fit a lease
 ABSENT = "企业微信里没有这个成员，或不在应用的可见范围里"
 
 log = logging.getLogger(__name__)
+
+outbox.declare("wecom", "chat")
 
 Call = Callable[[], None]
 
@@ -58,6 +60,8 @@ def tell(db: Database, row: outbox.Leased) -> None:
     instance_id = uuid.UUID(row.payload["instance"])
     with db.unit_of_work() as session:
         more = planning.plan(session, instance_id, callbacks=wecom.settings.callbacks)
+        if session.get(WeComChat, instance_id) is not None:  # whoever is new joins the group chat
+            outbox.enqueue(session, "wecom", f"chat:{instance_id}", "chat", row.payload)
     with db.reading() as session:
         work = _Work(db, wecom, links, session, instance_id, row.created_at)
         calls = work.calls()

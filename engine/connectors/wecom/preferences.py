@@ -1,7 +1,7 @@
 """What a person wants to be told in WeCom, and when (消息偏好、免打扰).
 
-What waits for oneself to act (待办、退回) can't be switched off, only be put off until the quiet hours are over; and what
-is urgent (加急、特急) breaks through them.
+What waits for oneself to act (待办、退回) can't be switched off, only be put off until the quiet hours are over; and
+what is urgent (加急、特急) breaks through them.
 """
 
 import uuid
