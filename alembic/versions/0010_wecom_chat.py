@@ -30,8 +30,8 @@ def upgrade() -> None:
         "ix_wecom_delivery_waiting",
         "wecom_delivery",
         ["person_id", "form"],
-        postgresql_where=sa.text("form IN ('held', 'digest')"),
-        sqlite_where=sa.text("form IN ('held', 'digest')"),
+        postgresql_where=sa.text("form IN ('held', 'digest') AND shown IN ('', 'again')"),
+        sqlite_where=sa.text("form IN ('held', 'digest') AND shown IN ('', 'again')"),
     )
 
 

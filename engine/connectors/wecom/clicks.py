@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from engine import clock, outbox
+from engine import clock
 from engine.bpm import commands
 from engine.bpm.models import WorkItem, WorkRound
-from engine.connectors.wecom import cards, inbox
+from engine.connectors.wecom import cards, inbox, planning
 from engine.connectors.wecom.facts import Facts
 from engine.connectors.wecom.models import WeComAccount, WeComDelivery
 from engine.connectors.wecom.planning import CLICKED
@@ -103,8 +103,8 @@ def _answer(session: Session, delivery: WeComDelivery, code: str, reason: str) -
     row.response_code, row.code_at = code, clock.now()
     row.shown, row.reason = CLICKED, reason[:200]
     session.flush()
-    key = str(row.instance_id)
-    outbox.enqueue(session, "wecom", key, "tell", {"instance": key})
+    if row.instance_id is not None:
+        planning.look(session, row.instance_id)
 
 
 def _text(body: Mapping[str, Any], name: str) -> str:

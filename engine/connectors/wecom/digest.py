@@ -10,12 +10,11 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
-from engine.bpm import mirrors
 from engine.connectors.wecom import cards, planning
 from engine.connectors.wecom.errors import NoRecipient
 from engine.connectors.wecom.messages import ABSENT, parts
 from engine.connectors.wecom.models import WeComAccount, WeComDelivery
-from engine.connectors.wecom.planning import SENT, UNSENT, Told
+from engine.connectors.wecom.planning import SENT, Told
 from engine.connectors.wecom.preferences import BREAKS_THROUGH
 from engine.db import Database
 
@@ -33,8 +32,8 @@ def digest(db: Database, row: outbox.Leased) -> None:
         account = session.get(WeComAccount, person_id)
         pending = [
             (delivery, told)
-            for delivery, told in planning.told_of(session, person_id, "digest")
-            if delivery.shown == UNSENT and (delivery.task_id or "").startswith(row.key)
+            for delivery, told in planning.waiting(session, person_id, "digest")
+            if (delivery.task_id or "").startswith(row.key)
         ]
     if not pending or account is None:
         return
@@ -56,14 +55,16 @@ def _release(session: Session, person_id: uuid.UUID, key: str, *, callbacks: boo
     now = clock.now()
     room = planning.Room(session, [person_id], now)
     quiet = room.choice(person_id).quiet_until(now)
-    going = []
-    for delivery, told in planning.told_of(session, person_id, "held"):
+    going, still_quiet = [], None
+    for delivery, told in planning.waiting(session, person_id, "held"):
         if reason := told.stale() or ("" if person_id in room.accounts else "没有企业微信账号，或已停用"):
             delivery.form, delivery.reason = "none", reason
         elif quiet is None or told.urgency >= BREAKS_THROUGH:
             going.append((delivery, told))
         else:
-            planning.hold(session, person_id, "quiet", quiet)
+            still_quiet = quiet
+    if still_quiet is not None:
+        planning.hold(session, person_id, "quiet", still_quiet)
     needed = len(going) if len(going) <= _SINGLY else 1
     if needed > room.left(person_id):
         planning.hold(session, person_id, "limit", now + planning.BREATH)
@@ -74,7 +75,7 @@ def _release(session: Session, person_id: uuid.UUID, key: str, *, callbacks: boo
         if len(going) <= _SINGLY:
             delivery.form = planning.form_of(told, callbacks=callbacks)
             if told.notice.instance_id is not None:
-                mirrors.changed(session, told.notice.instance_id)
+                planning.look(session, told.notice.instance_id)
         else:
             delivery.form, delivery.task_id = "digest", name
 

@@ -39,7 +39,8 @@ from engine.notices import Notice
 CODE_LASTS = timedelta(hours=72)
 RECALLABLE = timedelta(hours=24)
 TO_AT_ONCE = 1000  # recipients of one send
-_CALLS = 20  # of one run: they fit a lease
+_CALLS = 20  # of one run: then others have their turn
+_FRESH = timedelta(seconds=1)  # the age of a lease at which a call is begun: one may last nearly as long as that
 ABSENT = "企业微信里没有这个成员，或不在应用的可见范围里"
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,11 @@ def tell(db: Database, row: outbox.Leased) -> None:
         work = _Work(db, wecom, links, session, instance_id, row.created_at)
         calls = work.calls()
     failed: Refused | None = None
+    renewed = clock.now()
     for call in islice(calls, _CALLS):
+        if clock.now() - renewed > _FRESH:
+            outbox.renew(db, row)
+            renewed = clock.now()
         try:
             call()
         except Refused as refusal:
@@ -180,7 +185,7 @@ class _Work:
         recallable = delivery.msgid is not None and self._now - delivery.sent_at < RECALLABLE
         if recallable and was_final and not is_open:
             return partial(self._recall, delivery, want)
-        if recallable or (is_open and was_final):
+        if recallable or is_open:
             return partial(self._replace, delivery)
         return None
 

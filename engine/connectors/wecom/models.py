@@ -60,8 +60,8 @@ class WeComDelivery(Base):
             "ix_wecom_delivery_waiting",
             "person_id",
             "form",
-            postgresql_where=text("form IN ('held', 'digest')"),
-            sqlite_where=text("form IN ('held', 'digest')"),
+            postgresql_where=text("form IN ('held', 'digest') AND shown IN ('', 'again')"),
+            sqlite_where=text("form IN ('held', 'digest') AND shown IN ('', 'again')"),
         ),
     )
 

@@ -31,7 +31,7 @@ _AT_ONCE = 1000
 _STALE = "发送之前已不需要办理"
 BREATH = timedelta(minutes=1)  # after which what was too much is looked at again
 
-outbox.declare("wecom", "digest")
+outbox.declare("wecom", "tell", "digest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +121,24 @@ def replan(session: Session, delivery: WeComDelivery, *, callbacks: bool) -> Non
     _write(session, found, clock.now(), callbacks=callbacks, again=True)
 
 
-def told_of(session: Session, person_id: uuid.UUID, form: str) -> list[tuple[WeComDelivery, Told]]:
-    """Return a person's deliveries of a form with their notices, oldest first; the rows may be changed."""
+def waiting(session: Session, person_id: uuid.UUID, form: str) -> list[tuple[WeComDelivery, Told]]:
+    """Return a person's unsent deliveries of a form, held or digest, with their notices; the rows may be changed."""
     deliveries = session.scalars(
         select(WeComDelivery)
         .where(WeComDelivery.person_id == person_id, WeComDelivery.form == form)
+        .where(WeComDelivery.shown.in_((UNSENT, AGAIN)))
         .order_by(WeComDelivery.id)
         .limit(_AT_ONCE)
     ).all()
     rows = session.execute(_told(Notice.id.in_([d.notice_id for d in deliveries])))
     told = {row[0].id: Told(*row) for row in rows}
     return [(d, told[d.notice_id]) for d in deliveries]
+
+
+def look(session: Session, instance_id: uuid.UUID) -> None:
+    """Let WeCom alone be compared with an instance, by its shard, which keeps all about it in order."""
+    key = str(instance_id)
+    outbox.enqueue(session, "wecom", key, "tell", {"instance": key})
 
 
 def hold(session: Session, person_id: uuid.UUID, why: str, until: datetime) -> None:
