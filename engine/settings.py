@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     secure_cookie: bool = True
     attachment_max_mb: Positive = 50
     embedded_worker: bool = False
+    redis_url: Annotated[SecretStr, Field(pattern=r"^(rediss?://.+)?$")] = SecretStr("")  # may hold a password
+    metrics_token: Annotated[SecretStr, Field(pattern=r"^([!-~]{16,})?$")] = SecretStr("")
     base_url: str = "http://127.0.0.1:8000"
 
     @property

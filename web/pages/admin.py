@@ -79,7 +79,9 @@ def outbox(
     return page(
         call,
         "admin/outbox.html",
-        waiting=queries.backlog(call.session, call.actor),
+        channels=queries.channels(call.session, call.actor),
+        stops=queries.channel_incidents(call.session, call.actor, limit=10),
+        waiting=[row for row in queries.backlog(call.session, call.actor) if row.system not in lanes()],
         reasons=queries.reasons(call.session, call.actor),
         alike=alike,
         letters=found,
@@ -131,5 +133,6 @@ def _tabs(call: Page, here: str) -> dict[str, Any]:
         "section": "admin",
         "here": here,
         "troubled": bool(queries.incidents(call.session, call.actor, limit=1).rows),
-        "undelivered": bool(queries.letters(call.session, call.actor, limit=1).rows),
+        "undelivered": queries.channel_stopped(call.session, call.actor)
+        or bool(queries.letters(call.session, call.actor, limit=1).rows),
     }
