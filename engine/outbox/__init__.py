@@ -10,7 +10,7 @@ An outside system is declared as a `channel`: it has threads, a rate, a breaker 
 is down delays nothing else.
 """
 
-from engine.outbox.channels import INSIDE, Channel, ChannelIncident, OutboxChannel, channel, lanes
+from engine.outbox.channels import INSIDE, Channel, ChannelIncident, OutboxChannel, channel, lanes, limit
 from engine.outbox.handlers import Again, Configuration, Leased, Permanent, Transient, check, declare, handler
 from engine.outbox.handling import SUPERSEDED, Lost, lease, release, renew, run
 from engine.outbox.oversight import (
@@ -58,6 +58,7 @@ __all__ = [
     "incidents",
     "lanes",
     "lease",
+    "limit",
     "pause",
     "people",
     "purge",

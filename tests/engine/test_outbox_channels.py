@@ -312,7 +312,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.mark.parametrize("per_minute", [1, 2, 20, 100])
 def test_no_minute_holds_more_calls_than_allowed(committed_db: Database, slept: list[float], per_minute: int) -> None:
-    outbox.channels.channels["wecom"] = outbox.Channel("wecom", per_minute, 2, 5)
+    outbox.limit("wecom", per_minute=per_minute)
     moments: list[float] = []
     for number in range(180 * 4):
         now = number * 0.25
@@ -354,7 +354,7 @@ def test_places_are_exact_for_threads_that_ask_together(committed_db: Database) 
 
 @pytest.mark.usefixtures("slept")
 def test_a_row_without_a_place_comes_again_and_no_attempt_is_counted(committed_db: Database) -> None:
-    outbox.channels.channels["wecom"] = outbox.Channel("wecom", 10, 2, 5)
+    outbox.limit("wecom", per_minute=10)
 
     @outbox.handler("wecom", "tell", in_transaction=False, max_attempts=2)
     def tell(db: Database, _row: Leased) -> None:

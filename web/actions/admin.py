@@ -7,6 +7,8 @@ from fastapi import Response
 from engine import outbox
 from engine.bpm import commands
 from engine.errors import NotFound
+from web.pages.admin import outbox_page
+from web.pages.detail import Typed
 from web.session import Posted, Router
 
 router = Router()
@@ -29,7 +31,11 @@ def dismiss(call: Posted, incident_id: uuid.UUID) -> Response:
 @router.post("/admin/channels/{system}/pause")
 def pause(call: Posted, system: str) -> Response:
     """Let a channel deliver nothing for a while (暂停)."""
-    outbox.pause(call.session, call.actor, system, call.text("reason"))
+    reason = call.text("reason")
+    call.or_else(
+        lambda page, error: outbox_page(page, Typed(dialog=f"pause-{system}", fields={"reason": reason}, error=error))
+    )
+    outbox.pause(call.session, call.actor, system, reason)
     return call.go("/admin/outbox?done=pause")
 
 

@@ -54,7 +54,7 @@ _LETTERS = Keyset("letters", ((Outbox.id, int),))
 
 @dataclass(frozen=True, slots=True)
 class ChannelIncidentRow:
-    """A time in which a channel delivered nothing: `kind` paused or down; `raised_by`, `resolved_by`: None for itself."""
+    """A time in which a channel delivered nothing: `kind` paused or down; raised or resolved by None: by itself."""
 
     id: int
     system: str
@@ -76,7 +76,10 @@ def channel_incidents(session: Session, viewer: Actor, limit: int = 20) -> list[
     """Return the newest incidents of channels, those that stand first. Raises Forbidden."""
     require_overseer(viewer)
     found = outbox.incidents(session, limit)
-    names = {row.id: row.name for row in session.execute(select(Person.id, Person.name).where(Person.id.in_(outbox.people(found))))}
+    names = {
+        row.id: row.name
+        for row in session.execute(select(Person.id, Person.name).where(Person.id.in_(outbox.people(found))))
+    }
     return [
         ChannelIncidentRow(
             row.id,
