@@ -12,7 +12,12 @@ from engine.db import Database
 
 SYSTEM = "wecom"
 _THREADS = 4  # of each worker: 50 cards a second leave each 80 ms
-_declared: list[int] = []
+
+
+def declare(settings: WeComSettings) -> None:
+    """Declare WeCom as a channel of the outbox, where it is switched on; once is enough for a process."""
+    if settings.enabled and SYSTEM not in outbox.lanes():
+        outbox.channel(SYSTEM, per_minute=settings.per_minute, threads=_THREADS)
 
 
 def install(db: Database, settings: WeComSettings, base_url: str, *, tokens: Tokens | None = None) -> WeCom | None:
@@ -24,9 +29,7 @@ def install(db: Database, settings: WeComSettings, base_url: str, *, tokens: Tok
     """
     if not settings.enabled:
         return None
-    if not _declared:
-        outbox.channel(SYSTEM, per_minute=settings.per_minute, threads=_THREADS)
-        _declared.append(settings.per_minute)
+    declare(settings)
     wecom = WeCom(settings, tokens=tokens, take=lambda: outbox.take(db, SYSTEM))
     db.provide(wecom)
     db.provide(Links(base_url.rstrip("/")))
