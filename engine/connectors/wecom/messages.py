@@ -201,8 +201,16 @@ class _Work:
             self._mark([delivery], reason=str(refusal)[:200])
             raise
         else:
-            given = {"msgid": sent.msgid, "response_code": sent.response_code, "code_at": now}
-            self._mark([delivery], shown=state, task_id=task_id, reason="", sent_at=now, **given)
+            self._mark(
+                [delivery],
+                shown=state,
+                task_id=task_id,
+                reason="",
+                sent_at=now,
+                msgid=sent.msgid,
+                response_code=sent.response_code,
+                code_at=now,
+            )
 
     def _update_card(self, delivery: WeComDelivery, userid: str, card: cards.Json, state: str) -> None:
         code = delivery.response_code or ""
