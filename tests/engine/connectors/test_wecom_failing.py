@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from engine import clock, outbox
+from engine.org.demo import CAST
 from engine.outbox import Outbox
 from sandbox.wecom.records import Fault
 from tests.dsl import task
@@ -80,3 +81,16 @@ def test_while_wecom_is_away_what_is_over_is_never_sent(phones: Phones) -> None:
     assert phones.cards("surgeon") == []
     assert [d.reason for d in phones.deliveries("surgeon")] == ["发送之前已不需要办理"]
     assert phones.texts("nurse") == ["您发起的事项已办结"]
+
+
+def test_many_that_are_refused_end_as_one_dead_letter(phones: Phones) -> None:
+    everybody = [who for who in CAST if who != "nurse"]
+    assert len(everybody) > 20  # more than one run calls
+    phones.state.faults.append(Fault("message/send", times=1000, errcode=CARD_REFUSED))
+    start(phones, line(("a", task("a", *everybody))))
+    assert [letter.topic for letter in dead(phones)] == ["tell"]
+    phones.state.faults.clear()
+    with phones.bpm.db.unit_of_work() as session:
+        outbox.requeue(session, phones.bpm.actor("process_admin"), dead(phones)[0].id)
+    phones.bpm.work()
+    assert {who for who in everybody if not phones.cards(who)} == set()
