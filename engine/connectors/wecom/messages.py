@@ -76,7 +76,7 @@ def tell(db: Database, row: outbox.Leased) -> None:
             call()
         except Refused as refusal:
             failed = refusal
-    if more or work.again or fresh > _CALLS:
+    if more or work.again or (len(calls) if failed is None else fresh) > _CALLS:
         raise outbox.Again
     if failed is not None:
         raise failed
