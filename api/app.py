@@ -29,6 +29,7 @@ from api import (
     session,
     staff,
     tokens,
+    wecom,
     work_items,
 )
 from api.deps import PREFIX, identify
@@ -42,7 +43,7 @@ from engine.settings import Settings
 # those that are asked most come first: routes are tried in this order
 _FEATURES = (
     work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, outbox, definitions,
-    documents, activities, staff, tokens, messages, health, metrics,
+    documents, activities, staff, tokens, messages, wecom, health, metrics,
 )  # fmt: skip
 _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
 
