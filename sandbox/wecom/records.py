@@ -159,13 +159,17 @@ class Token:
 
 @dataclass
 class OAuthCode:
-    """A single-use code for getuserinfo; `userid` is empty for an outsider, who has an `openid`."""
+    """A single-use code for getuserinfo; `userid` is empty for an outsider, who has an `openid`.
+
+    `agentid` is the app that the login link named; without one any app may use the code.
+    """
 
     code: str
     at: float
     userid: str = ""
     openid: str = ""
     scope: str = "snsapi_base"
+    agentid: int | None = None
     used: bool = False
 
 
@@ -210,6 +214,24 @@ class Fault:
     errcode: int = 0
     errmsg: str = "injected"
     silent: float = 0.0
+
+
+@dataclass
+class Limits:
+    """How often is too often (D 90312): counts per corp and endpoint unless it says otherwise."""
+
+    api_minute: int = 10_000
+    api_hour: int = 150_000
+    address_minute: int = 20_000
+    concurrent: int = 500  # calls of an endpoint at the same time
+    member_minute: int = 30  # messages of an app to a member; more are dropped, and nobody is told
+    member_hour: int = 1_000
+    people_day: int = 200  # times the number of members: recipients a day, per app
+    tickets_hour: int = 400  # of each kind, per corp
+    tickets_agent_hour: int = 100
+    workbench_minute: int = 10  # per app and member
+    callback_seconds: float = 5.0  # for an app to answer a callback
+    callback_tries: int = 4  # the first and three more
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Everything the stand-in knows, in memory, under one lock. Whoever reads or changes it holds `state.lock`."""
 
-import secrets
 import threading
 import time
 from collections import defaultdict, deque
@@ -18,6 +17,7 @@ from sandbox.wecom.records import (
     Department,
     Event,
     Fault,
+    Limits,
     Media,
     Member,
     Message,
@@ -26,6 +26,7 @@ from sandbox.wecom.records import (
     Tag,
     Token,
 )
+from sandbox.wecom.codes import fresh
 
 
 class State:
@@ -43,6 +44,9 @@ class State:
         with self.lock:
             departments, members = self._staff
             self.offset = 0.0
+            self.limits = Limits()
+            self.callback_offset: float | None = None  # of the clock that callbacks are signed by; None: this one's
+            self.seen: dict[str, tuple[float, str]] = {}  # for enable_duplicate_check: until, msgid, by digest
             self.departments = {d.id: Department(**vars(d)) for d in departments}
             self.members = {m.key: Member(**vars(m)) for m in members}
             self.tags: dict[int, Tag] = {}
@@ -104,6 +108,13 @@ class State:
             if child.parentid == department:
                 yield from self.below(child.id)
 
+    def above(self, department: int) -> Iterator[int]:
+        """Return a department and those above it, up to the root."""
+        found = self.departments.get(department)
+        while found is not None:
+            yield found.id
+            found = self.departments.get(found.parentid)
+
     def members_of(self, department: int, deep: bool = False) -> list[Member]:
         """Return the members of a department, with those of all below it where `deep`, in their order."""
         wanted = set(self.below(department)) if deep else {department}
@@ -117,16 +128,19 @@ class State:
             return set()
         return {*tag.users, *(m.key for party in tag.parties for m in self.members_of(party, deep=True))}
 
-    def scope(self, agent: Agent) -> set[str]:
-        """Return the keys of the members who can see an app."""
-        found = {key for key in agent.users if self.member(key)}
-        if ROOT_DEPARTMENT in agent.parties:
-            return found | {m.key for m in self.members.values() if m.status != LEFT}
-        for party in agent.parties:
-            found.update(m.key for m in self.members_of(party, deep=True))
-        for tag in agent.tags:
-            found |= self.tagged(tag)
-        return found
+    def visible(self, agent: Agent, userid: str) -> bool:
+        """Return whether a member can see an app: by name, by a department or one above it, or by a tag."""
+        member = self.member(userid)
+        if member is None:
+            return False
+        if ROOT_DEPARTMENT in agent.parties or agent.contacts or member.key in agent.users:
+            return True
+        above = {party for department in member.departments for party in self.above(department)}
+        return not agent.parties.isdisjoint(above) or any(member.key in self.tagged(tag) for tag in agent.tags)
+
+    def sees(self, agent: Agent, department: int) -> bool:
+        """Return whether an app can see a department."""
+        return agent.contacts or not agent.parties.isdisjoint(self.above(department))
 
     # Rates
 
@@ -161,7 +175,7 @@ class State:
 
     def new_code(self, message: Message) -> str:
         """Return a fresh response_code for a card."""
-        code = secrets.token_urlsafe(32)
+        code = fresh(43)
         self.codes[code] = ResponseCode(code, message, self.now())
         return code
 
