@@ -3,6 +3,7 @@
 The page asks for what changed and waits for an answer (`/phone/feed`), so a card changes as soon as the app updates it.
 """
 
+import json
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from sandbox.wecom import phone_bridge, phone_tools, phone_view, phone_webview
+from sandbox.wecom import clicks, phone_bridge, phone_tools, phone_view, phone_webview
 from sandbox.wecom.phone_pages import HEADERS, HERE, is_loopback, own, page, part
 from sandbox.wecom.records import Member
 from sandbox.wecom.state import State
@@ -50,13 +51,13 @@ class Phones:
         with self.state.lock:
             people = self._asked(request)
             if not people:
-                people = [found for face in phone_view.cast(self.state)[:1] if (found := self.state.member(face.userid))]
+                people = [self.state.members[face.userid.lower()] for face in phone_view.cast(self.state)[:1]]
             if not people:
                 return page("outside.html", 404, title="没有成员", why="这个沙箱里还没有成员，先载入演示医院。", url="")
             phones = [
                 {
                     "member": phone_view.face(self.state, member),
-                    "base": _address(*(other.userid for other in people[:at]), "", *(o.userid for o in people[at + 1 :])),
+                    "base": _address(*("" if other is member else other.userid for other in people)),
                     "close": _address(*(o.userid for o in people if o is not member)) if people[1:] else "",
                 }
                 for at, member in enumerate(people)
@@ -73,13 +74,14 @@ class Phones:
             )
 
     def feed(self, request: Request) -> Response:
-        """Return what the phones show, as soon as it differs from `version`; 204 where nothing has changed for a while."""
+        """Return what the phones show, as soon as it differs from `version`; 204 where nothing changes for a while."""
         known = int(request.query_params.get("version", "-1"))
         version = self.state.wait(known, _PATIENCE)
         if version == known:
             return Response(status_code=204, headers=HEADERS)
         with self.state.lock:
-            unread = {face.userid: sum(phone_view.unread(self.state, face.userid).values()) for face in phone_view.cast(self.state)}
+            cast = phone_view.cast(self.state)
+            unread = {face.userid: sum(phone_view.unread(self.state, face.userid).values()) for face in cast}
             phones = {member.userid: self._panes(member) for member in self._asked(request)}
             return JSONResponse({"version": self.state.version, "phones": phones, "unread": unread}, headers=HEADERS)
 
@@ -104,9 +106,22 @@ class Phones:
             phone_view.read(self.state, request.query_params.get("as", ""), request.query_params.get("talk", ""))
         return Response(status_code=204)
 
-    def click(self, request: Request) -> Response:
-        """Press a button of a card, or pick from its menu, for a member."""
-        raise NotImplementedError
+    async def click(self, request: Request) -> Response:
+        """Press a card's button for a member, or choose from its menu: {"as", "message", "key", "menu", "selected"}."""
+        try:
+            asked = json.loads(await request.body())
+            who, message, key = str(asked["as"]), str(asked["message"]), str(asked["key"])
+            selected = {str(question): [str(one) for one in ids] for question, ids in asked.get("selected", {}).items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return PlainTextResponse("请求不完整，刷新后再点", 422)
+        try:
+            if asked.get("menu"):
+                clicks.choose_from_menu(self.state, who, message, key)
+            else:
+                clicks.click(self.state, who, message, key, selected)
+        except clicks.ClickRefused as refused:
+            return PlainTextResponse(str(refused), 409)
+        return Response(status_code=204)
 
     def media(self, request: Request) -> Response:
         """Return a file that an app uploaded; only pictures are shown in place."""
@@ -114,9 +129,10 @@ class Phones:
             media = self.state.media.get(request.path_params["media_id"])
         if media is None:
             return PlainTextResponse("文件不存在，或已过期", 404)
-        inline = media.content_type in _INLINE
-        headers = HEADERS | ({} if inline else {"Content-Disposition": "attachment"})
-        return Response(media.content, media_type=media.content_type if inline else "application/octet-stream", headers=headers)
+        if media.content_type in _INLINE:
+            return Response(media.content, media_type=media.content_type, headers=HEADERS)
+        headers = HEADERS | {"Content-Disposition": "attachment"}
+        return Response(media.content, media_type="application/octet-stream", headers=headers)
 
     def _asked(self, request: Request) -> list[Member]:
         wanted = [request.query_params.get(name, "") for name in ("as", "and")]

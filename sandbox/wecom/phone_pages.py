@@ -1,8 +1,9 @@
 """What the phone's pages have in common: templates, safe links, who may ask."""
 
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -15,7 +16,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from sandbox.wecom import constants, phone_text
 
 HERE = Path(__file__).parent
-Handler = Callable[[Request], Response]
+Handler = Callable[[Request], Response | Awaitable[Response]]
 HEADERS = {
     # pictures in messages come from wherever the app says
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src http: https: data:; "
@@ -87,12 +88,13 @@ def own(handler: Handler) -> Handler:
     """Refuse what another website's page sends: a member's click is made on the phone page only."""
 
     @wraps(handler)
-    def guarded(request: Request) -> Response:
+    async def guarded(request: Request) -> Response:
         origin = request.headers.get("origin")
         same = origin is None or urlsplit(origin).netloc == request.headers.get("host")
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or not same:
             return PlainTextResponse("只接受手机页面自己发出的请求", 403)
-        return handler(request)
+        answer = handler(request)
+        return await answer if isawaitable(answer) else answer
 
     return guarded
 

@@ -1,4 +1,4 @@
-"""The little markup that WeCom lets through in texts (D 90236), as safe HTML: everything else is shown as it was typed."""
+"""The little markup that WeCom lets through in texts (D 90236), as safe HTML; all else is shown as it was typed."""
 
 import re
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def card(description: str) -> Markup:
 
 
 def markdown(content: str, link: Link) -> Markup:
-    """Return WeCom's markdown: headings, bold, links, code, quotes and three colours; an unknown mark stays a letter."""
+    """Return WeCom's markdown: headings, bold, links, code, quotes, three colours; an unknown mark stays a letter."""
     lines: list[str] = []
     quoted = False
     for line in content.split("\n"):

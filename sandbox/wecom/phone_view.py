@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.org.demo import CAST
 from sandbox.wecom import constants
-from sandbox.wecom.records import Agent, Copy, Member
+from sandbox.wecom.records import Copy, Member
 from sandbox.wecom.state import State
 
 CHINA = timezone(timedelta(hours=8), "Asia/Shanghai")
@@ -19,7 +19,7 @@ SHOWN = 80  # messages of a chat, the newest; a phone would load older ones on s
 FOUND = 30  # people
 _QUIET = 300  # seconds after which a chat says the time again
 _LABELS = {person.staff_number: person.label for person in CAST.values()}
-_SUMMARIES = {"image": "[图片]", "file": "[文件]", "voice": "[语音]", "video": "[视频]", "news": "[图文]", "mpnews": "[图文]"}
+_SUMMARIES = {"image": "[图片]", "file": "[文件]", "voice": "[语音]", "video": "[视频]", "news": "[图文]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def cast(state: State) -> list[Face]:
 
 
 def find(state: State, words: str) -> list[Face]:
-    """Return the members whose name, userid, position or department has every one of the words; the cast without any."""
+    """Return the members in whose name, userid, position or department every word is; without words the cast."""
     wanted = words.lower().split()
     if not wanted:
         return cast(state)
@@ -168,7 +168,11 @@ def rooms(state: State, userid: str) -> list[Room]:
         copies = talks.get(talk, [])
         shown = list(_shown(state, copies))
         at = copies[-1].at if copies else 0.0
-        last, said = (_summary(shown[-1]), moment(at, state.now())) if shown else ("还没有消息", "")
+        last, said = "还没有消息", ""
+        if shown:
+            newest = shown[-1]
+            recalled = f"{newest.sender} 撤回了一条消息" if newest.recalled else ""
+            last, said = recalled or summary(newest.kind, newest.content), moment(at, state.now())
         unseen = sum(not copy.read for copy in copies)
         found.append((at, Room(talk, name, people, last, said, unseen, shown)))
     return [room for _, room in sorted(found, key=lambda pair: -pair[0])]
@@ -178,7 +182,7 @@ def workbench(state: State, userid: str) -> list[Tile]:
     """Return the apps that a member can see."""
     found: list[Tile] = []
     for agent in state.agents.values():
-        if not agent.contacts and userid.lower() in state.scope(agent):
+        if not agent.contacts and state.visible(agent, userid):
             template = _figures(agent.template)
             own = _figures(state.workbench.get((agent.agentid, userid.lower())))
             found.append(Tile(agent.name, agent.home_url, agent.template is not None, own or template))
@@ -201,9 +205,10 @@ def read(state: State, userid: str, talk: str = "") -> None:
         state.touch()
 
 
-def main_agent(state: State) -> Agent:
-    """Return the app whose chat the phone shows first."""
-    return state.agents[constants.AGENT_ID]
+def summary(kind: str, content: dict[str, Any]) -> str:
+    """Return a message in one line, as a list of chats says it."""
+    text = content.get("title") or content.get("content") or (content.get("main_title") or {}).get("title")
+    return _SUMMARIES.get(kind) or str(text or "[消息]").replace("\n", " ")
 
 
 def _app(agentid: int) -> str:
@@ -237,14 +242,6 @@ def _shown(state: State, copies: Iterable[Copy]) -> Iterator[Shown]:
             recalled=message.recalled,
         )
         last = copy.at
-
-
-def _summary(shown: Shown) -> str:
-    if shown.recalled:
-        return f"{shown.sender} 撤回了一条消息"
-    content = shown.content
-    text = content.get("title") or content.get("content") or (content.get("main_title") or {}).get("title")
-    return _SUMMARIES.get(shown.kind) or str(text or "[消息]").replace("\n", " ")
 
 
 def _figures(data: dict[str, Any] | None) -> list[dict[str, Any]]:
