@@ -232,6 +232,7 @@ class Limits:
     workbench_minute: int = 10  # per app and member
     callback_seconds: float = 5.0  # for an app to answer a callback
     callback_tries: int = 4  # the first and three more
+    callback_pause: float = 0.2  # seconds between them
 
 
 @dataclass(frozen=True)
@@ -256,5 +257,6 @@ class Event:
     at: float
     attempts: list[str] = field(default_factory=list)  # "200", "500", "timeout", "refused …"
     delivered: bool = False
+    reply: str = ""  # what came of a passive reply: "update_button", "ignored …"
     sent: tuple[str, bytes] | None = None  # the URL with its query and the body, to be replayed
     done: threading.Event = field(default_factory=threading.Event, repr=False)

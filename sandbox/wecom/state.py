@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sandbox.wecom import constants
+from sandbox.wecom import clicks, constants
 from sandbox.wecom.records import (
     LEFT,
     ROOT_DEPARTMENT,
@@ -17,6 +17,7 @@ from sandbox.wecom.records import (
     Department,
     Event,
     Fault,
+    Json,
     Limits,
     Media,
     Member,
@@ -172,6 +173,19 @@ class State:
         message.copies[userid.lower()] = copy
         self.inboxes[userid.lower()].append(copy)
         return copy
+
+    def show(self, copy: Copy, *, card: Json | None = None, replaced: str = "") -> None:
+        """Bring a member's card to what the app says: a new card, or a text in place of the buttons; it's free again."""
+        if card is not None:
+            copy.card = dict(card)
+        copy.replaced = replaced or (copy.card or {}).get("replace_text", "")
+        copy.busy = copy.problem = ""
+        copy.updated_at = self.now()
+        self.touch()
+
+    def click(self, userid: str, msgid: str, key: str, selected: clicks.Selected | None = None) -> Event:
+        """Press a button of a member's card, see `clicks.click`."""
+        return clicks.click(self, userid, msgid, key, selected)
 
     def new_code(self, message: Message) -> str:
         """Return a fresh response_code for a card."""

@@ -64,9 +64,7 @@ class ServerApi:
             return
         await response(scope, receive, send)
 
-    async def _answer(
-        self, path: str, request: Request, fault: Fault | None
-    ) -> tuple[Response, int | None, int, int]:
+    async def _answer(self, path: str, request: Request, fault: Fault | None) -> tuple[Response, int | None, int, int]:
         agentid: int | None = None
         people = 0
         try:

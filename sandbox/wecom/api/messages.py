@@ -83,7 +83,7 @@ def update_template_card(state: State, ask: Ask) -> Json:
         raise ApiError(42031, "a notice has no button to replace")
     code.used = True
     for copy in copies:
-        show(state, copy, card=card, replaced="" if button is None or card is not None else button["replace_name"])
+        state.show(copy, card=card, replaced="" if button is None or card is not None else button["replace_name"])
     state.touch()
     return {"invaliduser": sorted(invalid)} if invalid else {}
 
@@ -100,16 +100,6 @@ def recall(state: State, ask: Ask) -> Json:
     message.recalled = True
     state.touch()
     return {}
-
-
-def show(state: State, copy: Copy, *, card: Json | None = None, replaced: str = "") -> None:
-    """Bring a member's card to what the app says: a new card, or a text in place of the buttons. It isn't busy then."""
-    if card is not None:
-        copy.card = dict(card)
-    copy.replaced = replaced or (copy.card or {}).get("replace_text", "")
-    copy.busy = copy.problem = ""
-    copy.updated_at = state.now()
-    state.touch()
 
 
 def _recipients(state: State, agent: Agent, body: Json) -> tuple[list[Member], Json]:
