@@ -21,7 +21,7 @@ PAGE = "<!doctype html><html lang=zh-CN><meta charset=utf-8><title>{0}</title><h
 SIGNED = "s3cret"
 
 
-class App:
+class SmallApp:
     """The app 1000002 at an address of its own. `events` are the fields of the callbacks that came, in their order."""
 
     def __init__(self, sandbox: Running) -> None:
