@@ -1,14 +1,17 @@
-"""A small app of the corp, for tests of the stand-in by itself: it sends, takes callbacks, lets members in, has a page."""
+"""A small app of the corp, for tests of the stand-in by itself: it sends, takes callbacks, lets members in."""
 
 import json
 import queue
 import threading
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
+
+import xmltodict
 
 from engine.settings import ROOT
 from sandbox.wecom import callbacks, constants, crypto, wire
@@ -33,7 +36,9 @@ class SmallApp:
         self.token = found["access_token"]
         callback = Callback(f"{self.url}/callback", constants.CALLBACK_TOKEN, constants.CALLBACK_AES_KEY)
         callbacks.configure(sandbox.state, constants.AGENT_ID, callback)
-        sandbox.control.agent(agentid=constants.AGENT_ID, domains=[urlsplit(self.url).netloc], home_url=f"{self.url}/home")
+        sandbox.control.agent(
+            agentid=constants.AGENT_ID, domains=[urlsplit(self.url).netloc], home_url=f"{self.url}/home"
+        )
 
     def close(self) -> None:
         """Stop answering."""
@@ -105,7 +110,7 @@ class SmallApp:
         assert receiver == constants.CORP_ID
         if not body:
             return text
-        self.events.put(wire.parsed(text))
+        self.events.put(xmltodict.parse(text)["xml"])
         return b""
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -124,7 +129,8 @@ class SmallApp:
                 for name, value in {"Content-Type": kind, "Content-Length": str(len(content)), **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(content)
+                with suppress(OSError):  # whoever asked has gone
+                    self.wfile.write(content)
 
             do_GET = do_POST = _answer  # noqa: N815
 

@@ -1,4 +1,4 @@
-"""WeCom's webview for tests: a browser with WeCom's user agent in whose pages `WeixinJSBridge` is, and a member's phone."""
+"""WeCom's webview for tests: a browser with WeCom's user agent, with `WeixinJSBridge` in its pages, of one member."""
 
 import json
 import urllib.request
@@ -20,7 +20,9 @@ ANDROID = (
 )
 
 
-def webview(browser: Browser, sandbox: str, member: str, *, user_agent: str = USER_AGENT, **options: Any) -> BrowserContext:
+def webview(
+    browser: Browser, sandbox: str, member: str, *, user_agent: str = USER_AGENT, **options: Any
+) -> BrowserContext:
     """Return a browser context that is the webview of a member's phone; `sandbox` is the stand-in's address.
 
     What a page asks of the app goes to the stand-in with the address that the browser says the page has.
