@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
-import xmltodict
+from lxml import etree
 
 from engine.settings import ROOT
 from sandbox.wecom import callbacks, constants, crypto, wire
@@ -22,6 +22,7 @@ SDK = ROOT / "node_modules/@wecom/jssdk/dist/wecom.global.prod.js"
 POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self' data: blob:"
 PAGE = "<!doctype html><html lang=zh-CN><meta charset=utf-8><title>{0}</title><h1>{0}</h1>"
 SIGNED = "s3cret"
+Answer = tuple[int, str, bytes, dict[str, str]]  # status, type, content, headers
 
 
 class SmallApp:
@@ -74,21 +75,20 @@ class SmallApp:
         return self.events.get(timeout=10)
 
     def _sign(self, url: str, agent: bool) -> dict[str, str]:
-        given = {"type": "agent_config"} if agent else {}
-        ticket = self.call("ticket/get" if agent else "get_jsapi_ticket", **given)["ticket"]
-        text = f"jsapi_ticket={ticket}&noncestr=n0nce&timestamp=1414587457&url={url}"
+        found = self.call("ticket/get", type="agent_config") if agent else self.call("get_jsapi_ticket")
+        text = f"jsapi_ticket={found['ticket']}&noncestr=n0nce&timestamp=1414587457&url={url}"
         return {"timestamp": "1414587457", "nonceStr": "n0nce", "signature": sha1(text.encode()).hexdigest()}
 
-    def _page(self, path: str, query: Mapping[str, str]) -> tuple[int, str, bytes, dict[str, str]]:
-        def html(title: str) -> tuple[int, str, bytes, dict[str, str]]:
+    def _page(self, path: str, query: Mapping[str, str]) -> Answer:
+        def html(title: str) -> Answer:
             text = PAGE.format(title) + ("<script src=/sdk.js></script>" if path == "/sdk" else "")
             return 200, "text/html; charset=utf-8", text.encode(), {"Content-Security-Policy": POLICY}
 
         match path:
-            case "/wecom/enter/start":
+            case "/wecom/go":
                 back = quote(f"{self.url}/landed?{urlencode({'next': query['next']})}", "")
-                login = f"appid={constants.CORP_ID}&redirect_uri={back}&response_type=code&scope=snsapi_base&state=a1"
-                address = f"{self.sandbox.url}/connect/oauth2/authorize?{login}&agentid={constants.AGENT_ID}"
+                login = f"login_type=CorpApp&appid={constants.CORP_ID}&agentid={constants.AGENT_ID}&redirect_uri={back}"
+                address = f"{self.sandbox.url}/wwlogin/sso/login?{login}&state=a1"
                 return 302, "text/plain", b"", {"Location": address}
             case "/landed":
                 who = self.call("auth/getuserinfo", code=query["code"])["userid"]
@@ -110,7 +110,7 @@ class SmallApp:
         assert receiver == constants.CORP_ID
         if not body:
             return text
-        self.events.put(xmltodict.parse(text)["xml"])
+        self.events.put(_fields(text))
         return b""
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -122,9 +122,10 @@ class SmallApp:
                 query = {name: values[0] for name, values in parse_qs(parts.query).items()}
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 if parts.path == "/callback":
-                    status, kind, content, headers = 200, "text/plain", app._callback(query, body), {}
+                    answer: Answer = 200, "text/plain", app._callback(query, body), {}
                 else:
-                    status, kind, content, headers = app._page(parts.path, query)
+                    answer = app._page(parts.path, query)
+                status, kind, content, headers = answer
                 self.send_response(status)
                 for name, value in {"Content-Type": kind, "Content-Length": str(len(content)), **headers}.items():
                     self.send_header(name, value)
@@ -138,3 +139,13 @@ class SmallApp:
                 """Say nothing."""
 
         return Handler
+
+
+def _fields(text: bytes) -> dict[str, Any]:
+    """Return an event's fields; under `chosen` the option ids by question."""
+    event = etree.fromstring(text)
+    chosen = {
+        str(item.findtext("QuestionKey")): [o.text for o in item.iter("OptionId")]
+        for item in event.iter("SelectedItem")
+    }
+    return {child.tag: child.text for child in event} | {"chosen": chosen}

@@ -4,8 +4,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
@@ -15,6 +14,7 @@ from engine.settings import ROOT
 from sandbox.wecom import constants
 from sandbox.wecom.server import Running
 from tests.sandbox.app import SmallApp
+from tests.sandbox.webview import webview
 
 pytestmark = pytest.mark.browser
 
@@ -132,7 +132,7 @@ def test_choices_reach_the_app(office: SmallApp, phones: Phones) -> None:
     expect(page.locator(".message")).to_have_count(2)
     page.get_by_label("周日午").check()
     page.get_by_role("button", name="提交投票").click()
-    assert chosen(office.heard()) == {"day": ["sat", "sun"]}
+    assert office.heard()["chosen"] == {"day": ["sat", "sun"]}
     multiple = {
         "card_type": "multiple_interaction",
         "task_id": "travel",
@@ -147,7 +147,7 @@ def test_choices_reach_the_app(office: SmallApp, phones: Phones) -> None:
     page.get_by_label("出行方式").select_option("sun")
     page.get_by_role("button", name="提交登记").click()
     event = office.heard()
-    assert chosen(event) == {"by": ["sun"], "stay": ["no"]}
+    assert event["chosen"] == {"by": ["sun"], "stay": ["no"]}
     office.update(event["ResponseCode"], NURSE.staff_number, button={"replace_name": "已登记"})
     expect(page.locator(".is-replaced")).to_have_text("已登记")
     expect(page.get_by_label("出行方式")).to_be_disabled()
@@ -300,6 +300,18 @@ def test_a_link_opens_as_the_member(office: SmallApp, phones: Phones) -> None:
         opened.value.close()
 
 
+def test_a_link_in_wecoms_own_browser(office: SmallApp, browser: Browser) -> None:
+    context = webview(browser, office.sandbox.url, NURSE.staff_number)
+    page = context.new_page()
+    page.goto(f"{office.sandbox.url}/webview?as={HEAD.staff_number}&url={office.url}/items/7")
+    assert page.url == f"{office.url}/items/7"
+    login = f"appid={constants.CORP_ID}&response_type=code&scope=snsapi_base&state=a1&agentid={constants.AGENT_ID}"
+    back = f"{office.url}/landed?next=x"
+    page.goto(f"{office.sandbox.url}/connect/oauth2/authorize?{login}&redirect_uri={quote(back, '')}")
+    expect(page.get_by_role("heading")).to_have_text(f"{HEAD.staff_number} 打开 x")
+    context.close()
+
+
 def test_links_elsewhere_are_asked_about(office: SmallApp, wecom_sandbox: Running, context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(f"{wecom_sandbox.url}/webview?as={NURSE.staff_number}&url=http://127.0.0.1:9/x")
@@ -370,16 +382,6 @@ def test_pictures(office: SmallApp, phones: Phones, size: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == width
     folder.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=folder / f"chat-{size}.png")
-
-
-def chosen(event: dict[str, Any]) -> dict[str, list[str]]:
-    """Return what a card's event says was chosen, by question."""
-    items = event["SelectedItems"]["SelectedItem"]
-    found = {}
-    for item in items if isinstance(items, list) else [items]:
-        ids = item["OptionIds"]["OptionId"]
-        found[item["QuestionKey"]] = ids if isinstance(ids, list) else [ids]
-    return found
 
 
 def opens(link: Locator) -> str:
