@@ -26,6 +26,8 @@ import engine.registry  # noqa: F401  (registers tables, operations, handlers)
 from engine import audit, outbox, sealing
 from engine.bpm import definitions, lint, scenarios
 from engine.bpm.lint.finding import Finding
+from engine.connectors import wecom
+from engine.connectors.wecom.settings import WeComSettings
 from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import Conflict, EngineError, Invalid
@@ -71,6 +73,11 @@ def open_database(settings: Settings) -> Database:
     return Database(settings.database_url, pool_size=settings.pool_size, audit_key=Keys.load(settings).key("audit"))
 
 
+def connect(settings: Settings, database: Database) -> None:
+    """Connect a database's service or worker to the outside systems that the environment switches on."""
+    wecom.install(database, WeComSettings(), settings.base_url)
+
+
 def upgrade(url: str) -> None:
     """Bring the tables of a database to this release, with the roles that come with it."""
     from alembic import command
@@ -102,6 +109,7 @@ def application(settings: Settings, database: Database) -> FastAPI:
     import web.app
 
     outbox.check()
+    connect(settings, database)
     behind = running.embedded if settings.embedded_worker else running.nudging
 
     @asynccontextmanager
@@ -245,9 +253,11 @@ def worker(threads: Annotated[int, typer.Option(min=1, max=64, help="办理站�
     """Handle the outbox and due timers (后台任务) until it is told to stop; each channel has threads beside these."""
     outbox.check()
     settings = Settings()
+    wecom.declare(WeComSettings())  # its threads need connections too
     settings = settings.model_copy(update={"pool_size": running.connections(settings, threads)})
     database = open_database(settings)
     require_tables(database)
+    connect(settings, database)
     running.work(settings, database, threads)
     database.dispose()
 

@@ -2,6 +2,7 @@
 
 from fastapi import Request, Response
 
+from engine.connectors.wecom.client import WeCom
 from engine.org import demo, queries
 from web.rendering import page, plain
 from web.session import Anybody, Router, Visitor, local_path
@@ -35,4 +36,5 @@ def login_page(
 def account(call: Visitor) -> Response:
     """Show who one is, the senior mode, and the way out."""
     card = queries.person_card(call.session, call.actor, call.actor.person_id)
-    return page(call, "account.html", card=card, title="我的", section="account")
+    wecom = call.db.part(WeCom) is not None
+    return page(call, "account.html", card=card, wecom=wecom, title="我的", section="account")
