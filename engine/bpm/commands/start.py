@@ -155,7 +155,7 @@ def _submit(case: Case, actor: Actor, step: str | None, values: Mapping[str, Any
         return {}
     case.pending.remove(mine)
     outcome = case.definition.tasks[step].outcomes[0].id
-    round_row = opening.new_round(case, mine.task_id, step, actor.person_id) | {
+    round_row = opening.new_round(case, mine, actor.person_id) | {
         "outcome": outcome,
         "closed_at": case.now,
     }

@@ -2,7 +2,19 @@
 
 from engine.bpm.queries.actions import Actions, ReturnTarget
 from engine.bpm.queries.activities import VERBS, Activity, activities
-from engine.bpm.queries.boxes import Box, BoxRow, Counts, Handling, box_processes, counts, outcome_name, page
+from engine.bpm.queries.boxes import (
+    Board,
+    Box,
+    BoxRow,
+    Counts,
+    Handling,
+    board,
+    box_processes,
+    counts,
+    outcome_name,
+    page,
+    shown,
+)
 from engine.bpm.queries.catalogue import (
     VersionDiff,
     VersionRow,
@@ -27,6 +39,7 @@ __all__ = [
     "VERBS",
     "Actions",
     "Activity",
+    "Board",
     "Box",
     "BoxRow",
     "Counts",
@@ -50,6 +63,7 @@ __all__ = [
     "VersionRow",
     "activities",
     "backlog",
+    "board",
     "box_processes",
     "counts",
     "definition_versions",
@@ -64,6 +78,7 @@ __all__ = [
     "page",
     "processes",
     "reasons",
+    "shown",
     "start_page",
     "startable",
     "timeline",
