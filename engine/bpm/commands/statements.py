@@ -87,8 +87,8 @@ INSERT_INSTANCE = Statement(
 )
 INSERT_ROUND = Statement(
     "INSERT INTO work_round (id, instance_id, task_id, step, step_name, kind, sender_id, until_all, outcome, "
-    "opened_at, due_at, closed_at) VALUES (:id, :instance_id, :task_id, :step, :step_name, :kind, :sender_id, :until_all, "
-    ":outcome, :opened_at, :due_at, :closed_at)"
+    "opened_at, due_at, closed_at) VALUES (:id, :instance_id, :task_id, :step, :step_name, :kind, :sender_id, "
+    ":until_all, :outcome, :opened_at, :due_at, :closed_at)"
 )
 CLOSE_ROUND = Statement(
     "UPDATE work_round SET outcome = :outcome, closed_at = :closed_at WHERE id = :id AND closed_at IS NULL"

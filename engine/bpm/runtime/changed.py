@@ -56,13 +56,10 @@ def changed(flow: Flow, before: Mapping[int, Token], due: Mapping[int, Any], com
 
 
 def deadline(token: Token) -> datetime | None:
-    """Return the earliest moment of the timers on the border of a step, or of the repeated activity that it runs in."""
-    activity = token
-    while isinstance(activity.parent.task_spec, specs.Repeated):
-        activity = activity.parent
-    if not isinstance(activity.parent.task_spec, specs.BoundarySplit):
+    """Return the earliest moment of the timers on the border of a step, None without any."""
+    if not isinstance(token.parent.task_spec, specs.BoundarySplit):
         return None
-    events = (node for node in activity.parent.children if isinstance(node.task_spec, specs.BoundaryEvent))
+    events = (node for node in token.parent.children if isinstance(node.task_spec, specs.BoundaryEvent))
     moments = (event.internal_data["due"] for event in events if event.is_open and "due" in event.internal_data)
     return min(map(datetime.fromisoformat, moments), default=None)
 

@@ -59,27 +59,6 @@ def test_a_step_is_overdue_when_its_first_timer_is(bpm: Bpm) -> None:
         assert not queries.page(session, bpm.actor("head_nurse"), "done").rows[0].overdue
 
 
-def test_a_repeated_step_has_the_timer_of_the_whole(bpm: Bpm) -> None:
-    clock.freeze(now := clock.now())
-    loop = '<multiInstanceLoopCharacteristics isSequential="true"><loopCardinality>2</loopCardinality>'
-    loop += "</multiInstanceLoopCharacteristics>"
-    files = bpmn(
-        '<startEvent id="s"/><endEvent id="e"/>'
-        + start_task()
-        + task("review", "head_nurse", kind="fill", inner=loop)
-        + EVENTS
-        + chain("s", "apply", "review", "e"),
-        key="repeated",
-    )
-    story = bpm.deploy_files(files).start("repeated", by="nurse")
-    clock.freeze(now + timedelta(hours=3))
-    story.submit(by="head_nurse")
-    with bpm.db.reading() as session:
-        (second,) = queries.page(session, bpm.actor("head_nurse"), "todo").rows
-    assert second.opened_at == now + timedelta(hours=3)
-    assert second.due_at == now + timedelta(days=1)
-
-
 def test_the_box_that_the_number_of_running_ones_leads_to(bpm: Bpm) -> None:
     story = bpm.deploy_files(TIMED).start("timed", by="nurse")
     bpm.start("timed", by="nurse")
