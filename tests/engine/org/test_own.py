@@ -28,12 +28,14 @@ def test_ones_own_reading_is_found_and_survives_imports(session: Session) -> Non
     person = session.query(Person).filter_by(staff_number="2001").one()
     me = actor_for(session, person.id)
     set_own(session, me, Own(" ceng  wei ", mobile_hidden=True))
-    assert found(session, "cengw") == ["2001"] and found(session, "zengw") == []
+    assert found(session, "cengw") == ["2001"]
+    assert found(session, "zengw") == []
 
     imported(session, name="曾纬", reading="zeng wei")  # another name and another reading by the hospital
     session.refresh(person)
     assert (person.name, person.pinyin_override, person.mobile_hidden) == ("曾纬", "ceng wei", True)
-    assert found(session, "cengw") == ["2001"] and found(session, "zengw") == []
+    assert found(session, "cengw") == ["2001"]
+    assert found(session, "zengw") == []
     assert own(session, me) == Own("ceng wei", mobile_hidden=True)
 
     set_own(session, me, Own("", mobile_hidden=True))
