@@ -129,9 +129,8 @@ def fetch(wecom: WeCom) -> Snapshot:
     if wecom.settings.contacts_secret.get_secret_value():
         there |= {userid.lower() for userid, _ in wecom.member_ids()}
     if not departments or not there:
-        raise Conflict(
-            "企业微信没有返回任何部门或成员，没有同步。请检查应用的“可见范围”和 Secret", code="contacts_empty"
-        )
+        why = "企业微信没有返回任何部门或成员，没有同步。请检查应用的“可见范围”和 Secret"
+        raise Conflict(why, code="contacts_empty")
     return Snapshot(tuple(departments), tuple(members.values()), there)
 
 

@@ -93,12 +93,8 @@ class Tree:
             return alike[0]
         code = f"WX{department.id}"
         if code in self._used or (code in org.stored and org.stored[code]["disabled_at"] is None):
-            self.problems.append(
-                (
-                    f"企业微信部门 {department.name}（{department.id}）",
-                    f"编码 {code} 已被占用，请在通讯录页面的“部门对应”里指定",
-                )
-            )
+            why = f"编码 {code} 已被占用，请在通讯录页面的“部门对应”里指定"
+            self.problems.append((f"企业微信部门 {department.name}（{department.id}）", why))
             return None
         return code
 
