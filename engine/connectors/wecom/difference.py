@@ -23,7 +23,7 @@ SHARE = 10
 """Percent of the people with an account that may vanish at once; more must be confirmed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """What WeCom has answered.
 
