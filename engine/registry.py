@@ -7,7 +7,10 @@ import engine.attachments
 import engine.bpm.handlers
 import engine.bpm.models
 import engine.bpm.reminding
+import engine.connectors.wecom.clicks
+import engine.connectors.wecom.digest
 import engine.connectors.wecom.inbox
+import engine.connectors.wecom.messages
 import engine.connectors.wecom.models
 import engine.documents
 import engine.notices
