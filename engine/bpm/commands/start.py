@@ -140,6 +140,7 @@ def start(
     }
     if rows := describing.search_values(version, case.data, row.id, case.data):
         case.batch.add(sql.UPSERT_SEARCH, rows)
+    case.items_changed = True
     case.write_opened()
     outbox.put(session, case.batch, case.outbox_rows())
     case.batch.run(session)

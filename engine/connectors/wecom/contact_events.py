@@ -13,6 +13,7 @@ from engine.connectors.wecom import contacts, inbox
 from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.difference import Snapshot
 from engine.connectors.wecom.errors import Unknown
+from engine.connectors.wecom.messages import parts
 from engine.db import Database
 from engine.errors import Conflict
 
@@ -25,9 +26,7 @@ def changed(db: Database, body: Mapping[str, Any]) -> str:
 
     Tags lead nothing of ours. Raises the outbox's errors: what WeCom refuses, Permanent where too many vanish.
     """
-    wecom = db.part(WeCom)
-    if wecom is None:
-        raise outbox.Configuration("这个后台进程没有企业微信的配置：请设置 PIYUE_WECOM_ 开头的环境变量后重启")
+    wecom, _ = parts(db)
     if wecom.settings.contacts == "off":
         return inbox.IGNORED
     kind, userid = str(body.get("ChangeType", "")), str(body.get("UserID", ""))

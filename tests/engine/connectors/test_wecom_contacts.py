@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from api.app import create_app
 from engine import clock, outbox
 from engine.bpm.models import ActionLog
-from engine.connectors.wecom import contact_events, contacts
+from engine.connectors.wecom import contact_events, contacts, install
 from engine.connectors.wecom.answers import Department as Party
 from engine.connectors.wecom.answers import Member
 from engine.connectors.wecom.client import WeCom
@@ -211,8 +211,8 @@ def stand_in() -> Iterator[Running]:
 
 
 def connect(db: Database, stand_in: Running, contacts_: str = "lead", **more: Any) -> WeCom:
-    wecom = WeCom(WeComSettings(**{**stand_in.settings(), "contacts": contacts_, **more}))
-    db.provide(wecom)
+    wecom = install(db, WeComSettings(**{**stand_in.settings(), "contacts": contacts_, **more}), "http://piyue.test")
+    assert wecom is not None
     return wecom
 
 
@@ -429,7 +429,7 @@ def listening(db: Database, stand_in: Running, folder: Path) -> Iterator[None]:
 def work(db: Database, stand_in: Running) -> list[str]:
     """Wait until WeCom has called, handle it, and return what came of it."""
     assert all(event.done.wait(10) and event.delivered for event in stand_in.state.events)
-    while leased := outbox.lease(db, "test", 100, lane="wecom") + outbox.lease(db, "test", 100):
+    while leased := outbox.lease(db, "test", 100):
         for row in leased:
             outbox.run(db, row)
     with db.reading() as session:
