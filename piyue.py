@@ -2,12 +2,12 @@
 
 import errno
 import gc
+import importlib
 import logging.config
 import signal
 import socket
 import sqlite3
 import sys
-import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from multiprocessing.context import ForkProcess
@@ -34,8 +34,7 @@ from engine.org import demo as hospital
 from engine.org.models import Role
 from engine.settings import ROOT, Settings
 from sandbox.commands import commands as sandbox_commands
-from workers import ticks
-from workers.loop import Worker
+from workers import running
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="批阅：医院移动办公", pretty_exceptions_enable=False)
 db_app = typer.Typer(no_args_is_help=True, help="数据库：建表与升级")
@@ -103,15 +102,12 @@ def application(settings: Settings, database: Database) -> FastAPI:
     import web.app
 
     outbox.check()
-    worker = Worker(database, ticks.standard(settings)) if settings.embedded_worker else None
+    behind = running.embedded if settings.embedded_worker else running.nudging
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if worker is not None:
-            worker.start()
-        yield
-        if worker is not None:
-            worker.stop()
+        with behind(settings, database):
+            yield
         database.dispose()
 
     service = api.app.create_app(settings, database, lifespan=lifespan)
@@ -185,13 +181,17 @@ def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
     import uvicorn._subprocess
 
     require_port(host, port)
-    database = open_database(Settings())  # what is unusable is told here, once, not by every process
+    settings = Settings()
+    database = open_database(settings)  # what is unusable is told here, once, not by every process
     require_tables(database)
     database.dispose()
     # Server processes are forked from this one, which has everything imported: they share its memory (ADR 0010)
     uvicorn._subprocess.spawn = SimpleNamespace(Process=_Server)  # type: ignore[assignment]  # noqa: SLF001
     import api.app  # noqa: F401
     import web.app  # noqa: F401
+
+    if settings.redis_url.get_secret_value():
+        importlib.import_module("workers.app")
 
     gc.collect()
     gc.freeze()
@@ -241,19 +241,14 @@ def demo(host: str = "127.0.0.1", port: int = 8000) -> None:
 
 
 @app.command()
-def worker() -> None:
-    """Handle the outbox and due timers (后台任务) until it is told to stop."""
+def worker(threads: Annotated[int, typer.Option(min=1, max=64, help="办理站内事务的线程数")] = 2) -> None:
+    """Handle the outbox and due timers (后台任务) until it is told to stop; each channel has threads beside these."""
     outbox.check()
     settings = Settings()
+    settings = settings.model_copy(update={"pool_size": running.connections(settings, threads)})
     database = open_database(settings)
     require_tables(database)
-    running = Worker(database, ticks.standard(settings))
-    stopped = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stopped.set())
-    running.start()
-    stopped.wait()
-    running.stop()
+    running.work(settings, database, threads)
     database.dispose()
 
 

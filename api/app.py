@@ -20,6 +20,7 @@ from api import (
     instances,
     me,
     messages,
+    metrics,
     notices,
     openapi,
     outbox,
@@ -42,7 +43,7 @@ from engine.settings import Settings
 # those that are asked most come first: routes are tried in this order
 _FEATURES = (
     work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, outbox, definitions,
-    documents, activities, staff, tokens, messages, wecom, health,
+    documents, activities, staff, tokens, messages, wecom, health, metrics,
 )  # fmt: skip
 _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
 
@@ -120,7 +121,7 @@ def create_app(settings: Settings, db: Database, *, lifespan: Lifespan | None = 
             f"{PREFIX}/admin/staff/import": MAX_FILE + _ENVELOPE,
         }
     )
-    exempt = frozenset({"/healthz", "/readyz"})
+    exempt = frozenset({"/healthz", "/readyz", "/metrics"})
     app.add_middleware(
         Limits,
         queue_limit=settings.queue_limit,

@@ -28,7 +28,17 @@ from engine.bpm.queries.catalogue import (
 from engine.bpm.queries.detail import InstanceDetail, ItemDetail, instance_detail, may_open, work_item_detail
 from engine.bpm.queries.diagrams import Diagram, diagram
 from engine.bpm.queries.drafts import DraftView, draft
-from engine.bpm.queries.letters import Letter, Reason, backlog, letters, reasons
+from engine.bpm.queries.letters import (
+    ChannelIncidentRow,
+    Letter,
+    Reason,
+    backlog,
+    channel_incidents,
+    channel_stopped,
+    channels,
+    letters,
+    reasons,
+)
 from engine.bpm.queries.paging import Filters, Page
 from engine.bpm.queries.search import FieldFilter, IncidentRow, InstanceRow, incidents, instances
 from engine.bpm.queries.tables import DecisionFile, version_decisions
@@ -42,6 +52,7 @@ __all__ = [
     "Board",
     "Box",
     "BoxRow",
+    "ChannelIncidentRow",
     "Counts",
     "DecisionFile",
     "Diagram",
@@ -65,6 +76,9 @@ __all__ = [
     "backlog",
     "board",
     "box_processes",
+    "channel_incidents",
+    "channel_stopped",
+    "channels",
     "counts",
     "definition_versions",
     "diagram",
