@@ -28,6 +28,7 @@ from api import (
     processes,
     session,
     staff,
+    telling,
     tokens,
     wecom,
     work_items,
@@ -43,7 +44,7 @@ from engine.settings import Settings
 # those that are asked most come first: routes are tried in this order
 _FEATURES = (
     work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, outbox, definitions,
-    documents, activities, staff, tokens, messages, wecom, health, metrics,
+    documents, activities, staff, tokens, messages, telling, wecom, health, metrics,
 )  # fmt: skip
 _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
 

@@ -3,6 +3,7 @@
 from fastapi import Request, Response
 
 from api.errors import status_of
+from engine.connectors.wecom.client import WeCom
 from engine.errors import EngineError
 from engine.org import demo, own, queries
 from web.rendering import page, plain
@@ -48,6 +49,7 @@ def account_page(call: Page, typed: own.Own | None = None, error: EngineError | 
         card=queries.person_card(call.session, call.actor, call.actor.person_id),
         own=typed or own.own(call.session, call.actor),
         error=error,
+        wecom=call.db.part(WeCom) is not None,
         title="我的",
         section="account",
     )

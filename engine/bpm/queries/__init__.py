@@ -39,6 +39,7 @@ from engine.bpm.queries.letters import (
     letters,
     reasons,
 )
+from engine.bpm.queries.own import own_open_item
 from engine.bpm.queries.paging import Filters, Page
 from engine.bpm.queries.search import FieldFilter, IncidentRow, InstanceRow, incidents, instances
 from engine.bpm.queries.tables import DecisionFile, version_decisions
@@ -89,6 +90,7 @@ __all__ = [
     "letters",
     "may_open",
     "outcome_name",
+    "own_open_item",
     "page",
     "processes",
     "reasons",

@@ -126,6 +126,7 @@ def test_a_crash_between_send_and_mark_repeats_the_send_under_its_key(phones: Ph
     phones.look_again(story)
     assert len(phones.cards("surgeon")) == 1
     delivery = phones.deliveries("surgeon")[0]
-    assert delivery.shown.startswith("open:") and delivery.response_code is None
+    assert delivery.shown.startswith("open:")
+    assert delivery.response_code is None
     assert phones.tap("surgeon", "同意") == "done"  # the click brings a code of its own
     assert phones.says("surgeon").startswith("已同意 · ")
