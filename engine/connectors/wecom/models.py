@@ -20,6 +20,26 @@ class WeComAccount(Base):
     userid: Mapped[str] = mapped_column(String(64))  # as WeCom spells it
     userid_key: Mapped[str] = mapped_column(String(64), unique=True)  # lower case: WeCom doesn't tell cases apart
     joined_at: Mapped[datetime | None]  # first entered, and verified where that is demanded
+    vanished_at: Mapped[datetime | None]  # no member any more, or barred there (企业微信中已离职或禁用)
+
+
+class WeComDepartment(Base):
+    """A department of WeCom's contacts as one of ours (部门对应); its top level is the hospital itself."""
+
+    __tablename__ = "wecom_department"
+
+    id: Mapped[int] = mapped_column(_BIGID, primary_key=True, autoincrement=False)  # WeCom's
+    department_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("department.id"), unique=True)
+
+
+class WeComBoard(Base):
+    """What a person's workbench shows of theirs (工作台数字): what was pushed last, and when."""
+
+    __tablename__ = "wecom_board"
+
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    shown: Mapped[str] = mapped_column(String(200))  # what was sent, as `workbench` writes it; of another agent: anew
+    pushed_at: Mapped[datetime]
 
 
 class WeComPreference(Base):
