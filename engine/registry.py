@@ -7,6 +7,7 @@ import engine.attachments
 import engine.bpm.handlers
 import engine.bpm.models
 import engine.bpm.reminding
+import engine.connectors.wecom.codes
 import engine.connectors.wecom.models
 import engine.documents
 import engine.notices

@@ -1,6 +1,6 @@
 """Settings of the WeCom connector from the environment (prefix PIYUE_WECOM_)."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,6 +23,7 @@ class WeComSettings(BaseSettings):
     authorize: HttpUrl = "https://open.weixin.qq.com/connect/oauth2/authorize"  # entry inside WeCom
     login: HttpUrl = "https://login.work.weixin.qq.com/wwlogin/sso/login"  # entry by QR code on the desktop
     per_minute: Annotated[int, Field(ge=1)] = 6_000  # calls; WeCom takes 10,000 per corp and API
+    match: Literal["staff_number", "none"] = "staff_number"  # 成员账号与工号相同的职工自动对应；none：都要先核实
     verify_joining: bool = False  # 首次进入须用手机或邮箱验证码核实（M12）
 
     @property
