@@ -28,6 +28,7 @@ from api import (
     session,
     staff,
     tokens,
+    wecom,
     work_items,
 )
 from api.deps import PREFIX, identify
@@ -41,7 +42,7 @@ from engine.settings import Settings
 # those that are asked most come first: routes are tried in this order
 _FEATURES = (
     work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, outbox, definitions,
-    documents, activities, staff, tokens, messages, health,
+    documents, activities, staff, tokens, messages, wecom, health,
 )  # fmt: skip
 _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
 

@@ -8,6 +8,7 @@ import engine.bpm.handlers
 import engine.bpm.models
 import engine.bpm.reminding
 import engine.connectors.wecom.codes
+import engine.connectors.wecom.inbox
 import engine.connectors.wecom.models
 import engine.documents
 import engine.notices

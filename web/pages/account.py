@@ -1,8 +1,11 @@
 """Logging in (登录), and one's own page (我的)."""
 
+from urllib.parse import urlencode
+
 from fastapi import Request, Response
 
 from engine.org import demo, queries
+from web.entrance import GO, client_of
 from web.rendering import page, plain
 from web.session import Anybody, Router, Visitor, local_path
 
@@ -19,12 +22,14 @@ def login_page(
     request: Request, is_demo: bool, following: str, *, number: str = "", message: str = "", status: int = 200
 ) -> Response:
     """Return the login page, with a refusal in place."""
+    following = local_path(following, "/")
     return plain(
         request,
         "login.html",
         status,
         cast=list(demo.CAST.values()) if is_demo else [],
-        following=local_path(following, "/"),
+        following=following,
+        wecom=f"{GO}?{urlencode({'next': following})}" if client_of(request) is not None else "",
         number=number,
         message=message,
         title="登录",

@@ -6,7 +6,7 @@ Source: WeCom developer documents, by the numbers named at `apis`. Nothing else 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from engine import clock
 from engine.connectors.wecom import errors, js
@@ -35,6 +35,7 @@ TWICE_WITHIN = 1800
 WORKBENCH = (KeyData("待办", "0"), KeyData("待阅", "0"), KeyData("我发起", "0"), KeyData("逾期", "0"))
 _PAGE = 10_000  # member ids
 
+T = TypeVar("T")
 MediaKind = Literal["image", "voice", "video", "file"]
 
 
@@ -54,8 +55,13 @@ class WeCom:
         self._contacts = self._app
         if settings.contacts_secret.get_secret_value():
             self._contacts = Wire(settings, "contacts", settings.contacts_secret, flights, take)
+        self._details = self._contacts
+        app = self._app  # the visible scope is what its own secret sees
         self.visible: Callable[[str], bool] = Visibility(
-            self.app, self._app_tagged, self._app_departments, self._app_member
+            self.app,
+            lambda tag_id: self._tagged(app, tag_id),
+            lambda: self._departments(app),
+            lambda userid: self._member(app, userid),
         )
 
     # Messages
@@ -92,18 +98,21 @@ class WeCom:
     # People
 
     def departments(self) -> list[Department]:
-        """Return the departments that the contacts secret (or else the application) may see."""
-        return self._departments(self._contacts)
+        """Return the departments that the contacts secret, or else the application, may see."""
+        return self._known(self._departments)
 
     def members(self, department_id: int) -> list[Member]:
         """Return the members of one department, not of those below it."""
-        with _understood("user/list"):
-            return [Member.read(found) for found in self._contacts.user.list(department_id)]
+
+        def ask(wire: Wire) -> list[Member]:
+            with _understood("user/list"):
+                return [Member.read(found) for found in wire.user.list(department_id)]
+
+        return self._known(ask)
 
     def member(self, userid: str) -> Member:
         """Return a member; raises Unknown where there is none, or none whom we may see."""
-        with _understood("user/get"):
-            return Member.read(self._contacts.user.get(userid))
+        return self._known(lambda wire: self._member(wire, userid))
 
     def member_ids(self) -> list[tuple[str, int]]:
         """Return all pairs of a member's id and a department's; needs the contacts secret (通讯录同步)."""
@@ -121,12 +130,16 @@ class WeCom:
 
     def tags(self) -> list[Tag]:
         """Return the tags."""
-        with _understood("tag/list"):
-            return [Tag(int(found["tagid"]), str(found["tagname"])) for found in self._contacts.tag.list()]
+
+        def ask(wire: Wire) -> list[Tag]:
+            with _understood("tag/list"):
+                return [Tag(int(found["tagid"]), str(found["tagname"])) for found in wire.tag.list()]
+
+        return self._known(ask)
 
     def tagged(self, tag_id: int) -> Tagged:
         """Return who has a tag."""
-        return self._tagged(self._contacts, tag_id)
+        return self._known(lambda wire: self._tagged(wire, tag_id))
 
     # Entry
 
@@ -223,17 +236,18 @@ class WeCom:
             userids = frozenset(str(found["userid"]) for found in answer["userlist"])
             return Tagged(userids, frozenset(map(int, answer["partylist"])))
 
-    # the visible scope is what the application's own secret sees
-
-    def _app_departments(self) -> list[Department]:
-        return self._departments(self._app)
-
-    def _app_tagged(self, tag_id: int) -> Tagged:
-        return self._tagged(self._app, tag_id)
-
-    def _app_member(self, userid: str) -> Member:
+    def _member(self, wire: Wire, userid: str) -> Member:
         with _understood("user/get"):
-            return Member.read(self._app.user.get(userid))
+            return Member.read(wire.user.get(userid))
+
+    def _known(self, ask: Callable[[Wire], T]) -> T:
+        """Ask with the contacts secret; where it reads ids only, as those made since 2022, with the application's."""
+        if self._details is not self._app:
+            try:
+                return ask(self._details)
+            except errors.Barred:
+                self._details = self._app
+        return ask(self._app)
 
     def _sign(self, url: str, ticket: str, agent_id: int | None) -> JsConfig:
         timestamp, nonce = int(clock.now().timestamp()), secrets.token_urlsafe(12)

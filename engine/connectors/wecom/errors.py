@@ -40,7 +40,7 @@ class CodeSpent(Refused):
 
 
 class Duplicate(Refused):
-    """A card with this task_id has been sent already."""
+    """What has this id (a card's task_id, a group chat's) is there already."""
 
 
 class NoRecipient(Refused):
@@ -49,6 +49,10 @@ class NoRecipient(Refused):
 
 class EntryExpired(Refused):
     """The code of an entry (OAuth code or user_ticket) was used, is too old or isn't WeCom's."""
+
+
+class Barred(Refused):
+    """The secret may know that somebody is there, but not who: today's contact synchronisation reads ids only."""
 
 
 class Unknown(Refused):
@@ -71,6 +75,7 @@ CODES: dict[int, tuple[type[WeComError], str]] = {
     40013: (Misconfigured, f"企业微信不认企业ID：{_SECRET}"),
     40014: (Later, "企业微信的访问令牌失效，换新后仍被拒绝"),
     40029: (EntryExpired, "登录凭证无效或已用过，请回到企业微信重新打开"),
+    40035: (EntryExpired, "登录凭证无效或已过期，请回到企业微信重新打开"),
     40056: (Misconfigured, f"企业微信不认应用的 AgentId：{_SECRET}"),
     40091: (Misconfigured, f"企业微信不认应用的 Secret：{_SECRET}"),
     42001: (Later, "企业微信的访问令牌过期，换新后仍被拒绝"),
@@ -80,23 +85,29 @@ CODES: dict[int, tuple[type[WeComError], str]] = {
     42016: (Refused, _CARD),
     42022: (EntryExpired, "登录凭证已过期，请回到企业微信重新打开"),
     **dict.fromkeys(range(42027, 42052), (Refused, _CARD)),
+    43012: (Misconfigured, "带按钮的卡片发不出去，请先在企业微信管理后台为应用设置“接收消息”的服务器地址"),
     44001: (Refused, "上传的文件是空的，请重新选择文件"),
     45001: (Refused, "文件超过企业微信的大小限制，请压缩后重试"),
     45002: (Refused, "消息内容超过企业微信的长度限制，请把这条记录告诉信息科"),
     45009: (Later, "调用企业微信接口的次数超过限制"),
     45033: (Later, "同时调用企业微信接口的请求太多"),
     48002: (Misconfigured, "应用没有调用这个接口的权限，请在企业微信管理后台为应用开通接口权限"),
-    48009: (Refused, "企业微信不给应用这些通讯录详情，请改用通讯录同步 Secret，或让成员自己授权"),
+    48009: (Barred, "企业微信不给应用这些通讯录详情，请改用通讯录同步 Secret，或让成员自己授权"),
     50001: (Misconfigured, "网页的域名未登记，请在企业微信管理后台把它设为应用的“网页授权及JS-SDK”可信域名"),
     50002: (NoRecipient, "成员不在应用的可见范围内，请在企业微信管理后台把他加入应用的“可见范围”"),
     60011: (Unknown, "应用无权查看这个成员、部门或标签，请在企业微信管理后台检查应用的“可见范围”"),
     60020: (Misconfigured, "服务器地址不在应用的“企业可信IP”里，请在企业微信管理后台添加"),
+    60021: (NoRecipient, "成员不在应用的可见范围内，请在企业微信管理后台把他加入应用的“可见范围”"),
     60111: (Unknown, "企业微信里没有这个成员账号，请核对通讯录"),
+    60123: (Unknown, "企业微信里没有这个部门，请核对通讯录"),
     60140: (CodeSpent, "卡片的更新凭证已用过或超过 72 小时，卡片不能再更新"),
     81012: (NoRecipient, "没有收件人，请把这条记录告诉信息科"),
     81013: (NoRecipient, "收件人都不在企业微信或应用的可见范围里，请在企业微信管理后台检查应用的“可见范围”"),
     82002: (Refused, f"收件部门太多：{_CALL}"),
     82003: (Refused, f"收件标签太多：{_CALL}"),
+    86003: (Unknown, "企业微信里没有这个群聊"),
+    86215: (Duplicate, "这个群聊已经创建过"),
+    86216: (NoRecipient, "群聊里有人不在应用的可见范围内，请在企业微信管理后台检查应用的“可见范围”"),
     301002: (Misconfigured, f"这个 Secret 无权操作这个应用：{_SECRET}"),
 }
 """Every errcode that is told apart, its class and the Chinese sentence with the cure; all others are Refused."""
