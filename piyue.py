@@ -26,6 +26,8 @@ import engine.registry  # noqa: F401  (registers tables, operations, handlers)
 from engine import audit, outbox, sealing
 from engine.bpm import definitions, lint, scenarios
 from engine.bpm.lint.finding import Finding
+from engine.connectors.wecom import accounts as wecom_accounts
+from engine.connectors.wecom import codes as wecom_codes
 from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import Conflict, EngineError, Invalid
@@ -101,6 +103,7 @@ def application(settings: Settings, database: Database) -> FastAPI:
     import web.app
 
     outbox.check()
+    wecom_codes.provide(database, settings)
     worker = Worker(database, ticks.standard(settings)) if settings.embedded_worker else None
 
     @asynccontextmanager
@@ -245,6 +248,7 @@ def worker() -> None:
     settings = Settings()
     database = open_database(settings)
     require_tables(database)
+    wecom_codes.provide(database, settings)
     running = Worker(database, ticks.standard(settings))
     stopped = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -400,6 +404,17 @@ def staff_system(
     with open_database(Settings()).unit_of_work() as session:
         account = system_accounts.create_system_account(session, None, number, name, department)
     typer.echo(f"系统账号 {account.name}（{number}）已建立：{account.id}")
+
+
+@staff_app.command("wecom")
+def staff_wecom(number: Number, userid: Annotated[str, typer.Argument(help="企业微信账号；- 解除")] = "") -> None:
+    """Show which WeCom member a person is, or change it (企业微信账号); it is verified anew at the next entry."""
+    with open_database(Settings()).unit_of_work() as session:
+        if userid == "-":
+            wecom_accounts.unlink(session, None, number)
+        elif userid:
+            wecom_accounts.link(session, None, number, userid)
+        typer.echo(str(wecom_accounts.shown(session, None, number)))
 
 
 @audit_app.command("verify")

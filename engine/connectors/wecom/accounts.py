@@ -37,6 +37,13 @@ class Linked:
     userid: str
     joined_at: datetime | None
 
+    def __str__(self) -> str:
+        """Return a line for the command line."""
+        joined = "还没有进入过"
+        if self.joined_at is not None:
+            joined = f"{self.joined_at.astimezone(clock.LOCAL):%Y-%m-%d %H:%M} 首次进入"
+        return f"{self.name}（{self.number}）：" + (f"{self.userid}，{joined}" if self.userid else "没有企业微信账号")
+
 
 def key_of(userid: str) -> str:
     """Return a userid as it is compared: WeCom doesn't tell cases apart."""
