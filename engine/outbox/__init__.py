@@ -5,33 +5,49 @@ another. A row is leased for 15 s, so that one left by a killed worker is taken 
 happens exactly once; an effect outside may happen twice, so its handler sends a key that the receiver can recognise,
 such as `row.id`. Ids follow the order of commits only where the writers of a shard hold a lock, as commands do on
 their instance.
+
+An outside system is declared as a `channel`: it has threads, a rate, a breaker and a pause of its own, so that one that
+is down delays nothing else.
 """
 
-from engine.outbox.handlers import Configuration, Leased, Permanent, Transient, check, declare, handler
-from engine.outbox.handling import lease, release, run
+from engine.outbox.channels import INSIDE, Channel, ChannelIncident, OutboxChannel, channel, lanes
+from engine.outbox.handlers import Again, Configuration, Leased, Permanent, Transient, check, declare, handler
+from engine.outbox.handling import SUPERSEDED, Lost, lease, release, renew, run
+from engine.outbox.rate import take
 from engine.outbox.table import DEAD, INSERT_OUTBOX, Outbox, enqueue, put, row
 from engine.outbox.upkeep import Depth, depth, purge, requeue, require_requeuer
 
 __all__ = [
     "DEAD",
     "INSERT_OUTBOX",
+    "INSIDE",
+    "SUPERSEDED",
+    "Again",
+    "Channel",
+    "ChannelIncident",
     "Configuration",
     "Depth",
     "Leased",
+    "Lost",
     "Outbox",
+    "OutboxChannel",
     "Permanent",
     "Transient",
+    "channel",
     "check",
     "declare",
     "depth",
     "enqueue",
     "handler",
+    "lanes",
     "lease",
     "purge",
     "put",
     "release",
+    "renew",
     "requeue",
     "require_requeuer",
     "row",
     "run",
+    "take",
 ]
