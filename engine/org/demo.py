@@ -54,7 +54,9 @@ CAST: Mapping[str, CastMember] = {
 
 
 @dataclass(slots=True)
-class _Department:
+class DemoDepartment:
+    """A department as the workbook has it; `head` and `director` are staff numbers."""
+
     code: str
     name: str
     kind: str
@@ -66,7 +68,9 @@ class _Department:
 
 
 @dataclass(slots=True)
-class _Staff:
+class DemoPerson:
+    """A person as the workbook has it."""
+
     number: str
     name: str
     department: str
@@ -74,6 +78,22 @@ class _Staff:
     superior: str = ""
     part_time: str = ""
     state: str = ACTIVE
+
+    @property
+    def mobile(self) -> str:
+        """The mobile number."""
+        return f"1380000{int(self.number) - _FIRST_NUMBER + 1:04}"
+
+    @property
+    def email(self) -> str:
+        """The mail address."""
+        return f"{self.number}@hospital.example"
+
+
+def roster() -> tuple[list[DemoDepartment], list[DemoPerson]]:
+    """Return the departments and the people of the demo hospital, without a database."""
+    departments = _departments()
+    return departments, _people(departments)
 
 
 def load_demo(session: Session) -> DemoStaff:
@@ -84,8 +104,7 @@ def load_demo(session: Session) -> DemoStaff:
     numbers = [member.staff_number for member in CAST.values()]
     there = session.scalar(select(func.count()).select_from(Person).where(Person.staff_number.in_(numbers)))
     if there != len(numbers):
-        departments = _departments()
-        people = _people(departments)
+        departments, people = roster()
         import_staff(session, None, _workbook(departments, people))
         ensure_roles(session)
         _assign_roles(session, departments)
@@ -98,7 +117,7 @@ def _ids(session: Session) -> DemoStaff:
     return DemoStaff(dict(people), dict(departments))
 
 
-def _departments() -> list[_Department]:
+def _departments() -> list[DemoDepartment]:
     found = []
     for line in data.DEPARTMENT_ROWS.split("\n"):
         if line:
@@ -106,21 +125,21 @@ def _departments() -> list[_Department]:
             # a head that isn't of the cast comes later, see _people
             number = CAST[head].staff_number if head in CAST else ""
             parent = "" if parent == "-" else parent
-            found.append(_Department(code, name, kind, parent, head, number, CAST[director].staff_number, int(size)))
+            found.append(DemoDepartment(code, name, kind, parent, head, number, CAST[director].staff_number, int(size)))
     return found
 
 
-def _people(departments: list[_Department]) -> list[_Staff]:
+def _people(departments: list[DemoDepartment]) -> list[DemoPerson]:
     """Make everyone, the cast first, and fill in the heads of the departments."""
     chance = random.Random(_SEED)  # nosec B311
     people = [
-        _Staff(CAST[key].staff_number, name, department, post, CAST[superior].staff_number if superior else "")
+        DemoPerson(CAST[key].staff_number, name, department, post, CAST[superior].staff_number if superior else "")
         for key, name, department, post, _, superior in data.CAST_ROWS
     ]
     for department in departments:
         colleagues = [person for person in people if person.department == department.code]
         for post in _posts(department, [person.post for person in colleagues]):
-            person = _Staff(str(_FIRST_NUMBER + len(people)), _name(chance), department.code, post)
+            person = DemoPerson(str(_FIRST_NUMBER + len(people)), _name(chance), department.code, post)
             department.head = department.head or person.number
             people.append(person)
             colleagues.append(person)
@@ -139,7 +158,7 @@ def _people(departments: list[_Department]) -> list[_Staff]:
     return people
 
 
-def _posts(department: _Department, taken: list[str]) -> Iterator[str]:
+def _posts(department: DemoDepartment, taken: list[str]) -> Iterator[str]:
     """Name the posts that are still to be filled, the head's first."""
     left = department.size - len(taken)
     leading = [] if department.head else [department.head_post]
@@ -157,21 +176,21 @@ def _name(chance: random.Random) -> str:
     return surname + "".join(chance.choices(given, k=1 if chance.random() < 0.2 else 2))
 
 
-def _workbook(departments: list[_Department], people: list[_Staff]) -> bytes:
+def _workbook(departments: list[DemoDepartment], people: list[DemoPerson]) -> bytes:
     return staff_workbook(
         [
             [d.code, d.name, d.kind, d.parent, d.head, d.director, at * 10, ACTIVE]
             for at, d in enumerate(departments, start=1)
         ],
         [
-            [p.number, p.name, p.department, p.post, p.superior, f"1380000{at:04}", f"{p.number}@hospital.example",
-             p.part_time, data.RANKS.get(p.post, 100), p.state, ""]
-            for at, p in enumerate(people, start=1)
+            [p.number, p.name, p.department, p.post, p.superior, p.mobile, p.email, p.part_time,
+             data.RANKS.get(p.post, 100), p.state, ""]
+            for p in people
         ],
     )  # fmt: skip
 
 
-def _assign_roles(session: Session, departments: list[_Department]) -> None:
+def _assign_roles(session: Session, departments: list[DemoDepartment]) -> None:
     members = [(role, CAST[key].staff_number) for key, _, _, _, roles, _ in data.CAST_ROWS for role in roles]
     # readers of circulated documents: the heads of the clinical, the technical and the first administrative departments
     heads = [d.head for kind in ("临床", "医技", "职能科室") for d in departments if d.kind == kind and d.size]
