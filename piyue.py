@@ -1,4 +1,4 @@
-"""The command line of Piyue (批阅): serve, demo, worker, db, process, staff, audit."""
+"""The command line of Piyue (批阅): serve, demo, worker, db, process, staff, audit, sandbox."""
 
 import errno
 import gc
@@ -35,6 +35,7 @@ from engine.org import auth, roles, staff_import, staff_template, system_account
 from engine.org import demo as hospital
 from engine.org.models import Role
 from engine.settings import ROOT, Settings
+from sandbox.commands import commands as sandbox_commands
 from workers import ticks
 from workers.loop import Worker
 
@@ -47,6 +48,7 @@ app.add_typer(db_app, name="db")
 app.add_typer(process_app, name="process")
 app.add_typer(staff_app, name="staff")
 app.add_typer(audit_app, name="audit")
+app.add_typer(sandbox_commands(hospital.roster), name="sandbox")
 
 PROCESSES = ROOT / "processes"
 _SUFFIXES = {".bpmn", ".json", ".dmn"}

@@ -1,4 +1,4 @@
-"""The sender of callbacks (D 90930, 90376): encrypted, signed, 5 s for an answer, three more tries on anything but 200."""
+"""The sender of callbacks (D 90930): encrypted, signed, 5 s for an answer, three more tries on anything but 200."""
 
 import http.client
 import json

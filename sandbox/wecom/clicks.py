@@ -19,7 +19,7 @@ class ClickRefused(Exception):
 def click(state: "State", userid: str, msgid: str, key: str, selected: Selected | None = None) -> Event:
     """Press a button that calls back; the card is busy until the app updates it, replies, or fails to answer.
 
-    `selected` are the chosen options; a question that isn't named keeps what is chosen on the card. Raises ClickRefused.
+    `selected` are the chosen options; a question that isn't named keeps what its card says. Raises ClickRefused.
     """
     with state.lock:
         copy, card = _card(state, userid, msgid)
@@ -106,7 +106,7 @@ def _chosen(card: Json, selected: Selected) -> dict[str, list[str]]:
             marked = [option["id"] for option in question["option_list"] if option.get("is_checked")]
             picked = question.get("selected_id")
             default = [picked if picked in options else options[0]]
-            given = marked if question is card.get("checkbox") else default
+            given = [str(each) for each in (marked if question is card.get("checkbox") else default)]
         if not set(given) <= set(options) or (len(given) > 1 and question.get("mode") != 1):
             raise ClickRefused("没有这个选项，或只能选一项")
         if not given:

@@ -142,7 +142,7 @@ def callback(state: State, agentid: int, url: str = "", token: str = "", aes_key
 
 @command
 def agent(state: State, agentid: int, **changes: Any) -> Json:
-    """Change an app: users, parties, tags (its scope), domains, addresses, sensitive, secret, name; return its scope."""
+    """Change an app: its scope (users, parties, tags), domains, addresses, sensitive, secret, name, home_url."""
     with state.lock:
         found = state.agents[agentid]
         scope = {name: changes.pop(name, getattr(found, name)) for name in ("users", "parties", "tags")}

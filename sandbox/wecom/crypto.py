@@ -22,7 +22,7 @@ def signature(token: str, timestamp: str, nonce: str, encrypted: str) -> str:
 
 
 def encrypt(aes_key: str, message: bytes, receiver: str, *, salt: bytes = b"") -> str:
-    """Return a message encrypted for a receiver (a corp id); `salt` are the 16 bytes before it, random ones by default."""
+    """Return a message encrypted for a receiver (a corp id); `salt` are the 16 bytes before it, random by default."""
     text = (salt or os.urandom(16)) + len(message).to_bytes(4, "big") + message + receiver.encode()
     fill = _BLOCK - len(text) % _BLOCK
     encryptor = _cipher(aes_key).encryptor()

@@ -135,7 +135,7 @@ def change_tag(
 def change_scope(
     state: State, agent: Agent, users: Iterable[str], parties: Iterable[int], tags: Iterable[int]
 ) -> list[Event]:
-    """Set who sees an app; those who newly see it are told to it by subscribe, those who don't any more by unsubscribe."""
+    """Set who sees an app, which is told of each who newly does (subscribe) or no longer does (unsubscribe)."""
     with state.lock:
         before = {m.key for m in state.members.values() if state.visible(agent, m.userid)}
         agent.users = {_member(state, userid).key for userid in users}

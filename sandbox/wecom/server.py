@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import uvicorn
 
+from sandbox.wecom import callbacks, constants
 from sandbox.wecom.app import create_app
+from sandbox.wecom.records import Callback
 from sandbox.wecom.remote import Remote
 from sandbox.wecom.state import State
 
@@ -20,6 +22,26 @@ class Running:
     url: str
     state: State
     control: Remote
+
+    def settings(self) -> dict[str, str | int]:
+        """Return what the administrator of an app that is connected to it would enter."""
+        return {
+            "corp_id": constants.CORP_ID,
+            "agent_id": constants.AGENT_ID,
+            "secret": constants.AGENT_SECRET,
+            "contacts_secret": constants.CONTACTS_SECRET,
+            "token": constants.CALLBACK_TOKEN,
+            "aes_key": constants.CALLBACK_AES_KEY,
+            "api": self.url,
+            "authorize": f"{self.url}/connect/oauth2/authorize",
+            "login": f"{self.url}/wwlogin/sso/login",
+        }
+
+    def call(self, url: str, *, check: bool = True) -> None:
+        """Send the callbacks of the app and of the contacts to that address. Raises ApiError where its check fails."""
+        for agentid in (constants.AGENT_ID, constants.CONTACTS_ID):
+            callback = Callback(url, constants.CALLBACK_TOKEN, constants.CALLBACK_AES_KEY)
+            callbacks.configure(self.state, agentid, callback, check=check)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sandbox.wecom import clicks, constants
+from sandbox.wecom.codes import fresh
 from sandbox.wecom.records import (
     LEFT,
     ROOT_DEPARTMENT,
@@ -27,7 +28,6 @@ from sandbox.wecom.records import (
     Tag,
     Token,
 )
-from sandbox.wecom.codes import fresh
 
 
 class State:
@@ -175,7 +175,7 @@ class State:
         return copy
 
     def show(self, copy: Copy, *, card: Json | None = None, replaced: str = "") -> None:
-        """Bring a member's card to what the app says: a new card, or a text in place of the buttons; it's free again."""
+        """Bring a member's card to what the app says: a new card, or a text in place of its buttons."""
         if card is not None:
             copy.card = dict(card)
         copy.replaced = replaced or (copy.card or {}).get("replace_text", "")
@@ -196,7 +196,7 @@ class State:
 
 def _agents() -> list[Agent]:
     return [
-        Agent(0, "通讯录同步", constants.CONTACTS_SECRET, contacts=True),
+        Agent(constants.CONTACTS_ID, "通讯录同步", constants.CONTACTS_SECRET, contacts=True),
         Agent(constants.AGENT_ID, constants.AGENT_NAME, constants.AGENT_SECRET),
         Agent(constants.OTHER_AGENT_ID, constants.OTHER_AGENT_NAME, constants.OTHER_AGENT_SECRET),
     ]

@@ -23,7 +23,7 @@ def parsed(text: bytes) -> dict[str, Any]:
 
 
 def ask(method: str, url: str, body: bytes, seconds: float) -> tuple[int, bytes]:
-    """Send a request, of XML where there is a body; return the status and the answer. Raises OSError and HTTPException."""
+    """Send a request; return the status and the answer. Raises OSError and HTTPException."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=seconds)

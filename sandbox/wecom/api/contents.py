@@ -1,4 +1,4 @@
-"""What each type of message must have, and how long it may be (D 90236); what is only too long is cut, as WeCom does."""
+"""What each type of message must have (D 90236); titles and descriptions that are too long are cut, as WeCom does."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ _TITLE, _DESCRIPTION, _TEXT, _URL = 128, 512, 2048, 2048  # bytes
 
 
 def check(state: State, body: Json, *, group: bool = False) -> Json:
-    """Return a copy of a message as it is shown; raise ApiError where WeCom refuses it. Groups take no template cards."""
+    """Return a copy of a message as it is shown. Raises ApiError. Groups take no template cards."""
     kind = body.get("msgtype", "")
     if kind not in _KINDS or (group and kind == "template_card"):
         raise ApiError(40008, "invalid message type")

@@ -1,7 +1,7 @@
 """The way of a call: injected faults, the token, the caller's address, rates, the endpoint, and what is counted.
 
-Each answer is HTTP 200 with an errcode, except where a fault says otherwise. The body of a POST is read as JSON whatever
-its Content-Type says, as WeCom does.
+Each answer is HTTP 200 with an errcode, except where a fault says otherwise. The body of a POST is read as JSON
+whatever its Content-Type says, as WeCom does.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from starlette.types import Receive, Scope, Send
 
 from sandbox.wecom import constants
 from sandbox.wecom.api.endpoints import ENDPOINTS, Ask, Endpoint, File, Upload
+from sandbox.wecom.codes import fresh
 from sandbox.wecom.errors import ApiError
 from sandbox.wecom.records import TOKEN_SECONDS, Agent, Call, Fault, Token
-from sandbox.wecom.codes import fresh
 from sandbox.wecom.state import State
 
 TRANSPORT = "sandbox.transport"  # where `app.App` leaves the connection's transport in the scope

@@ -1,4 +1,4 @@
-"""Who entered, and what pages of an app may do: OAuth codes, user tickets, JS-SDK tickets, addresses (D 91023, 95833)."""
+"""Who entered, and what pages of an app may do: OAuth codes, user tickets, JS-SDK tickets (D 91023, 95833)."""
 
 from sandbox.wecom.api.endpoints import Ask, endpoint, messaging_agent
 from sandbox.wecom.codes import fresh
