@@ -26,6 +26,9 @@ from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.db import Database
+from engine.org.demo import roster
+from sandbox.wecom.corp import corp
+from sandbox.wecom.server import Running, running
 from tests import services
 from tests.dsl import Bpm
 
@@ -303,3 +306,10 @@ def bpm(hospital_db: Database) -> Iterator[Bpm]:
     """The demo hospital with the means to tell stories about its processes."""
     yield Bpm(hospital_db)
     clock.freeze(None)
+
+
+@pytest.fixture
+def wecom_sandbox() -> Iterator[Running]:
+    """The stand-in for WeCom with the staff of the demo hospital, on a port of its own."""
+    with running(corp(*roster())) as stand_in:
+        yield stand_in

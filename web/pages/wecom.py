@@ -13,7 +13,7 @@ from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.codes import Codes
 from engine.connectors.wecom.entry import Arrival
 from engine.connectors.wecom.errors import unavailable
-from engine.errors import EngineError, Forbidden, NotFound
+from engine.errors import EngineError, Forbidden, Invalid, NotFound
 from web.entrance import GO, client_of, inside, target_of
 from web.rendering import plain
 from web.session import Anybody, Router, Visitor
@@ -33,6 +33,7 @@ _HEADINGS = {
     "entry_loop": "进入的次数太多",
     "wecom_unavailable": "企业微信暂时连不上",
 }
+_NOWHERE = {"place": "", "message": ""}
 _AWAY = "批阅现在连不上企业微信，您的待办和数据不受影响。请稍等几秒再试，或先用工号和密码登录"
 
 
@@ -69,23 +70,32 @@ def enter(call: Anybody, code: str = "", state: str = "") -> Response:
     call.request.state.refused = lambda error: refused_page(call.request, error, returned.target)
     arrival = entry.arrive(call.db, wecom, returned, code[:512], call.browser())
     if arrival.login is None:
-        return RedirectResponse(f"/wecom/join?{urlencode({'state': state})}", 303)
+        query = {"state": state, **({"differs": "1"} if arrival.differs else {})}
+        return RedirectResponse(f"/wecom/join?{urlencode(query)}", 303)
     return let_in(call, arrival)
 
 
 @router.get("/wecom/join")
-def join(call: Anybody, state: str = "", again: bool = False) -> Response:
+def join(call: Anybody, state: str = "", again: bool = False, differs: bool = False) -> Response:
     """Show how far one's joining is: who one is, where the code goes, the code."""
     call.request.state.refused = lambda error: refused_page(call.request, error, "/")
-    return join_page(call, state, again=again)
+    return join_page(call, state, again=again, differs=differs)
 
 
 def join_page(
-    call: Visit, state: str, *, again: bool = False, error: EngineError | None = None, number: str = "", name: str = ""
+    call: Visit,
+    state: str,
+    *,
+    again: bool = False,
+    differs: bool = False,
+    error: EngineError | None = None,
+    number: str = "",
+    name: str = "",
 ) -> Response:
     """Return the page of who joins, with a refusal in place. Raises Forbidden where there is nobody to join."""
     with call.db.reading() as session:
         joiner = joining.joiner(session, codes(call), state, browser_token(call))
+    has_mobile = joiner.person is not None and bool(joiner.person.mobile)
     return plain(
         call.request,
         "wecom/join.html",
@@ -94,9 +104,11 @@ def join_page(
         state=state,
         naming=joiner.person is None or (again and joiner.named),
         error=error,
+        wrong=next(iter(error.errors), _NOWHERE) if isinstance(error, Invalid) else _NOWHERE,
         number=number,
         name=name,
-        private=inside(call.request) and not joiner.named,
+        differs=differs,
+        private=inside(call.request) and not (joiner.named or differs) and has_mobile,
         go=GO,
         title="核实身份",
     )

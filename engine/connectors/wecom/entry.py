@@ -57,10 +57,14 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Somebody who is in, with a session, or who must prove first who they are (`login` is None)."""
+    """Somebody who is in, with a session, or who must prove first who they are (`login` is None).
+
+    `differs`: the mobile that they showed is not the one on our record.
+    """
 
     target: str
     login: auth.Login | None
+    differs: bool = False
 
 
 def begin(
@@ -195,7 +199,7 @@ def _admit(
         .values(userid=userid, person_id=None if person is None else person.id, expires_at=clock.now() + JOINING_LASTS)
         .execution_options(synchronize_session=False)
     )
-    return Arrival(returned.target, None)
+    return Arrival(returned.target, None, differs=person is not None and bool(mobile))
 
 
 def _person(session: Session, settings: WeComSettings, account: WeComAccount | None, userid: str) -> Person | None:
