@@ -27,6 +27,8 @@ from engine import audit, outbox, sealing
 from engine.bpm import definitions, lint, scenarios
 from engine.bpm.lint.finding import Finding
 from engine.connectors import wecom
+from engine.connectors.wecom import accounts as wecom_accounts
+from engine.connectors.wecom import codes as wecom_codes
 from engine.connectors.wecom.settings import WeComSettings
 from engine.crypto import Keys
 from engine.db import Database
@@ -76,6 +78,7 @@ def open_database(settings: Settings) -> Database:
 def connect(settings: Settings, database: Database) -> None:
     """Connect a database's service or worker to the outside systems that the environment switches on."""
     wecom.install(database, WeComSettings(), settings.base_url)
+    wecom_codes.provide(database, settings)
 
 
 def upgrade(url: str) -> None:
@@ -407,6 +410,17 @@ def staff_system(
     with open_database(Settings()).unit_of_work() as session:
         account = system_accounts.create_system_account(session, None, number, name, department)
     typer.echo(f"系统账号 {account.name}（{number}）已建立：{account.id}")
+
+
+@staff_app.command("wecom")
+def staff_wecom(number: Number, userid: Annotated[str, typer.Argument(help="企业微信账号；- 解除")] = "") -> None:
+    """Show which WeCom member a person is, or change it (企业微信账号); it is verified anew at the next entry."""
+    with open_database(Settings()).unit_of_work() as session:
+        if userid == "-":
+            wecom_accounts.unlink(session, None, number)
+        elif userid:
+            wecom_accounts.link(session, None, number, userid)
+        typer.echo(str(wecom_accounts.shown(session, None, number)))
 
 
 @audit_app.command("verify")

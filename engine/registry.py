@@ -11,6 +11,7 @@ import engine.connectors.wecom.clicks
 import engine.connectors.wecom.contact_events
 import engine.connectors.wecom.digest
 import engine.connectors.wecom.groups
+import engine.connectors.wecom.codes
 import engine.connectors.wecom.inbox
 import engine.connectors.wecom.messages
 import engine.connectors.wecom.models

@@ -1,11 +1,14 @@
 """Logging in (登录), and one's own page (我的)."""
 
+from urllib.parse import urlencode
+
 from fastapi import Request, Response
 
 from api.errors import status_of
 from engine.connectors.wecom.client import WeCom
 from engine.errors import EngineError
 from engine.org import demo, own, queries
+from web.entrance import GO, client_of
 from web.rendering import page, plain
 from web.session import Anybody, Page, Router, Visitor, local_path
 
@@ -22,12 +25,14 @@ def login_page(
     request: Request, is_demo: bool, following: str, *, number: str = "", message: str = "", status: int = 200
 ) -> Response:
     """Return the login page, with a refusal in place."""
+    following = local_path(following, "/")
     return plain(
         request,
         "login.html",
         status,
         cast=list(demo.CAST.values()) if is_demo else [],
-        following=local_path(following, "/"),
+        following=following,
+        wecom=f"{GO}?{urlencode({'next': following})}" if client_of(request) is not None else "",
         number=number,
         message=message,
         title="登录",
