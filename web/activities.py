@@ -8,6 +8,13 @@ from web.phrases import SYSTEMS
 
 Detail = Mapping[str, Any]
 
+_PROOFS = {
+    "staff_number": "与工号相同",
+    "account": "已有对应",
+    "mobile": "企业微信的手机号与登记的相同",
+    "sms": "短信验证码",
+    "mail": "邮件验证码",
+}
 _SOURCES = {"device": "在本人用过的浏览器里", "anywhere": "从许多地址", "change": "修改密码时"}
 
 
@@ -28,6 +35,7 @@ def _who(detail: Detail) -> str:
 def _login(detail: Detail) -> str:
     parts = [f"从 {detail['address']}" if detail.get("address") else ""]
     parts.append("演示，不用密码" if detail.get("demo") else "")
+    parts.append(f"企业微信账号 {detail['wecom']}" if detail.get("wecom") else "")
     parts.append(f"之前输错 {detail['failures']} 次" if detail.get("failures") else "")
     return "，".join(filter(None, parts))
 
@@ -35,6 +43,11 @@ def _login(detail: Detail) -> str:
 def _locked(detail: Detail) -> str:
     place = _SOURCES.get(detail.get("source", ""), "") or f"从 {detail.get('address') or '未知地址'} "
     return f"{_who(detail)}的密码{place}连续输错 {detail.get('failures', '')} 次"
+
+
+def _member(detail: Detail) -> str:
+    by = _PROOFS.get(detail.get("by", ""), "")
+    return f"{_who(detail)}：{detail.get('userid', '')}{f'，{by}' if by else ''}"
 
 
 def _role(detail: Detail) -> str:
@@ -91,6 +104,10 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "channel_pause": ("暂停通道", _channel),
     "channel_resume": ("恢复通道", _channel),
     "number_void": ("作废文号", _number),
+    "wecom_join": ("首次从企业微信进入", _member),
+    "wecom_link": ("绑定企业微信账号", _member),
+    "wecom_unlink": ("解除企业微信账号", _member),
+    "wecom_locked": ("验证码连错作废", _member),
 }
 NAMES: Mapping[str, str] = {verb: name for verb, (name, _) in _KINDS.items()}
 """What each kind of activity is called."""

@@ -18,6 +18,7 @@ from engine.bpm import queries
 from engine.bpm.runtime import Awaited
 from engine.org.actor import ADMIN, AUDITOR, DESIGNER
 from engine.org.pinyin import is_compound
+from web.entrance import through_wecom
 from web.session import Page
 
 HERE = Path(__file__).resolve().parent
@@ -88,6 +89,7 @@ def plain(request: Request, template: str, status: int = 200, **values: Any) -> 
         "care": request.cookies.get(CARE) == "1",
         "wide": request.cookies.get(WIDE) == "1",
         "path": request.url.path,
+        "in_wecom": through_wecom(request),
     }
     return HTMLResponse(env.get_template(template).render(shared | values), status)
 

@@ -20,7 +20,9 @@ def upgrade() -> None:
     """Bring the tables to this version."""
     op.add_column("outbox", sa.Column("lane", sa.String(length=20), server_default="", nullable=False))
     op.drop_index("ix_outbox_due", "outbox")
-    op.create_index("ix_outbox_due", "outbox", ["lane", "due_at", "id"], postgresql_where=_PENDING, sqlite_where=_PENDING)
+    op.create_index(
+        "ix_outbox_due", "outbox", ["lane", "due_at", "id"], postgresql_where=_PENDING, sqlite_where=_PENDING
+    )
     op.create_table(
         "outbox_channel",
         sa.Column("system", sa.String(length=20), nullable=False),
@@ -45,7 +47,14 @@ def upgrade() -> None:
         sa.Column("resolved_by", sa.Uuid(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("uq_channel_incident_open", "channel_incident", ["system", "kind"], unique=True, postgresql_where=_OPEN, sqlite_where=_OPEN)
+    op.create_index(
+        "uq_channel_incident_open",
+        "channel_incident",
+        ["system", "kind"],
+        unique=True,
+        postgresql_where=_OPEN,
+        sqlite_where=_OPEN,
+    )
 
 
 def downgrade() -> None:

@@ -6,7 +6,7 @@ from alembic import op
 import engine.db
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

@@ -8,11 +8,14 @@ difference who acted and where, and nothing is lost where several changes are to
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
 from engine import clock, outbox
+from engine.batch import Batch
+from engine.bpm import figures
 from engine.bpm.commands import checks, returning
 from engine.bpm.commands.case import Case
 from engine.bpm.extensions import Outcome
@@ -20,11 +23,18 @@ from engine.bpm.models import Instance
 from engine.errors import EngineError
 
 
-def changed(session: Session, instance_id: uuid.UUID) -> None:
-    """Let every mirror look at an instance again: a row `(system, instance, "tell")` each, in this transaction."""
-    key = str(instance_id)
-    for system in session.info.get("mirrors", ()):
+def changed(session: Session, instance_id: uuid.UUID, since: datetime | None = None) -> None:
+    """Let every mirror look at an instance again: a row `(system, instance, "tell")` each, in this transaction.
+
+    `since` is when the instance changed: then people's figures may be others (`figures`).
+    """
+    systems, key = session.info.get("mirrors", ()), str(instance_id)
+    for system in systems:
         outbox.enqueue(session, system, key, "tell", {"instance": key})
+    if systems and since is not None:
+        batch = Batch()
+        figures.enqueue(session, batch, sorted(figures.touched(session, instance_id, since)))
+        batch.run(session)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,19 @@
 
 from engine.bpm.queries.actions import Actions, ReturnTarget
 from engine.bpm.queries.activities import VERBS, Activity, activities
-from engine.bpm.queries.boxes import Box, BoxRow, Counts, Handling, box_processes, counts, outcome_name, page
+from engine.bpm.queries.boxes import (
+    Board,
+    Box,
+    BoxRow,
+    Counts,
+    Handling,
+    board,
+    box_processes,
+    counts,
+    outcome_name,
+    page,
+    shown,
+)
 from engine.bpm.queries.catalogue import (
     VersionDiff,
     VersionRow,
@@ -38,6 +50,7 @@ __all__ = [
     "VERBS",
     "Actions",
     "Activity",
+    "Board",
     "Box",
     "BoxRow",
     "ChannelIncidentRow",
@@ -62,6 +75,7 @@ __all__ = [
     "VersionRow",
     "activities",
     "backlog",
+    "board",
     "box_processes",
     "channel_incidents",
     "channel_stopped",
@@ -80,6 +94,7 @@ __all__ = [
     "page",
     "processes",
     "reasons",
+    "shown",
     "start_page",
     "startable",
     "timeline",

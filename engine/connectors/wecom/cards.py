@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
+from urllib.parse import urlencode
 
 from engine.bpm.closings import BY_ITSELF, Act
 from engine.bpm.extensions import Outcome
@@ -53,7 +54,11 @@ class Links:
 
     def todo(self) -> str:
         """What waits for the viewer."""
-        return f"{self.base}/box/todo"
+        return self.box("todo")
+
+    def box(self, name: str, **filters: str) -> str:
+        """One of the viewer's boxes, narrowed."""
+        return f"{self.base}/box/{name}" + (f"?{urlencode(filters)}" if filters else "")
 
 
 @dataclass(frozen=True, slots=True)
