@@ -182,7 +182,7 @@ class _Work:
         code = delivery.response_code
         if code is not None and delivery.code_at is not None and self._now - delivery.code_at < CODE_LASTS:
             remark = delivery.reason if is_open else ""
-            card = self._facts.card(delivery.task_id or "", item, round_, self._links, remark)
+            card = self._facts.card(delivery.id.hex, item, round_, self._links, remark)
             return partial(self._update_card, delivery, userid, card, want)
         recallable = delivery.msgid is not None and self._now - delivery.sent_at < RECALLABLE
         if recallable and was_final and not is_open:

@@ -137,6 +137,24 @@ def test_a_crash_between_send_and_mark_repeats_the_send_under_its_key(phones: Ph
     assert phones.says("surgeon").startswith("已同意 · ")
 
 
+def test_a_card_may_be_clicked_before_its_send_was_noted(phones: Phones) -> None:
+    story = start(phones, ANY)
+    with phones.bpm.db.unit_of_work() as session:  # as after a crash
+        unmarked = {"shown": "", "msgid": None, "response_code": None, "code_at": None, "task_id": None}
+        session.execute(update(WeComDelivery).values(unmarked))
+    assert phones.tap("surgeon", "同意") == "done"
+    assert phones.says("surgeon").startswith("已同意 · ")
+    story.expect_open("b")
+    assert phones.tap("head_nurse", "同意") == "refused: item_closed"  # of a card that nobody knows was sent
+    assert phones.says("head_nurse").startswith(f"已由{phones.bpm.actor('surgeon').name}同意，您无需再办")
+
+
+def test_a_task_that_is_none_of_ours_is_refused(phones: Phones) -> None:
+    start(phones, ANY)
+    for task_id in ("", "x", "0" * 32, "１" * 32):
+        assert phones.hear(phones.event("surgeon", "同意") | {"TaskId": task_id}) == "refused: not the recipient"
+
+
 def test_a_click_travels_from_the_phone_to_the_card(phones: Phones, wecom_sandbox: Running, tmp_path: Path) -> None:
     story = start(phones, ANY)
     service = create_app(Settings(mode="demo", var=tmp_path), phones.bpm.db)
