@@ -34,8 +34,9 @@ def written(story: Story, verb: str, who: str, *args: object, **options: object)
 @pytest.fixture
 def mirrored(bpm: Bpm) -> Bpm:
     """A hospital with a mirror."""
-    if ("test", "tell") not in outbox.handlers.handlers:
-        outbox.handler("test", "tell", in_transaction=True)(lambda session, row: None)
+    for topic in ("tell", "board"):
+        if ("test", topic) not in outbox.handlers.handlers:
+            outbox.handler("test", topic, in_transaction=True)(lambda session, row: None)
     bpm.db.mirrors = ("test",)
     return bpm
 
@@ -64,9 +65,9 @@ def test_a_claim_and_what_leaves_the_items_alone(mirrored: Bpm) -> None:
     assert written(story, "comment", "surgeon", story.id, text="好") == {}
 
 
-def test_who_reads_writes_nothing_for_a_mirror(mirrored: Bpm) -> None:
+def test_who_reads_changes_no_card_but_their_own_figures(mirrored: Bpm) -> None:
     story = mirrored.deploy_files(READ).start("p", "nurse")
-    assert written(story, "acknowledge", "doctor", story.item("doctor").id) == {}
+    assert written(story, "acknowledge", "doctor", story.item("doctor").id) == {("test", "board"): 1}
 
 
 def test_each_change_reaches_the_mirror_in_the_instances_own_shard(mirrored: Bpm) -> None:
