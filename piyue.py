@@ -2,12 +2,12 @@
 
 import errno
 import gc
+import importlib
 import logging.config
 import signal
 import socket
 import sqlite3
 import sys
-import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from multiprocessing.context import ForkProcess
@@ -26,6 +26,10 @@ import engine.registry  # noqa: F401  (registers tables, operations, handlers)
 from engine import audit, outbox, sealing
 from engine.bpm import definitions, lint, scenarios
 from engine.bpm.lint.finding import Finding
+from engine.connectors import wecom
+from engine.connectors.wecom import accounts as wecom_accounts
+from engine.connectors.wecom import codes as wecom_codes
+from engine.connectors.wecom.settings import WeComSettings
 from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import Conflict, EngineError, Invalid
@@ -34,8 +38,7 @@ from engine.org import demo as hospital
 from engine.org.models import Role
 from engine.settings import ROOT, Settings
 from sandbox.commands import commands as sandbox_commands
-from workers import ticks
-from workers.loop import Worker
+from workers import running
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="批阅：医院移动办公", pretty_exceptions_enable=False)
 db_app = typer.Typer(no_args_is_help=True, help="数据库：建表与升级")
@@ -72,6 +75,12 @@ def open_database(settings: Settings) -> Database:
     return Database(settings.database_url, pool_size=settings.pool_size, audit_key=Keys.load(settings).key("audit"))
 
 
+def connect(settings: Settings, database: Database) -> None:
+    """Connect a database's service or worker to the outside systems that the environment switches on."""
+    wecom.install(database, WeComSettings(), settings.base_url)
+    wecom_codes.provide(database, settings)
+
+
 def upgrade(url: str) -> None:
     """Bring the tables of a database to this release, with the roles that come with it."""
     from alembic import command
@@ -103,15 +112,13 @@ def application(settings: Settings, database: Database) -> FastAPI:
     import web.app
 
     outbox.check()
-    worker = Worker(database, ticks.standard(settings)) if settings.embedded_worker else None
+    connect(settings, database)
+    behind = running.embedded if settings.embedded_worker else running.nudging
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if worker is not None:
-            worker.start()
-        yield
-        if worker is not None:
-            worker.stop()
+        with behind(settings, database):
+            yield
         database.dispose()
 
     service = api.app.create_app(settings, database, lifespan=lifespan)
@@ -185,13 +192,17 @@ def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
     import uvicorn._subprocess
 
     require_port(host, port)
-    database = open_database(Settings())  # what is unusable is told here, once, not by every process
+    settings = Settings()
+    database = open_database(settings)  # what is unusable is told here, once, not by every process
     require_tables(database)
     database.dispose()
     # Server processes are forked from this one, which has everything imported: they share its memory (ADR 0010)
     uvicorn._subprocess.spawn = SimpleNamespace(Process=_Server)  # type: ignore[assignment]  # noqa: SLF001
     import api.app  # noqa: F401
     import web.app  # noqa: F401
+
+    if settings.redis_url.get_secret_value():
+        importlib.import_module("workers.app")
 
     gc.collect()
     gc.freeze()
@@ -241,19 +252,16 @@ def demo(host: str = "127.0.0.1", port: int = 8000) -> None:
 
 
 @app.command()
-def worker() -> None:
-    """Handle the outbox and due timers (后台任务) until it is told to stop."""
+def worker(threads: Annotated[int, typer.Option(min=1, max=64, help="办理站内事务的线程数")] = 2) -> None:
+    """Handle the outbox and due timers (后台任务) until it is told to stop; each channel has threads beside these."""
     outbox.check()
     settings = Settings()
+    wecom.declare(WeComSettings())  # its threads need connections too
+    settings = settings.model_copy(update={"pool_size": running.connections(settings, threads)})
     database = open_database(settings)
     require_tables(database)
-    running = Worker(database, ticks.standard(settings))
-    stopped = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: stopped.set())
-    running.start()
-    stopped.wait()
-    running.stop()
+    connect(settings, database)
+    running.work(settings, database, threads)
     database.dispose()
 
 
@@ -402,6 +410,17 @@ def staff_system(
     with open_database(Settings()).unit_of_work() as session:
         account = system_accounts.create_system_account(session, None, number, name, department)
     typer.echo(f"系统账号 {account.name}（{number}）已建立：{account.id}")
+
+
+@staff_app.command("wecom")
+def staff_wecom(number: Number, userid: Annotated[str, typer.Argument(help="企业微信账号；- 解除")] = "") -> None:
+    """Show which WeCom member a person is, or change it (企业微信账号); it is verified anew at the next entry."""
+    with open_database(Settings()).unit_of_work() as session:
+        if userid == "-":
+            wecom_accounts.unlink(session, None, number)
+        elif userid:
+            wecom_accounts.link(session, None, number, userid)
+        typer.echo(str(wecom_accounts.shown(session, None, number)))
 
 
 @audit_app.command("verify")

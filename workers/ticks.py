@@ -5,7 +5,7 @@ from datetime import timedelta
 from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
-from engine.connectors.wecom import inbox
+from engine.connectors.wecom import entry, inbox
 from engine.db import Database
 from engine.org import auth
 from engine.settings import Settings
@@ -51,6 +51,10 @@ def standard(settings: Settings) -> list[Tick]:
             purge_drafts(session)
         return False
 
+    def expired_entries(db: Database) -> bool:
+        entry.purge(db)
+        return False
+
     return [
         Tick("timers", 1.0, timers),
         Tick("seal", _SEAL, sealing.seal, leader_only=True),
@@ -58,6 +62,7 @@ def standard(settings: Settings) -> list[Tick]:
         Tick("purge.callbacks", _HOUR, wecom_callbacks, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
         Tick("purge.sessions", _HOUR, expired_sessions, leader_only=True),
+        Tick("purge.entries", _HOUR, expired_entries, leader_only=True),
         Tick("purge.drafts", _DAY, closed_drafts, leader_only=True),
         Tick("purge.files", _DAY, orphan_files, leader_only=True),
     ]
