@@ -30,6 +30,7 @@ from engine.connectors import wecom
 from engine.connectors.wecom import accounts as wecom_accounts
 from engine.connectors.wecom import codes as wecom_codes
 from engine.connectors.wecom.settings import WeComSettings
+from engine.connectors.wecom.tokens import kept_in
 from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import Conflict, EngineError, Invalid
@@ -77,7 +78,8 @@ def open_database(settings: Settings) -> Database:
 
 def connect(settings: Settings, database: Database) -> None:
     """Connect a database's service or worker to the outside systems that the environment switches on."""
-    wecom.install(database, WeComSettings(), settings.base_url)
+    tokens = kept_in(settings.redis_url.get_secret_value())
+    wecom.install(database, WeComSettings(), settings.base_url, tokens=tokens)
     wecom_codes.provide(database, settings)
 
 
