@@ -78,8 +78,7 @@ def open_database(settings: Settings) -> Database:
 
 def connect(settings: Settings, database: Database) -> None:
     """Connect a database's service or worker to the outside systems that the environment switches on."""
-    tokens = kept_in(settings.redis_url.get_secret_value())
-    wecom.install(database, WeComSettings(), settings.base_url, tokens=tokens)
+    wecom.install(database, WeComSettings(), settings.base_url, tokens=kept_in(settings.redis_url.get_secret_value()))
     wecom_codes.provide(database, settings)
 
 
