@@ -18,7 +18,7 @@ def _matching(pattern: str, cure: str) -> AfterValidator:
     def check(secret: SecretStr) -> SecretStr:
         value = secret.get_secret_value()
         if value and not re.match(pattern, value):
-            raise PydanticCustomError("unusable_secret", cure)  # type: ignore[arg-type]
+            raise PydanticCustomError("unusable_secret", cure)
         return secret
 
     return AfterValidator(check)

@@ -151,7 +151,7 @@ def pending(db: Database) -> int:
 @pytest.mark.backend("postgresql")
 @pytest.mark.parametrize(
     ("count", "away", "lease"),
-    [(40, 0.5, "3"), pytest.param(2000, 10.0, "15", marks=[pytest.mark.slow, pytest.mark.timeout(600)])],
+    [(40, 0.5, "3"), pytest.param(2000, 10.0, "15", marks=[pytest.mark.slow, pytest.mark.timeout(1200)])],
 )
 def test_all_is_sent_though_redis_and_workers_die(
     committed_db: Database, database_url: str, broker: Redis, sink: Sink, tmp_path: Path, count: int, away: float,
@@ -178,7 +178,8 @@ def test_all_is_sent_though_redis_and_workers_die(
         client = redis.Redis.from_url(broker.url)
         client.flushall()
         client.close()
-        eventually(lambda: pending(committed_db) == 0)
+        while left := pending(committed_db):
+            eventually(lambda: pending(committed_db) < left)  # noqa: B023  (called at once)
     finally:
         codes = crew.stop()
         publisher.stop()
