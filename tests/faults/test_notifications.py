@@ -179,7 +179,7 @@ def test_all_is_sent_though_redis_and_workers_die(
         client.flushall()
         client.close()
         while left := pending(committed_db):
-            eventually(lambda: pending(committed_db) < left)  # noqa: B023  (called at once)
+            eventually(lambda: pending(committed_db) < left)
     finally:
         codes = crew.stop()
         publisher.stop()
