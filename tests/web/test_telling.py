@@ -5,6 +5,7 @@ import uuid
 from engine.connectors.wecom import preferences
 from engine.connectors.wecom.preferences import Choice
 from tests.dsl import Bpm, dates
+from tests.engine.connectors.phones import Phones, _phones, number  # noqa: F401
 from tests.web.conftest import Browser
 
 LEAVE = {"leave_type": "年休假", "reason": "探亲"}
@@ -26,8 +27,7 @@ def test_a_choice_is_kept_and_shown_again(browser_of: Browser, bpm: Bpm) -> None
     assert "已保存" in page
     assert 'value="22:00"' in page
     assert 'value="07:30"' in page
-    assert page.count(" checked") == 2  # what waits for oneself,
-    assert what was ticked
+    assert page.count(" checked") == 2  # what waits for oneself, and what was ticked
     assert chosen(bpm, "doctor") == Choice()
 
 
@@ -62,3 +62,26 @@ def test_a_link_shows_nothing_to_who_has_no_part_in_it(browser_of: Browser, bpm:
     for instance in (story.id, uuid.uuid4()):
         target = stranger.client.get(f"/open/{instance}").headers["location"]
         stranger.get(target, 404)
+
+
+def test_a_chat_is_opened_from_the_page_where_wecom_is_on(browser_of: Browser, phones: Phones) -> None:
+    story = phones.bpm.start("leave_request", "nurse", **LEAVE | dates(5, 6))
+    page = f"/instances/{story.id}"
+    browser = browser_of.login("nurse")
+    assert 'form="chat"' in browser.get(page)
+    answer = browser.send(f"{page}/chat", browser.form(page, f"{page}/chat"))
+    assert "正在企业微信里建群" in browser.get(answer.headers["location"])
+    [chat] = phones.state.chats.values()
+    assert set(chat.userids) == {number("nurse"), number("head_nurse")}
+    item = f"/items/{story.item('head_nurse').id}"
+    assert 'form="chat"' in browser_of.login("head_nurse").get(item)
+    assert "建群讨论" not in browser_of.login("process_admin").get(page)
+
+
+def test_without_wecom_no_chat_is_offered_or_made(browser_of: Browser, bpm: Bpm) -> None:
+    story = bpm.start("leave_request", "nurse", **LEAVE | dates(5, 6))
+    page = f"/instances/{story.id}"
+    browser = browser_of.login("nurse")
+    assert "建群讨论" not in browser.get(page)
+    assert "没有启用企业微信" in browser.send(f"{page}/chat", browser.form(page, f"{page}/comment"), 409).text
+    assert "企业微信消息" not in browser.get("/account")

@@ -60,12 +60,19 @@ def clicked(db: Database, body: Mapping[str, Any]) -> str:
 
 
 def _delivery(session: Session, userid: str, task_id: str) -> WeComDelivery | None:
-    """Return the delivery of a card to the member who clicked, None where it wasn't sent to them."""
+    """Return the delivery of a card to the member who clicked, None where it wasn't sent to them.
+
+    A card's task_id is its delivery's id: it may be clicked before its send was noted, or though it never was.
+    """
+    try:
+        id_ = uuid.UUID(hex=task_id)
+    except ValueError:
+        return None
     return session.scalar(
         select(WeComDelivery)
         .join(WeComAccount, WeComAccount.person_id == WeComDelivery.person_id)
-        .where(WeComAccount.userid_key == userid.lower(), WeComDelivery.task_id == task_id)
-        .where(WeComDelivery.form == "card")
+        .where(WeComAccount.userid_key == userid.lower(), WeComDelivery.id == id_)
+        .where(WeComDelivery.form.in_(("card", "none")))
     )
 
 
@@ -101,7 +108,7 @@ def _answer(session: Session, delivery: WeComDelivery, code: str, reason: str) -
     """Let the card be brought to the truth with the click's code; `reason` is shown while the item is open."""
     row = session.get_one(WeComDelivery, delivery.id)
     row.response_code, row.code_at = code, clock.now()
-    row.shown, row.reason = CLICKED, reason[:200]
+    row.form, row.shown, row.reason = "card", CLICKED, reason[:200]
     session.flush()
     if row.instance_id is not None:
         planning.look(session, row.instance_id)

@@ -65,7 +65,7 @@ def tell(db: Database, row: outbox.Leased) -> None:
             outbox.enqueue(session, "wecom", f"chat:{instance_id}", "chat", row.payload)
     with db.reading() as session:
         work = _Work(db, wecom, links, session, instance_id, row.created_at)
-        calls = work.calls()
+        calls, fresh = work.calls()
     failed: Refused | None = None
     renewed = clock.now()
     for call in islice(calls, _CALLS):
@@ -76,7 +76,7 @@ def tell(db: Database, row: outbox.Leased) -> None:
             call()
         except Refused as refusal:
             failed = refusal
-    if more or work.again or len(calls) > _CALLS:
+    if more or work.again or (len(calls) if failed is None else fresh) > _CALLS:
         raise outbox.Again
     if failed is not None:
         raise failed
@@ -102,10 +102,11 @@ class _Work:
         self._now = clock.now()
         self.again = False
 
-    def calls(self) -> list[Call]:
-        """Return the calls; those that WeCom has refused before come last."""
+    def calls(self) -> tuple[list[Call], int]:
+        """Return the calls, and how many of them come first because WeCom hasn't refused them before."""
         found = [*self._texts(), *self._cards()]
-        return [call for _, call in sorted(found, key=lambda pair: pair[0])]
+        calls = [call for _, call in sorted(found, key=lambda pair: pair[0])]
+        return calls, sum(not refused for refused, _ in found)
 
     # -- text messages ------------------------------------------------------------------------------------------------
 
@@ -162,7 +163,8 @@ class _Work:
         for delivery, item, round_, userid in self._session.execute(all_):
             call = None if self._tried(delivery) else self._card(delivery, item, round_, userid)
             if call is not None:
-                found.append((bool(delivery.reason), call))
+                unsent = delivery.shown in (UNSENT, AGAIN)  # of others the reason is what a click met
+                found.append((unsent and bool(delivery.reason), call))
         return found
 
     def _card(self, delivery: WeComDelivery, item: WorkItem, round_: WorkRound, userid: str) -> Call | None:
@@ -180,7 +182,7 @@ class _Work:
         code = delivery.response_code
         if code is not None and delivery.code_at is not None and self._now - delivery.code_at < CODE_LASTS:
             remark = delivery.reason if is_open else ""
-            card = self._facts.card(delivery.task_id or "", item, round_, self._links, remark)
+            card = self._facts.card(delivery.id.hex, item, round_, self._links, remark)
             return partial(self._update_card, delivery, userid, card, want)
         recallable = delivery.msgid is not None and self._now - delivery.sent_at < RECALLABLE
         if recallable and was_final and not is_open:
@@ -201,8 +203,16 @@ class _Work:
             self._mark([delivery], reason=str(refusal)[:200])
             raise
         else:
-            given = {"msgid": sent.msgid, "response_code": sent.response_code, "code_at": now}
-            self._mark([delivery], shown=state, task_id=task_id, reason="", sent_at=now, **given)
+            self._mark(
+                [delivery],
+                shown=state,
+                task_id=task_id,
+                reason="",
+                sent_at=now,
+                msgid=sent.msgid,
+                response_code=sent.response_code,
+                code_at=now,
+            )
 
     def _update_card(self, delivery: WeComDelivery, userid: str, card: cards.Json, state: str) -> None:
         code = delivery.response_code or ""

@@ -1,13 +1,16 @@
 """The demo hospital with WeCom switched on: stories of `tests.dsl`, and what each person's phone shows of them."""
 
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
+import uvicorn
 from sqlalchemy import insert, select
+from starlette.types import ASGIApp
 
 from engine import clock
 from engine.bpm import mirrors
@@ -17,8 +20,8 @@ from engine.connectors.wecom.models import WeComAccount, WeComDelivery
 from engine.connectors.wecom.settings import WeComSettings
 from engine.org.demo import CAST
 from sandbox.wecom import cards, constants
-from sandbox.wecom.records import Callback, Copy, Member
-from sandbox.wecom.server import running
+from sandbox.wecom.records import Copy
+from sandbox.wecom.server import Running
 from sandbox.wecom.state import State
 from tests.dsl import Bpm, Story
 
@@ -92,7 +95,7 @@ class Phones:
 
     def hear(self, event: Json) -> str:
         """Let an event of a click arrive, and the worker follow."""
-        result = clicks.clicked(self.bpm.db, event)
+        result = str(clicks.clicked(self.bpm.db, event))
         self.bpm.work()
         return result
 
@@ -118,37 +121,34 @@ class Phones:
         self.state.offset += moment.timestamp() - self.state.now()
 
 
-@contextmanager
-def phones_of(bpm: Bpm, **settings: Any) -> Iterator[Phones]:
-    """Switch WeCom on for a hospital: all its people are members, with their staff numbers as userids."""
+@pytest.fixture(name="phones")
+def _phones(bpm: Bpm, wecom_sandbox: Running) -> Phones:
+    """Everybody's phone: all people of the hospital are members, with their staff numbers as userids."""
     people = bpm.staff.people
     with bpm.db.unit_of_work() as session:
         rows = [{"person_id": id_, "userid": name, "userid_key": name.lower()} for name, id_ in people.items()]
         session.execute(insert(WeComAccount), rows)
-    state = State(members=[Member(name, name, [1]) for name in people])
-    given = Callback("http://127.0.0.1:9/", constants.CALLBACK_TOKEN, constants.CALLBACK_AES_KEY)
-    state.agents[constants.AGENT_ID].callback = given
-    with running(state) as sandbox:
-        chosen: Json = {
-            "corp_id": constants.CORP_ID,
-            "agent_id": constants.AGENT_ID,
-            "secret": SecretStr(constants.AGENT_SECRET),
-            "token": SecretStr(constants.CALLBACK_TOKEN),
-            "aes_key": SecretStr(constants.CALLBACK_AES_KEY),
-            "api": sandbox.url,
-            "per_minute": 6_000,
-        }
-        connector.install(bpm.db, WeComSettings(**chosen | settings), BASE)
-        yield Phones(bpm, state)
-
-
-@pytest.fixture(name="phones")
-def _phones(bpm: Bpm) -> Iterator[Phones]:
-    """Everybody's phone."""
-    with phones_of(bpm) as found:
-        yield found
+    wecom_sandbox.call("http://127.0.0.1:9/", check=False)  # no callback goes there: `Phones.hear` takes them
+    given: Json = wecom_sandbox.settings()
+    connector.install(bpm.db, WeComSettings(**given), BASE)
+    return Phones(bpm, wecom_sandbox.state)
 
 
 def start(phones: Phones, files: Json, by: str = "nurse") -> Story:
     """Deploy a process and start it."""
     return phones.bpm.deploy_files(files).start("p", by)
+
+
+@contextmanager
+def answering(app: ASGIApp) -> Iterator[str]:
+    """Let an application answer at an address of this machine."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()

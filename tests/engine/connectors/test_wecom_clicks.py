@@ -1,16 +1,21 @@
 """A click is bound to the card and the clicker, checks what a page checks, and decides once."""
 
-import pytest
-from sqlalchemy import update
+from pathlib import Path
 
+import pytest
+from sqlalchemy import select, update
+
+from api.app import create_app
 from engine import clock
 from engine.bpm.models import Instance
 from engine.connectors.wecom import clicks
-from engine.connectors.wecom.models import WeComDelivery
+from engine.connectors.wecom.models import WeComCallback, WeComDelivery
 from engine.org.models import Person
+from engine.settings import Settings
+from sandbox.wecom.server import Running
 from tests.dsl import task
 from tests.engine.bpm.contracts.kit import form, line
-from tests.engine.connectors.phones import BASE, Phones, _phones, number, start  # noqa: F401
+from tests.engine.connectors.phones import BASE, Phones, _phones, answering, number, start  # noqa: F401
 
 pytestmark = pytest.mark.backend("sqlite", "postgresql")
 
@@ -130,3 +135,38 @@ def test_a_crash_between_send_and_mark_repeats_the_send_under_its_key(phones: Ph
     assert delivery.response_code is None
     assert phones.tap("surgeon", "同意") == "done"  # the click brings a code of its own
     assert phones.says("surgeon").startswith("已同意 · ")
+
+
+def test_a_card_may_be_clicked_before_its_send_was_noted(phones: Phones) -> None:
+    story = start(phones, ANY)
+    with phones.bpm.db.unit_of_work() as session:  # as after a crash
+        unmarked = {"shown": "", "msgid": None, "response_code": None, "code_at": None, "task_id": None}
+        session.execute(update(WeComDelivery).values(unmarked))
+    assert phones.tap("surgeon", "同意") == "done"
+    assert phones.says("surgeon").startswith("已同意 · ")
+    story.expect_open("b")
+    assert phones.tap("head_nurse", "同意") == "refused: item_closed"  # of a card that nobody knows was sent
+    assert phones.says("head_nurse").startswith(f"已由{phones.bpm.actor('surgeon').name}同意，您无需再办")
+
+
+def test_a_task_that_is_none_of_ours_is_refused(phones: Phones) -> None:
+    start(phones, ANY)
+    for task_id in ("", "x", "0" * 32, "１" * 32):
+        assert phones.hear(phones.event("surgeon", "同意") | {"TaskId": task_id}) == "refused: not the recipient"
+
+
+def test_a_click_travels_from_the_phone_to_the_card(phones: Phones, wecom_sandbox: Running, tmp_path: Path) -> None:
+    story = start(phones, ANY)
+    service = create_app(Settings(mode="demo", var=tmp_path), phones.bpm.db)
+    with answering(service) as url:
+        wecom_sandbox.call(f"{url}/wecom/callback")
+        copy = phones.messages("surgeon")[-1]
+        told = wecom_sandbox.control.click(userid=copy.userid, msgid=copy.message.msgid, key="outcome:approve", wait=30)
+        assert told["delivered"], told
+    phones.bpm.work()
+    assert phones.says("surgeon").startswith("已同意 · ")
+    assert phones.says("head_nurse").startswith(f"已由{phones.bpm.actor('surgeon').name}同意，您无需再办")
+    story.expect_open("b")
+    with phones.bpm.db.reading() as session:
+        [kept] = session.scalars(select(WeComCallback)).all()
+        assert kept.result == "done"

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from engine.bpm.models import WorkRound
+from engine.org.models import Person
 from tests.dsl import Bpm, Story, dates, task
 from tests.engine.bpm.contracts.kit import MONDAY, line
 from tests.engine.connectors.phones import BASE, Phones, _phones, number, start  # noqa: F401
@@ -214,3 +215,14 @@ def test_the_next_run_finds_nothing_to_do(phones: Phones) -> None:
     before = phones.calls("message/send")
     phones.look_again(story)
     assert (before, phones.calls("message/send"), phones.calls("message/update_template_card")) == (2, 2, 0)
+
+
+def test_five_hundred_readers_are_one_call(phones: Phones) -> None:
+    story = start(phones, line(("r", task("r", "doctor", kind="read"))))
+    with phones.bpm.db.reading() as session:
+        here = select(Person.id).where(Person.disabled_at.is_(None), Person.id != phones.bpm.person("doctor"))
+        others = session.scalars(here.order_by(Person.id).limit(500)).all()
+    before = phones.calls("message/send")
+    story.act("circulate", "doctor", story.item("doctor").id, to=others)
+    assert phones.calls("message/send") == before + 1
+    assert sum(bool(phones.state.inbox(member)) for member in phones.state.members) == 501
