@@ -41,9 +41,7 @@ def choice(call: Annotated[Call, Depends(allowed(None))]) -> ChoiceOut:
 @router.put("/me/wecom", summary="设置我的企业微信消息")
 def choose(call: Annotated[Call, Depends(allowed(None))], body: ChoiceBody) -> ChoiceOut:
     """Change the viewer's choice."""
-    preferences.choose(
-        call.session, call.actor, muted=body.muted, quiet_from=body.quiet_from, quiet_to=body.quiet_to
-    )
+    preferences.choose(call.session, call.actor, muted=body.muted, quiet_from=body.quiet_from, quiet_to=body.quiet_to)
     return _out(call)
 
 

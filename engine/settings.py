@@ -41,8 +41,12 @@ class Settings(BaseSettings):
     secure_cookie: bool = True
     attachment_max_mb: Positive = 50
     embedded_worker: bool = False
-    redis_url: Annotated[SecretStr, _matching("^rediss?://.+", "应以 redis:// 开头")] = SecretStr("")  # may hold a password
-    metrics_token: Annotated[SecretStr, _matching("^[!-~]{16,}$", "至少 16 个字符，没有空格")] = SecretStr("")  # without it no /metrics
+    redis_url: Annotated[SecretStr, _matching("^rediss?://.+", "应以 redis:// 开头")] = SecretStr(
+        ""
+    )  # may hold a password
+    metrics_token: Annotated[SecretStr, _matching("^[!-~]{16,}$", "至少 16 个字符，没有空格")] = SecretStr(
+        ""
+    )  # without it no /metrics
     base_url: str = "http://127.0.0.1:8000"
 
     @property
