@@ -7,15 +7,13 @@ from fastapi import Response
 from api.errors import status_of
 from engine.connectors.wecom import contacts_admin
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.difference import Plan
+from engine.connectors.wecom.difference import LINKS, VERBS, Plan
 from engine.errors import EngineError
 from web.rendering import page
 from web.session import Page, Router, Visitor
 
 router = Router()
 
-VERBS = {"create": "新增", "update": "变更", "disable": "停用", "enable": "恢复"}
-LINKS = {"link": "关联账号", "rename": "账号改名", "vanish": "离开企业微信", "back": "回到企业微信"}
 WAYS = {"page": "页面", "command": "命令行", "nightly": "夜间", "event": "通讯录变更"}
 SHOWN = 200
 """Changes and links that a page lists; the command line prints all."""

@@ -1,4 +1,4 @@
-"""What system admins see of the synchronisation of contacts, and the one thing that they say to it: which department."""
+"""What system admins see of the synchronisation of contacts, and what they say to it: which department is which."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
