@@ -26,9 +26,7 @@ import engine.registry  # noqa: F401  (registers tables, operations, handlers)
 from engine import audit, outbox, sealing
 from engine.bpm import definitions, lint, scenarios
 from engine.bpm.lint.finding import Finding
-from engine.connectors import wecom
 from engine.connectors.wecom.commands import commands as wecom_commands
-from engine.connectors.wecom.settings import WeComSettings
 from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import Conflict, EngineError, Invalid
@@ -72,15 +70,6 @@ def open_database(settings: Settings) -> Database:
     """Open the database of the settings, with the key of the trail."""
     settings.var.mkdir(parents=True, exist_ok=True)
     return Database(settings.database_url, pool_size=settings.pool_size, audit_key=Keys.load(settings).key("audit"))
-
-
-def open_connected() -> Database:
-    """Open the database of the settings for a command that asks WeCom."""
-    settings = Settings()
-    database = open_database(settings)
-    require_tables(database)
-    wecom.install(database, WeComSettings(), settings.base_url)
-    return database
 
 
 def upgrade(url: str) -> None:
@@ -186,7 +175,7 @@ class _Server(ForkProcess):
         super().run()
 
 
-app.add_typer(wecom_commands(open_connected), name="wecom")
+app.add_typer(wecom_commands(lambda: open_database(Settings())), name="wecom")
 
 
 @app.command()

@@ -5,13 +5,15 @@ from typing import Annotated
 
 import typer
 
-from engine.connectors.wecom import contacts, difference
+from engine.connectors.wecom import contacts, difference, install
 from engine.connectors.wecom.errors import unavailable
+from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Database
+from engine.settings import Settings
 
 
 def commands(opened: Callable[[], Database]) -> typer.Typer:
-    """Return the commands; `opened` opens the database, connected to WeCom where that is switched on."""
+    """Return the commands; `opened` opens the database of the settings."""
     app = typer.Typer(no_args_is_help=True, help="企业微信：同步通讯录")
 
     @app.callback()
@@ -25,6 +27,7 @@ def commands(opened: Callable[[], Database]) -> typer.Typer:
     ) -> None:
         """Bring people and departments into step with WeCom's contacts (同步通讯录), or print what differs."""
         db = opened()
+        install(db, WeComSettings(), Settings().base_url)
         with unavailable():
             if dry_run:
                 plan, written = contacts.look(db, None), "以上是差异，没有写入"
