@@ -25,5 +25,6 @@ def hand_over(call: Posted, person_id: uuid.UUID) -> Response:
 
     call.or_else(again)
     to, items = person(call, "to"), call.ids("items", "要交接的事项")
+    call.session.rollback()  # it has only read, and each item has a transaction of its own: SQLite takes one at a time
     done = commands.hand_over(call.db, call.actor, items, to=to, reason=call.text("reason"), key=call.key)
     return left_page(call, person_id, Typed(), {row.item_id: row.refusal for row in done})
