@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -22,7 +23,8 @@ from tests.web.conftest import Browser
 def stand_in(bpm: Bpm) -> Iterator[Running]:
     """WeCom's stand-in, to which the hospital is connected."""
     with running(corp(*roster())) as found:
-        install(bpm.db, WeComSettings(**{**found.settings(), "contacts": "lead"}), "http://testserver")
+        settings: dict[str, Any] = {**found.settings(), "contacts": "lead"}
+        install(bpm.db, WeComSettings(**settings), "http://testserver")
         yield found
 
 

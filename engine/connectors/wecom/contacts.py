@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from engine import clock
 from engine.audit import record
 from engine.bpm.models import ActionLog
+from engine.connectors.wecom.answers import Member
 from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.difference import Account, Plan, Snapshot, Stored
 from engine.connectors.wecom.errors import Barred, Unknown, WeComError
@@ -125,7 +126,7 @@ def fetch(wecom: WeCom) -> Snapshot:
     departments = wecom.departments()
     if len(departments) > MOST_DEPARTMENTS:
         raise Conflict(f"企业微信返回 {len(departments)} 个部门，超过 {MOST_DEPARTMENTS} 个", code="contacts_too_many")
-    members = {}
+    members: dict[str, Member] = {}
     for department in departments:
         try:
             found = wecom.members(department.id)
@@ -151,7 +152,7 @@ def stored(session: Session) -> Stored:
     departments = session.execute(
         select(WeComDepartment.id, Department.code).join(Department, Department.id == WeComDepartment.department_id)
     )
-    found = {key: Account(*rest) for key, *rest in accounts}
+    found = {key: Account(number, userid, vanished) for key, number, userid, vanished in accounts}
     return Stored(staff_writing.load(session), found, dict(departments.all()))
 
 

@@ -477,7 +477,8 @@ def test_an_event_while_the_whole_is_read_has_it_read_again(
     """What was read before the event would undo it."""
     connect(hospital_db, stand_in)
     contacts.sync(hospital_db, None, by="command")
-    asked, fetch = [], contacts.fetch
+    asked: list[Snapshot] = []
+    fetch = contacts.fetch
 
     def slow(wecom: WeCom) -> Snapshot:
         snapshot = fetch(wecom)
