@@ -42,18 +42,18 @@ class ChangeOut(Answer):
 class LinkOut(Answer):
     """What becomes of an account."""
 
-    verb: str = Field(description="link 关联，rename 账号改名，vanish 离开，back 回来", examples=["link"])
+    verb: str = Field(description="link 关联，rename 账号改名，vanish 离开，back 回来", examples=["rename"])
     userid: str = Field(examples=["ShanXiaoYan"])
     number: str = Field(examples=["10027"])
     name: str = Field(examples=["单晓燕"])
-    old: str = Field(description="改名前的账号", examples=[""])
+    old: str = Field(description="改名前的账号，没有改名的为空", examples=["10027"])
 
 
 class ProblemOut(Answer):
     """What an administrator must decide."""
 
     about: str = Field(examples=["成员 单晓燕 10027"])
-    message: str
+    message: str = Field(examples=["与职工单小燕（10027）工号或手机相同，姓名不同"])
 
 
 class DifferenceOut(Answer):
