@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     secure_cookie: bool = True
     attachment_max_mb: Positive = 50
     embedded_worker: bool = False
+    # Redis: its address may hold a password. Without a token there is no /metrics.
     redis_url: Annotated[SecretStr, _matching("^rediss?://.+", "应以 redis:// 开头")] = SecretStr("")
     metrics_token: Annotated[SecretStr, _matching("^[!-~]{16,}$", "至少 16 个字符，没有空格")] = SecretStr("")
     base_url: str = "http://127.0.0.1:8000"
