@@ -4,11 +4,11 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from sandbox.wecom import control, oauth
+from sandbox.wecom import control, oauth, phone
 from sandbox.wecom.api import dispatch
 from sandbox.wecom.state import State
 
-PARTS = (dispatch, oauth, control)
+PARTS = (dispatch, oauth, control, phone)
 
 
 class App(Starlette):

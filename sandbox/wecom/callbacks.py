@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlencode
 
 from sandbox.wecom import constants, crypto, wire
@@ -80,6 +80,8 @@ def forge(state: "State", agentid: int, fields: Mapping[str, Any], kind: Forgery
     agent = state.agents[agentid]
     if agent.callback is None:
         raise ApiError(43012, "callback url required")
+    if kind not in get_args(Forgery):
+        raise ApiError(40058, f"no such forgery: {kind}")
     true, false = agent.callback, Callback(agent.callback.url, fresh(16), fresh(43)[:42] + "A")
     text = wire.xml(_complete(state, agent, fields))
     if kind == "doctype":
@@ -87,7 +89,7 @@ def forge(state: "State", agentid: int, fields: Mapping[str, Any], kind: Forgery
     receiver = "ww0000000000000000" if kind == "corp" else constants.CORP_ID
     encrypted = crypto.encrypt((false if kind == "key" else true).aes_key, text, receiver)
     if kind == "garbage":
-        encrypted = "?" + encrypted
+        encrypted = "x" * 41
     skew = {"late": -600.0, "early": 600.0}.get(kind, 0.0)
     query = _signed(state, false if kind == "token" else true, encrypted, skew)
     if kind == "signature":
@@ -102,6 +104,7 @@ def _complete(state: "State", agent: Agent, fields: Mapping[str, Any]) -> Json:
 
 
 def _deliver(state: "State", event: Event, callback: Callback, copy: Copy | None) -> None:
+    time.sleep(state.limits.callback_delay)
     for attempt in range(state.limits.callback_tries):
         if attempt:
             time.sleep(state.limits.callback_pause)

@@ -17,3 +17,4 @@ CALLBACK_AES_KEY = "c2FuZGJveC13ZWNvbS1waXl1ZS1hZXMta2V5LTAwMDE"  # 43 character
 MEMBER_COOKIE = (
     "wecom_sandbox_member"  # set by the phone page: who looks at the webview; the login pages ask nobody then
 )
+SCANNED_COOKIE = "wecom_sandbox_scanned"  # of a few seconds, from the same page: who has just scanned the login code

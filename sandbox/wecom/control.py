@@ -8,6 +8,7 @@ import dataclasses
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from http.client import HTTPException
 from typing import Any
 
 from starlette.requests import Request
@@ -35,7 +36,16 @@ def routes(state: State) -> Sequence[BaseRoute]:
         try:
             given = json.loads(await request.body() or b"{}")
             answer = await asyncio.to_thread(found, state, **given)
-        except (ApiError, clicks.ClickRefused, TypeError, ValueError, KeyError, OSError) as error:
+        except (
+            ApiError,
+            clicks.ClickRefused,
+            TypeError,
+            ValueError,
+            KeyError,
+            IndexError,
+            OSError,
+            HTTPException,
+        ) as error:
             return JSONResponse({"error": str(error), "kind": type(error).__name__}, 400)
         return JSONResponse({} if answer is None else answer)
 
@@ -178,7 +188,7 @@ def add_member(state: State, **member: Any) -> Json:
 @command
 def change_member(state: State, userid: str, changes: Json) -> Json:
     """Change a member: a new userid, departments, status, name …"""
-    return _told(directory.change_member(state, userid, **changes))
+    return _told(directory.change_member(state, userid, changes))
 
 
 @command
@@ -196,7 +206,7 @@ def add_department(state: State, **department: Any) -> Json:
 @command
 def change_department(state: State, number: int, changes: Json) -> Json:
     """Change a department: name, parentid, order."""
-    return _told(directory.change_department(state, number, **changes))
+    return _told(directory.change_department(state, number, changes))
 
 
 @command

@@ -3,7 +3,7 @@
 The events carry ids only, as for every callback set after August 2022 (D 90970, 90971, 90972).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox.wecom import callbacks
@@ -22,12 +22,15 @@ def add_member(state: State, member: Member) -> list[Event]:
         return _tell(state, "create_user", {"UserID": member.userid, "Department": _joined(member.departments)})
 
 
-def change_member(state: State, userid: str, **changes: Any) -> list[Event]:
+def change_member(state: State, userid: str, given: Mapping[str, Any]) -> list[Event]:
     """Change a member's fields (update_user): a new `userid` is told as NewUserID, `departments` as Department."""
     with state.lock:
-        member = _member(state, userid)
+        member, changes = _member(state, userid), dict(given)
+        _fields(member, changes)
         told: Json = {"UserID": member.userid}
         if "departments" in changes:
+            if not changes["departments"]:
+                raise ApiError(60123, "a member is in one department at least")
             _known(state, changes["departments"])
             told["Department"] = _joined(changes["departments"])
             if member.main_department not in changes["departments"]:
@@ -37,10 +40,7 @@ def change_member(state: State, userid: str, **changes: Any) -> list[Event]:
                 raise ApiError(60102, "userid exists")
             told["NewUserID"] = changes["userid"]
         before = member.key
-        for name, value in changes.items():
-            if name not in vars(member):
-                raise ApiError(40058, f"a member has no {name}")
-            setattr(member, name, value)
+        vars(member).update(changes)
         if member.key != before:
             _rename(state, before, member)
         return _tell(state, "update_user", told)
@@ -68,21 +68,19 @@ def add_department(state: State, department: Department) -> list[Event]:
         return _tell(state, "create_party", {"Id": department.id, "ParentId": str(department.parentid)})
 
 
-def change_department(state: State, number: int, **changes: Any) -> list[Event]:
+def change_department(state: State, number: int, changes: Mapping[str, Any]) -> list[Event]:
     """Change a department; only a new parent is told (update_party)."""
     with state.lock:
         _known(state, [number])
         department = state.departments[number]
+        _fields(department, changes)
         parent = changes.get("parentid", department.parentid)
         if parent != department.parentid:
             _known(state, [parent])
             if number in state.above(parent):
                 raise ApiError(60010, "a department can't be below itself")
         moved = parent != department.parentid
-        for name, value in changes.items():
-            if name not in vars(department):
-                raise ApiError(40058, f"a department has no {name}")
-            setattr(department, name, value)
+        vars(department).update(changes)
         state.touch()
         return _tell(state, "update_party", {"Id": number, "ParentId": str(parent)}) if moved else []
 
@@ -166,9 +164,13 @@ def _member(state: State, userid: str) -> Member:
 
 
 def _known(state: State, departments: Iterable[int]) -> None:
-    wanted = list(departments)
-    if not wanted or any(number not in state.departments for number in wanted):
+    if any(number not in state.departments for number in departments):
         raise ApiError(60123, "invalid department id")
+
+
+def _fields(record: Member | Department, changes: Mapping[str, Any]) -> None:
+    if unknown := set(changes) - set(vars(record)):
+        raise ApiError(40058, f"there is no {min(unknown)}")
 
 
 def _joined(values: Iterable[object]) -> str:

@@ -35,8 +35,9 @@ def routes(state: State) -> Sequence[BaseRoute]:
         return _page(state, request, who, "网页授权", _demand_h5)
 
     def login(request: Request) -> Response:
-        """Enter on the desktop, as by scanning a QR code: always asks who."""
-        return _page(state, request, request.query_params.get("member", ""), "企业微信登录", _demand_web)
+        """Enter on the desktop, as by scanning a QR code: asks who, unless a phone of the page has just scanned it."""
+        who = request.query_params.get("member") or request.cookies.get(constants.SCANNED_COOKIE, "")
+        return _page(state, request, who, "企业微信登录", _demand_web)
 
     return [Route("/connect/oauth2/authorize", authorize), Route("/wwlogin/sso/login", login)]
 

@@ -3,10 +3,13 @@
 The page asks for what changed and waits for an answer (`/phone/feed`), so a card changes as soon as the app updates it.
 """
 
+import asyncio
 import json
+import time
 from typing import Any
 from urllib.parse import urlencode
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -17,7 +20,8 @@ from sandbox.wecom.phone_pages import HEADERS, HERE, is_loopback, own, page, par
 from sandbox.wecom.records import Member
 from sandbox.wecom.state import State
 
-_PATIENCE = 2.0  # seconds that a request for news waits; short, so that the server can stop
+_PATIENCE = 0.8  # seconds that a request for news waits; short, so that the server can stop
+_PAUSE = 0.04  # seconds between two looks
 _INLINE = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
@@ -47,11 +51,9 @@ class Phones:
         self.state = state
 
     def show(self, request: Request) -> Response:
-        """Show the phones of the members `as` and `and`; without any, that of the first of the story."""
+        """Show the phones of the members `as` and `and`; without any, those of the story."""
         with self.state.lock:
-            people = self._asked(request)
-            if not people:
-                people = [self.state.members[face.userid.lower()] for face in phone_view.cast(self.state)[:1]]
+            people = self._asked(request) or phone_view.story(self.state)
             if not people:
                 return page("outside.html", 404, title="没有成员", why="这个沙箱里还没有成员，先载入演示医院。", url="")
             phones = [
@@ -63,27 +65,25 @@ class Phones:
                 for at, member in enumerate(people)
             ]
             cast = phone_view.cast(self.state)
-            other = next((face.userid for face in cast if face.userid != people[0].userid), people[0].userid)
+            known = [*phone_view.story(self.state), *self.state.members.values()]
+            other = next((member for member in known if member is not people[0]), people[0])
             return page(
                 "phone.html",
                 phones=phones,
                 cast=cast,
                 version=self.state.version,
-                other_url=_address(people[0].userid, other),
+                other_url=_address(people[0].userid, other.userid),
                 tools=is_loopback(request),
             )
 
-    def feed(self, request: Request) -> Response:
+    async def feed(self, request: Request) -> Response:
         """Return what the phones show, as soon as it differs from `version`; 204 where nothing changes for a while."""
-        known = int(request.query_params.get("version", "-1"))
-        version = self.state.wait(known, _PATIENCE)
-        if version == known:
-            return Response(status_code=204, headers=HEADERS)
-        with self.state.lock:
-            cast = phone_view.cast(self.state)
-            unread = {face.userid: sum(phone_view.unread(self.state, face.userid).values()) for face in cast}
-            phones = {member.userid: self._panes(member) for member in self._asked(request)}
-            return JSONResponse({"version": self.state.version, "phones": phones, "unread": unread}, headers=HEADERS)
+        known, until = request.query_params.get("version", ""), time.monotonic() + _PATIENCE
+        while str(self.state.version) == known:
+            if time.monotonic() > until:
+                return Response(status_code=204, headers=HEADERS)
+            await asyncio.sleep(_PAUSE)
+        return await run_in_threadpool(self._news, request)
 
     def people(self, request: Request) -> Response:
         """Return the rows of the people who match `q`."""
@@ -138,6 +138,13 @@ class Phones:
         wanted = [request.query_params.get(name, "") for name in ("as", "and")]
         found = {member.key: member for userid in wanted if (member := self.state.member(userid))}
         return list(found.values())
+
+    def _news(self, request: Request) -> Response:
+        with self.state.lock:
+            cast = phone_view.cast(self.state)
+            unread = {face.userid: sum(phone_view.unread(self.state, face.userid).values()) for face in cast}
+            phones = {member.userid: self._panes(member) for member in self._asked(request)}
+            return JSONResponse({"version": self.state.version, "phones": phones, "unread": unread}, headers=HEADERS)
 
     def _panes(self, member: Member) -> dict[str, Any]:
         state, userid = self.state, member.userid

@@ -48,9 +48,9 @@ def anchor(userid: str) -> phone_text.Link:
     return link
 
 
-def picture(url: str) -> str:
+def picture(url: str | None) -> str:
     """Return the address of a picture where the browser may load it; nothing otherwise."""
-    return url if phone_text.is_web(url) else ""
+    return url if url and phone_text.is_web(url) else ""
 
 
 _TEMPLATES = Environment(

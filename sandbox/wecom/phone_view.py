@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.org.demo import CAST
 from sandbox.wecom import constants
+from sandbox.wecom.phone_webview import home
 from sandbox.wecom.records import Copy, Member
 from sandbox.wecom.state import State
 
@@ -113,6 +114,12 @@ def face(state: State, member: Member) -> Face:
     return Face(member.userid, member.name, label, member.position, names)
 
 
+def story(state: State) -> list[Member]:
+    """Return whose phones are shown where nobody is asked for: who applies for leave in the demo, and who agrees."""
+    found = [state.member(CAST[key].staff_number) for key in ("nurse", "head_nurse")]
+    return [member for member in found if member is not None] or list(state.members.values())[:1]
+
+
 def cast(state: State) -> list[Face]:
     """Return the people of the demo's story; in another corp, the first few members."""
     story = [found for number in _LABELS if (found := state.member(number))]
@@ -185,7 +192,7 @@ def workbench(state: State, userid: str) -> list[Tile]:
         if not agent.contacts and state.visible(agent, userid):
             template = _figures(agent.template)
             own = _figures(state.workbench.get((agent.agentid, userid.lower())))
-            found.append(Tile(agent.name, agent.home_url, agent.template is not None, own or template))
+            found.append(Tile(agent.name, home(agent), agent.template is not None, own or template))
     return found
 
 

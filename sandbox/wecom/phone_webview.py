@@ -1,8 +1,9 @@
 """Opening a link from a chat as a member.
 
 A plain browser can't be given WeCom's user agent, and the app's pages refuse to be framed. So a link goes to the
-stand-in first, which notes whose phone it was and passes on to the app's own entry; that asks the stand-in's OAuth who
-is there, and gets the member without a question. A browser that says `wxwork/…` is sent straight to the page.
+stand-in first, which notes whose phone it was and passes on to the app's own entry. That leads a plain browser to the
+login page for desks (`oauth.login`), which for a moment takes the code as scanned by that phone and asks nothing. A
+browser that says `wxwork/…` is sent straight to the page, as in WeCom.
 """
 
 from urllib.parse import quote, urlsplit
@@ -16,7 +17,8 @@ from sandbox.wecom.phone_pages import page
 from sandbox.wecom.records import Agent
 from sandbox.wecom.state import State
 
-ENTRY = "/wecom/enter/start?next="  # of Piyue: begins the login in WeCom, then opens the page
+ENTRY = "/wecom/go?next="  # of Piyue: begins a login through WeCom, which then opens the page
+SCANNED_SECONDS = 20
 
 
 def routes(state: State) -> list[BaseRoute]:
@@ -40,16 +42,32 @@ def routes(state: State) -> list[BaseRoute]:
             target = f"{origin}{ENTRY}{quote(url[len(origin) :] or '/', '')}"
         answer = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
         answer.set_cookie(constants.MEMBER_COOKIE, member.userid, httponly=True, samesite="lax")
+        answer.set_cookie(
+            constants.SCANNED_COOKIE,
+            member.userid,
+            max_age=SCANNED_SECONDS,
+            path="/wwlogin",
+            httponly=True,
+            samesite="lax",
+        )
         return answer
 
     return [Route("/webview", webview)]
 
 
+def home(agent: Agent) -> str:
+    """Return the address of an app's first page: its home, or the root of where its callbacks go."""
+    if agent.home_url or agent.callback is None:
+        return agent.home_url
+    parts = urlsplit(agent.callback.url)
+    return f"{parts.scheme}://{parts.netloc}/"
+
+
 def belongs(agent: Agent, url: str) -> bool:
     """Return whether an address is one of an app's pages: in its trusted domains, or where its callback or home is."""
     parts = urlsplit(url)
-    own = [urlsplit(address) for address in (agent.callback.url if agent.callback else "", agent.home_url) if address]
-    if any((parts.scheme, parts.netloc) == (known.scheme, known.netloc) for known in own):
+    first = urlsplit(home(agent))
+    if (parts.scheme, parts.netloc) == (first.scheme, first.netloc):
         return True
     return parts.scheme in ("http", "https") and bool({parts.netloc, parts.hostname} & agent.domains)
 

@@ -47,6 +47,8 @@ class Member:
     order: int = 0
 
     def __post_init__(self) -> None:
+        if not self.departments:
+            raise ValueError("a member is in one department at least")
         self.main_department = self.main_department or self.departments[0]
 
     @property
@@ -230,6 +232,7 @@ class Limits:
     tickets_hour: int = 400  # of each kind, per corp
     tickets_agent_hour: int = 100
     workbench_minute: int = 10  # per app and member
+    callback_delay: float = 0.0  # seconds before a callback is sent
     callback_seconds: float = 5.0  # for an app to answer a callback
     callback_tries: int = 4  # the first and three more
     callback_pause: float = 0.2  # seconds between them

@@ -27,6 +27,7 @@
     input[type=search] { font: inherit; margin: 10px 12px; padding: 8px 12px; border: 0; border-radius: 8px; background: #f1f3f7; }
     ul { list-style: none; margin: 0; padding: 0 0 16px; overflow: auto; flex: 1; }
     li label { display: flex; gap: 12px; align-items: center; min-height: 52px; padding: 4px 16px; border-bottom: 1px solid #f1f3f7; }
+    strong { font-weight: 500; }
     small { color: #5f6b7c; display: block; font-size: 13px; }
     .file { padding: 32px 20px; text-align: center; overflow-wrap: anywhere; }
     img { max-width: 100%; max-height: 80vh; margin: auto; }`;
@@ -100,7 +101,7 @@
           if (box.checked) chosen.set(key(entry.kind, entry.id), entry); else chosen.delete(key(entry.kind, entry.id));
           count();
         };
-        return make('li', {}, make('label', {}, box, make('span', {}, entry.name, make('small', { textContent: entry.label }))));
+        return make('li', {}, make('label', {}, box, make('span', {}, make('strong', { textContent: entry.name }), make('small', { textContent: entry.label }))));
       }));
       const search = make('input', { type: 'search', placeholder: '搜索', ariaLabel: '搜索' });
       let asked = 0;
