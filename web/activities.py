@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.bpm.queries import Activity
+from web.phrases import SYSTEMS
 
 Detail = Mapping[str, Any]
 
@@ -76,6 +77,11 @@ def _letter(detail: Detail) -> str:
     return f"{kind} 第 {detail.get('outbox', '')} 条：{detail.get('reason', '')}"
 
 
+def _channel(detail: Detail) -> str:
+    system = detail.get("system", "")
+    return f"{SYSTEMS.get(system, system)}：{detail.get('reason', '')}"
+
+
 def _number(detail: Detail) -> str:
     return f"{detail.get('text', '')}：{detail.get('reason', '')}"
 
@@ -95,6 +101,8 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "suspend": ("停用流程", _process),
     "resume": ("启用流程", _process),
     "requeue": ("重新投递", _letter),
+    "channel_pause": ("暂停通道", _channel),
+    "channel_resume": ("恢复通道", _channel),
     "number_void": ("作废文号", _number),
     "wecom_join": ("首次从企业微信进入", _member),
     "wecom_link": ("绑定企业微信账号", _member),

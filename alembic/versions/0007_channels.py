@@ -12,15 +12,17 @@ depends_on = None
 
 _MOMENT = engine.db.UTCDateTime(timezone=True)
 _BIGID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_PENDING = {"postgresql_where": sa.text("state = 'pending'"), "sqlite_where": sa.text("state = 'pending'")}
-_OPEN = {"postgresql_where": sa.text("resolved_at IS NULL"), "sqlite_where": sa.text("resolved_at IS NULL")}
+_PENDING = sa.text("state = 'pending'")
+_OPEN = sa.text("resolved_at IS NULL")
 
 
 def upgrade() -> None:
     """Bring the tables to this version."""
     op.add_column("outbox", sa.Column("lane", sa.String(length=20), server_default="", nullable=False))
     op.drop_index("ix_outbox_due", "outbox")
-    op.create_index("ix_outbox_due", "outbox", ["lane", "due_at", "id"], **_PENDING)
+    op.create_index(
+        "ix_outbox_due", "outbox", ["lane", "due_at", "id"], postgresql_where=_PENDING, sqlite_where=_PENDING
+    )
     op.create_table(
         "outbox_channel",
         sa.Column("system", sa.String(length=20), nullable=False),
@@ -45,7 +47,14 @@ def upgrade() -> None:
         sa.Column("resolved_by", sa.Uuid(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("uq_channel_incident_open", "channel_incident", ["system", "kind"], unique=True, **_OPEN)
+    op.create_index(
+        "uq_channel_incident_open",
+        "channel_incident",
+        ["system", "kind"],
+        unique=True,
+        postgresql_where=_OPEN,
+        sqlite_where=_OPEN,
+    )
 
 
 def downgrade() -> None:
@@ -54,4 +63,4 @@ def downgrade() -> None:
     op.drop_table("outbox_channel")
     op.drop_index("ix_outbox_due", "outbox")
     op.drop_column("outbox", "lane")
-    op.create_index("ix_outbox_due", "outbox", ["due_at", "id"], **_PENDING)
+    op.create_index("ix_outbox_due", "outbox", ["due_at", "id"], postgresql_where=_PENDING, sqlite_where=_PENDING)

@@ -10,21 +10,36 @@ An outside system is declared as a `channel`: it has threads, a rate, a breaker 
 is down delays nothing else.
 """
 
-from engine.outbox.channels import INSIDE, Channel, ChannelIncident, OutboxChannel, channel, lanes
+from engine.outbox.channels import INSIDE, Channel, ChannelIncident, OutboxChannel, channel, lanes, limit
 from engine.outbox.handlers import Again, Configuration, Leased, Permanent, Transient, check, declare, handler
 from engine.outbox.handling import SUPERSEDED, Lost, lease, release, renew, run
+from engine.outbox.oversight import (
+    MAX_REASON,
+    ChannelState,
+    Depth,
+    dead,
+    depth,
+    incidents,
+    pause,
+    people,
+    resume,
+    states,
+    stopped,
+)
 from engine.outbox.rate import take
 from engine.outbox.table import DEAD, INSERT_OUTBOX, Outbox, enqueue, put, row
-from engine.outbox.upkeep import Depth, depth, purge, requeue, require_requeuer
+from engine.outbox.upkeep import purge, requeue, require_requeuer
 
 __all__ = [
     "DEAD",
     "INSERT_OUTBOX",
     "INSIDE",
+    "MAX_REASON",
     "SUPERSEDED",
     "Again",
     "Channel",
     "ChannelIncident",
+    "ChannelState",
     "Configuration",
     "Depth",
     "Leased",
@@ -35,19 +50,27 @@ __all__ = [
     "Transient",
     "channel",
     "check",
+    "dead",
     "declare",
     "depth",
     "enqueue",
     "handler",
+    "incidents",
     "lanes",
     "lease",
+    "limit",
+    "pause",
+    "people",
     "purge",
     "put",
     "release",
     "renew",
     "requeue",
     "require_requeuer",
+    "resume",
     "row",
     "run",
+    "states",
+    "stopped",
     "take",
 ]

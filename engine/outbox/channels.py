@@ -5,7 +5,7 @@ the channel's row, and takes it before any lock on the outbox.
 """
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -89,6 +89,11 @@ def channel(system: str, *, per_minute: int, threads: int = 2, breaks_after: int
         raise RuntimeError(f"two channels {system}")
     channels[system] = Channel(system, per_minute, threads, breaks_after)
     return channels[system]
+
+
+def limit(system: str, *, per_minute: int) -> None:
+    """Set the rate of a channel that is declared, from the settings of its connector; all processes set the same."""
+    channels[system] = replace(channels[system], per_minute=per_minute)
 
 
 def lane(system: str, topic: str) -> str:

@@ -122,10 +122,11 @@ def handler(
 
     With `in_transaction` it is called with the session that marks the row done: for effects in the database. Otherwise
     it is called with the database and no transaction open: for effects outside. It raises Again, Transient, Permanent
-    or Configuration; Unavailable counts as Transient; any other error is tried a few times and then is dead. Where `max_attempts(row)` is
-    a function it holds for both, but for Unavailable: that says nothing of the effect. `on_dead(row, reason, session)`
-    runs in the transaction that marks the row dead. With `newest` a row brings the other side to the present state,
-    whatever it was written for: where a younger one of its shard and topic is due, it is done in passing.
+    or Configuration; Unavailable counts as Transient; any other error is tried a few times and then is dead. Where
+    `max_attempts(row)` is a function it holds for both, but for Unavailable: that says nothing of the effect.
+    `on_dead(row, reason, session)` runs in the transaction that marks the row dead. With `newest` a row brings the
+    other side to the present state, whatever it was written for: where a younger one of its shard and topic is due, it
+    is done in passing.
     """
 
     def register(run: Callable[[Any, Leased], object]) -> Callable[[Any, Leased], object]:

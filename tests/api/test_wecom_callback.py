@@ -1,10 +1,17 @@
 """WeCom's door: who isn't WeCom gets nothing from it, and WeCom is answered whatever happens."""
 
 import logging
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import httpx
+import orjson
 import pytest
+import uvicorn
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
@@ -14,6 +21,8 @@ from engine.connectors.wecom.crypto import Crypto
 from engine.connectors.wecom.models import WeComCallback
 from engine.connectors.wecom.settings import WeComSettings
 from engine.outbox import Outbox
+from sandbox.wecom import constants
+from sandbox.wecom.server import Running
 from tests.api.conftest import Api
 
 PATH = "/wecom/callback"
@@ -143,3 +152,50 @@ def test_a_wrong_key_is_told_to_the_administrator_and_is_no_defect(api: Api) -> 
 
 def test_the_door_is_not_part_of_the_api_document(quiet: Api) -> None:
     assert not any("wecom" in path for path in quiet.app.openapi()["paths"])
+
+
+@contextmanager
+def served(api: Api) -> Iterator[str]:
+    """Serve on a real port, and give out where WeCom is to call."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(uvicorn.Config(api.app, log_config=None, timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}{PATH}"
+        server.should_exit = True
+        thread.join()
+
+
+def test_the_sandbox_calls_as_wecom_does(api: Api, wecom_sandbox: Running) -> None:
+    """Its console checks the address; clicks and changes come once, whatever is sent again; nothing forged comes."""
+    given: dict[str, Any] = {**wecom_sandbox.settings()}
+    api.db.provide(WeCom(WeComSettings(**given)))
+    agent, control = constants.AGENT_ID, wecom_sandbox.control
+    with served(api) as url:
+        wecom_sandbox.call(url)
+        client = api.db.part(WeCom)
+        assert client is not None
+        card = {
+            "card_type": "button_interaction",
+            "task_id": "t1",
+            "main_title": {"title": "请假审批"},
+            "button_list": [{"text": "同意", "style": 1, "key": "outcome:agree"}],
+        }
+        sent = client.send(["10026"], {"msgtype": "template_card", "template_card": card})
+        clicked = control.click(userid="10026", msgid=sent.msgid, key="outcome:agree", wait=30)
+        assert (clicked["attempts"], clicked["delivered"]) == (["200"], True)
+        (changed,) = control.change_member(userid="10027", changes={"position": "护士长"})["events"]
+        control.enter(userid="10026", agentid=agent)
+        while not all(event["done"] for event in control.events()):
+            threading.Event().wait(0.01)
+        assert [control.repeat(event=number)["status"] for number in (clicked["id"], changed)] == [200, 200]
+        assert [control.replay(event=number)["status"] for number in (clicked["id"], changed)] == [200, 200]
+        for kind in ("signature", "token", "key", "corp", "late", "early", "garbage", "doctype"):
+            fields = {"Event": "template_card_event", "FromUserName": "10026", "TaskId": kind}
+            assert control.forge(agentid=agent, kind=kind, fields=fields)["status"] == 403, kind
+    with api.db.reading() as session:
+        found = [orjson.loads(row.body) for row in session.scalars(select(WeComCallback).order_by(WeComCallback.id))]
+    assert [body["Event"] for body in found] == ["template_card_event", "change_contact", "enter_agent"]
+    assert (found[0]["TaskId"], found[0]["EventKey"], found[0]["FromUserName"]) == ("t1", "outcome:agree", "10026")
+    assert found[0]["ResponseCode"]
+    assert (found[1]["ChangeType"], found[1]["UserID"]) == ("update_user", "10027")

@@ -303,34 +303,34 @@ def test_being_told_when_to_come_again_is_no_outage(committed_db: Database, side
 
 
 @pytest.fixture
-def _no_sleep(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    slept: list[float] = []
-    monkeypatch.setattr("engine.outbox.rate.time.sleep", slept.append)
-    return slept
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What was slept, instead of sleeping."""
+    naps: list[float] = []
+    monkeypatch.setattr("engine.outbox.rate.time.sleep", naps.append)
+    return naps
 
 
 @pytest.mark.parametrize("per_minute", [1, 2, 20, 100])
-def test_no_minute_holds_more_calls_than_allowed(
-    committed_db: Database, _no_sleep: list[float], per_minute: int
-) -> None:
-    outbox.channels.channels["wecom"] = outbox.Channel("wecom", per_minute, 2, 5)
+def test_no_minute_holds_more_calls_than_allowed(committed_db: Database, slept: list[float], per_minute: int) -> None:
+    outbox.limit("wecom", per_minute=per_minute)
     moments: list[float] = []
     for number in range(180 * 4):
         now = number * 0.25
         clock.freeze(NOON + now * SECOND)
         while True:
-            before = len(_no_sleep)
+            before = len(slept)
             try:
                 outbox.take(committed_db, "wecom")
             except outbox.Transient:
                 break
-            moments.append(now + sum(_no_sleep[before:]))
+            moments.append(now + sum(slept[before:]))
     windows = [sum(start <= moment < start + 60 for moment in moments) for start in moments]
     assert max(windows) == per_minute
     assert len(moments) >= 2 * per_minute
 
 
-def test_places_are_exact_for_threads_that_ask_together(committed_db: Database, _no_sleep: list[float]) -> None:
+@pytest.mark.usefixtures("slept")
+def test_places_are_exact_for_threads_that_ask_together(committed_db: Database) -> None:
     start, had, full = threading.Barrier(6), [], []
 
     def ask() -> None:
@@ -352,10 +352,9 @@ def test_places_are_exact_for_threads_that_ask_together(committed_db: Database, 
     assert len(full) == 180 - 78
 
 
-def test_a_row_without_a_place_comes_again_and_no_attempt_is_counted(
-    committed_db: Database, _no_sleep: list[float]
-) -> None:
-    outbox.channels.channels["wecom"] = outbox.Channel("wecom", 10, 2, 5)
+@pytest.mark.usefixtures("slept")
+def test_a_row_without_a_place_comes_again_and_no_attempt_is_counted(committed_db: Database) -> None:
+    outbox.limit("wecom", per_minute=10)
 
     @outbox.handler("wecom", "tell", in_transaction=False, max_attempts=2)
     def tell(db: Database, _row: Leased) -> None:

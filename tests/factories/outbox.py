@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from engine.outbox import channels, handlers
 
@@ -9,11 +10,11 @@ from engine.outbox import channels, handlers
 @contextmanager
 def emptied() -> Iterator[None]:
     """Give the test an empty registry, and put back what was there."""
-    registered = (handlers.declared, handlers.handlers, channels.channels)
+    registered: tuple[Any, ...] = (handlers.declared, handlers.handlers, channels.channels)
     kept = [each.copy() for each in registered]
     for each in registered:
         each.clear()
     yield
     for each, before in zip(registered, kept, strict=True):
         each.clear()
-        each.update(before)  # type: ignore[arg-type]
+        each.update(before)

@@ -189,6 +189,10 @@ class WeCom:
         with _understood("appchat/create"):
             return str(answer["chatid"])
 
+    def add_to_chat(self, chatid: str, userids: Sequence[str]) -> None:
+        """Add members to a group chat; raises Unknown where there is none."""
+        self._app.appchat.update(chat_id=chatid, add_user_list=_members(userids))
+
     def send_chat(self, chatid: str, message: Mapping[str, Any]) -> None:
         """Send a message to a group chat, as document 90248 describes it: no template cards."""
         self._app.appchat.send_raw(chatid, message)

@@ -82,7 +82,7 @@ class Listener:
 
     def wecom(self, tokens: Tokens | None = None, **settings: Any) -> WeCom:
         """Return a client that takes this listener for WeCom."""
-        given = {"corp_id": CORP, "agent_id": AGENT, "secret": SecretStr(SECRET), "api": self.url}
+        given: dict[str, Any] = {"corp_id": CORP, "agent_id": AGENT, "secret": SecretStr(SECRET), "api": self.url}
         return WeCom(WeComSettings(**given | settings), tokens=tokens)
 
 
