@@ -139,10 +139,8 @@ def _serving(server: Any) -> Iterator[Any]:
 
 def mail_settings(server: Mailbox, **more: Any) -> PostSettings:
     port = server.server_address[1]
-    return PostSettings(
-        **{"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_security": "none", "smtp_sender": "批阅 <oa@h.example>"}
-        | more
-    )
+    given: dict[str, Any] = {"smtp_host": "127.0.0.1", "smtp_port": port, "smtp_sender": "批阅 <oa@h.example>"}
+    return PostSettings(**(given | {"smtp_security": "none"} | more))
 
 
 def test_a_mail_tells_the_code_and_warns_who_did_not_ask(mailbox: Mailbox) -> None:
@@ -232,7 +230,8 @@ def gateway() -> Iterator[Gateway]:
 
 def sms_settings(server: Gateway, **more: Any) -> PostSettings:
     url = f"http://127.0.0.1:{server.server_port}/send?app=piyue"
-    return PostSettings(**{"sms_url": url, "sms_success": '"code": 0', "sms_authorization": "Bearer secret-key"} | more)
+    given: dict[str, Any] = {"sms_url": url, "sms_success": '"code": 0', "sms_authorization": "Bearer secret-key"}
+    return PostSettings(**(given | more))
 
 
 def test_a_text_goes_to_the_gateway_as_its_template_says(gateway: Gateway) -> None:
