@@ -29,6 +29,7 @@ from engine import outbox
 from engine.connectors import wecom
 from engine.connectors.wecom import codes as wecom_codes
 from engine.connectors.wecom.settings import WeComSettings
+from engine.connectors.wecom.tokens import kept_in
 from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import EngineError, Invalid
@@ -63,7 +64,8 @@ def connect(settings: Settings, database: Database, of_wecom: WeComSettings | No
 
     `of_wecom` stands in for the environment's.
     """
-    wecom.install(database, of_wecom or WeComSettings(), settings.base_url)
+    tokens = kept_in(settings.redis_url.get_secret_value())
+    wecom.install(database, of_wecom or WeComSettings(), settings.base_url, tokens=tokens)
     wecom_codes.provide(database, settings)
 
 
