@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from fastapi import Response
 
+from api.errors import status_of
 from engine.bpm import queries
 from engine.org.actor import ADMIN
 from engine.org.queries import people_named
@@ -89,6 +90,7 @@ def outbox_page(call: Page, typed: Typed, **values: Any) -> Response:
     return page(
         call,
         "admin/outbox.html",
+        200 if typed.error is None else status_of(typed.error),
         channels=channels,
         stops=queries.channel_incidents(call.session, call.actor, limit=10),
         # a channel has its backlog beside it
