@@ -1,6 +1,7 @@
 """The control API, for tests and for who plays with the stand-in: POST /control/<command> with a JSON object.
 
-From this machine only. A command is a function here; `remote.Remote` has a method for each. Refusals are HTTP 400.
+For programs on this machine only: what comes from a browser's page has an Origin and is refused. A command is a function
+here; `remote.Remote` has a method for each. Refusals are HTTP 400.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.wecom import callbacks, clicks, directory, oauth
+from sandbox.wecom import callbacks, clicks, constants, directory, oauth
 from sandbox.wecom.errors import ApiError
 from sandbox.wecom.records import Agent, Callback, Copy, Department, Event, Fault, Json, Member
 from sandbox.wecom.state import State
@@ -28,8 +29,8 @@ def routes(state: State) -> Sequence[BaseRoute]:
     """Return the route of all commands."""
 
     async def command(request: Request) -> Response:
-        if request.client is None or request.client.host not in _HERE:
-            return JSONResponse({"error": "this machine only"}, 403)
+        if request.client is None or request.client.host not in _HERE or "origin" in request.headers:
+            return JSONResponse({"error": "programs on this machine only"}, 403)
         found = COMMANDS.get(request.path_params["command"])
         if found is None:
             return JSONResponse({"error": "no such command", "commands": sorted(COMMANDS)}, 404)
@@ -145,7 +146,14 @@ def limits(state: State, **changes: Any) -> Json:
 
 
 @command
-def callback(state: State, agentid: int, url: str = "", token: str = "", aes_key: str = "", check: bool = True) -> None:
+def callback(
+    state: State,
+    agentid: int,
+    url: str = "",
+    token: str = constants.CALLBACK_TOKEN,
+    aes_key: str = constants.CALLBACK_AES_KEY,
+    check: bool = True,
+) -> None:
     """Say where an app takes its messages; without a url nowhere. 0 is the contact synchronisation."""
     callbacks.configure(state, agentid, Callback(url, token, aes_key) if url else None, check=check)
 
