@@ -1,7 +1,7 @@
 """The control API, for tests and for who plays with the stand-in: POST /control/<command> with a JSON object.
 
-For programs on this machine only: what comes from a browser's page has an Origin and is refused. A command is a function
-here; `remote.Remote` has a method for each. Refusals are HTTP 400.
+For programs on this machine only: what comes from a page of a browser has an Origin and is refused. A command is a
+function here; `remote.Remote` has a method for each. Refusals are HTTP 400.
 """
 
 import asyncio
