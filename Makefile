@@ -12,7 +12,7 @@ PROJECT := $(VENV)/.project-installed
 MODULES := node_modules/.installed
 ASSETS := web/static/manifest.json
 
-SERVICE := $(wildcard piyue.py engine api web workers sandbox)
+SERVICE := $(wildcard piyue.py cli engine api web workers sandbox)
 
 # For `make test` and `make bench`: T picks files or folders. For `make test`: ARGS adds pytest options, N is the number
 # of processes, LONG=1 adds the long runs.

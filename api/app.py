@@ -20,6 +20,7 @@ from api import (
     instances,
     me,
     messages,
+    metrics,
     notices,
     openapi,
     outbox,
@@ -27,7 +28,9 @@ from api import (
     processes,
     session,
     staff,
+    telling,
     tokens,
+    wecom,
     work_items,
 )
 from api.deps import PREFIX, identify
@@ -41,7 +44,7 @@ from engine.settings import Settings
 # those that are asked most come first: routes are tried in this order
 _FEATURES = (
     work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, outbox, definitions,
-    documents, activities, staff, tokens, messages, health,
+    documents, activities, staff, tokens, messages, telling, wecom, health, metrics,
 )  # fmt: skip
 _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
 
@@ -119,7 +122,7 @@ def create_app(settings: Settings, db: Database, *, lifespan: Lifespan | None = 
             f"{PREFIX}/admin/staff/import": MAX_FILE + _ENVELOPE,
         }
     )
-    exempt = frozenset({"/healthz", "/readyz"})
+    exempt = frozenset({"/healthz", "/readyz", "/metrics"})
     app.add_middleware(
         Limits,
         queue_limit=settings.queue_limit,

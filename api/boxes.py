@@ -2,6 +2,7 @@
 
 import enum
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -73,6 +74,8 @@ class BoxRowOut(Answer):
     arrived_at: datetime
     read_at: datetime | None
     unread: bool
+    due_at: datetime | None = Field(description="办理期限：这一步最早的定时；待办和待阅才有")
+    overdue: bool = Field(description="已逾期", examples=[False])
     sender: str | None = Field(examples=["欧阳静怡"])
     reason: str | None = Field(examples=["请知悉"])
     now: list[HandlingOut]
@@ -103,10 +106,12 @@ def page(
     call: Annotated[Call, Depends(allowed("instances:read"))],
     box: BoxName,
     narrowed: Annotated[Filters, Depends(filters)],
+    overdue: Annotated[bool, Query(description="只看已逾期的待办或待阅")] = False,
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> BoxPage:
     """List one of the viewer's boxes, newest first."""
     name = box.replace("-", "_")
-    found = queries.page(call.session, call.actor, name, filters=narrowed, cursor=cursor, limit=limit)
+    chosen = replace(narrowed, overdue=overdue)
+    found = queries.page(call.session, call.actor, name, filters=chosen, cursor=cursor, limit=limit)
     return BoxPage.model_validate(found)

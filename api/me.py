@@ -7,9 +7,10 @@ from fastapi import Depends
 from pydantic import Field
 
 from api.deps import Call, Router, allowed
-from api.schemas import Answer
+from api.schemas import Answer, Body, Text
 from engine import notices
 from engine.bpm import queries
+from engine.org import own
 
 router = Router("我")
 
@@ -66,3 +67,30 @@ def counts(call: Reads) -> CountsOut:
         drafts=found.drafts,
         notices_unread=notices.unread(call.session, call.actor),
     )
+
+
+class OwnOut(Answer):
+    """What one sets for oneself; no import and no synchronisation changes it."""
+
+    reading: str = Field(description="姓名读音，空的按常用读音", examples=["shan xiao yan"])
+    mobile_hidden: bool = Field(description="别人看不到手机号", examples=[False])
+
+
+class OwnBody(Body):
+    """What one sets for oneself."""
+
+    reading: Text = Field(max_length=80, examples=["shan xiao yan"])
+    mobile_hidden: bool = Field(examples=[True])
+
+
+@router.get("/me/settings", summary="本人设置：姓名读音、是否公开手机号")
+def settings(call: Annotated[Call, Depends(allowed(None))]) -> OwnOut:
+    """Show one's own settings."""
+    return OwnOut.model_validate(own.own(call.session, call.actor))
+
+
+@router.put("/me/settings", summary="修改本人设置")
+def set_settings(call: Annotated[Call, Depends(allowed(None))], body: OwnBody) -> OwnOut:
+    """Keep one's own settings."""
+    own.set_own(call.session, call.actor, own.Own(body.reading, body.mobile_hidden))
+    return OwnOut.model_validate(own.own(call.session, call.actor))

@@ -44,6 +44,8 @@ class ItemOut(Answer):
     opinion: str = Field(examples=[""])
     opened_at: datetime
     read_at: datetime | None
+    due_at: datetime | None = Field(description="办理期限：这一步打开时最早的定时")
+    overdue: bool = Field(description="还没有办理，已逾期", examples=[False])
     closed_at: datetime | None
     round_id: uuid.UUID
     task_id: int = Field(examples=[7])

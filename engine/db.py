@@ -62,7 +62,7 @@ class Database:
     """An engine with its two kinds of session."""
 
     def __init__(self, url: str, *, pool_size: int = 10, audit_key: bytes = b"") -> None:
-        self._info = {"audit_key": audit_key}
+        self._info: dict[str, Any] = {"audit_key": audit_key, "mirrors": ()}
         self.url = make_url(url)
         if self.url.get_backend_name() == "postgresql":
             self._writing: type[Session] = Writing
@@ -78,6 +78,16 @@ class Database:
     def provide(self, part: object) -> None:
         """Give handlers, which know the database alone, a part that was made with settings: a connector's client."""
         self._provided[type(part)] = part
+
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        """The systems that show people's items elsewhere, as `engine.bpm.mirrors` tells them of changes."""
+        mirrors: tuple[str, ...] = self._info["mirrors"]
+        return mirrors
+
+    @mirrors.setter
+    def mirrors(self, systems: tuple[str, ...]) -> None:
+        self._info["mirrors"] = systems
 
     def part(self, kind: type[Part]) -> Part | None:
         """Return the part of a kind, None where none was provided."""

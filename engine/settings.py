@@ -1,13 +1,27 @@
 """Settings from the environment (prefix PIYUE_), read once by the entry points and passed down."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 Positive = Annotated[int, Field(ge=1)]
+
+
+def _matching(pattern: str, cure: str) -> AfterValidator:
+    """Return what refuses a secret that is set and doesn't match; pydantic's own patterns don't look into secrets."""
+
+    def check(secret: SecretStr) -> SecretStr:
+        value = secret.get_secret_value()
+        if value and not re.match(pattern, value):
+            raise PydanticCustomError("unusable_secret", cure)  # type: ignore[arg-type]
+        return secret
+
+    return AfterValidator(check)
 
 
 class Settings(BaseSettings):
@@ -27,6 +41,12 @@ class Settings(BaseSettings):
     secure_cookie: bool = True
     attachment_max_mb: Positive = 50
     embedded_worker: bool = False
+    redis_url: Annotated[SecretStr, _matching("^rediss?://.+", "应以 redis:// 开头")] = SecretStr(
+        ""
+    )  # may hold a password
+    metrics_token: Annotated[SecretStr, _matching("^[!-~]{16,}$", "至少 16 个字符，没有空格")] = SecretStr(
+        ""
+    )  # without it no /metrics
     base_url: str = "http://127.0.0.1:8000"
 
     @property

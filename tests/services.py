@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,21 +65,55 @@ def postgres(*, durable: bool = True) -> Iterator[str]:
             yield f"postgresql+psycopg://piyue:{password}@127.0.0.1:{port}/piyue"
 
 
-@contextmanager
-def redis() -> Iterator[str]:
-    """Run a private Redis that keeps nothing on disk and refuses to evict, and yield its URL."""
-    program = _program("redis-server", install=["redis-server"])
-    with _folder("piyue-redis-") as folder:
-        port, password = _free_port(), secrets.token_urlsafe(24)
-        config = folder / "redis.conf"
-        config.write_text(
-            f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\nappendonly no\n'
+class Redis:
+    """A private Redis that keeps nothing on disk and refuses to evict; it may be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._program = _program("redis-server", install=["redis-server"])
+        self._folder, self._port, password = folder, _free_port(), secrets.token_urlsafe(24)
+        self._running = ExitStack()
+        self._config = folder / "redis.conf"
+        self._config.write_text(
+            f'bind 127.0.0.1\nport {self._port}\nrequirepass {password}\nsave ""\nappendonly no\n'
             f"maxmemory-policy noeviction\ndir {folder}\n"
         )
-        _own(config)
-        with _server([program, config], folder, stop=signal.SIGTERM) as process:
-            _await_port(process, port, folder)
-            yield f"redis://:{password}@127.0.0.1:{port}/0"
+        _own(self._config)
+        self.url = f"redis://:{password}@127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        """Start it, empty."""
+        command = [self._program, self._config]
+        self._process = self._running.enter_context(_server(command, self._folder, stop=signal.SIGTERM))
+        _await_port(self._process, self._port, self._folder)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal: SIGSTOP freezes it, SIGCONT lets it go on."""
+        self._process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End it: SIGKILL as a crash does."""
+        self._process.send_signal(number)
+        self._running.close()
+
+
+@contextmanager
+def redis_server() -> Iterator[Redis]:
+    """Run a private Redis and yield it, for tests that break it."""
+    with _folder("piyue-redis-") as folder:
+        server = Redis(folder)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.send(signal.SIGCONT)
+            server.end()
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    """Run a private Redis and yield its URL."""
+    with redis_server() as server:
+        yield server.url
 
 
 def chromium() -> Path:

@@ -4,9 +4,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.bpm.queries import Activity
+from web.phrases import SYSTEMS
 
 Detail = Mapping[str, Any]
 
+_PROOFS = {
+    "staff_number": "与工号相同",
+    "account": "已有对应",
+    "mobile": "企业微信的手机号与登记的相同",
+    "sms": "短信验证码",
+    "mail": "邮件验证码",
+}
 _SOURCES = {"device": "在本人用过的浏览器里", "anywhere": "从许多地址", "change": "修改密码时"}
 
 
@@ -27,6 +35,7 @@ def _who(detail: Detail) -> str:
 def _login(detail: Detail) -> str:
     parts = [f"从 {detail['address']}" if detail.get("address") else ""]
     parts.append("演示，不用密码" if detail.get("demo") else "")
+    parts.append(f"企业微信账号 {detail['wecom']}" if detail.get("wecom") else "")
     parts.append(f"之前输错 {detail['failures']} 次" if detail.get("failures") else "")
     return "，".join(filter(None, parts))
 
@@ -34,6 +43,11 @@ def _login(detail: Detail) -> str:
 def _locked(detail: Detail) -> str:
     place = _SOURCES.get(detail.get("source", ""), "") or f"从 {detail.get('address') or '未知地址'} "
     return f"{_who(detail)}的密码{place}连续输错 {detail.get('failures', '')} 次"
+
+
+def _member(detail: Detail) -> str:
+    by = _PROOFS.get(detail.get("by", ""), "")
+    return f"{_who(detail)}：{detail.get('userid', '')}{f'，{by}' if by else ''}"
 
 
 def _role(detail: Detail) -> str:
@@ -63,6 +77,11 @@ def _letter(detail: Detail) -> str:
     return f"{kind} 第 {detail.get('outbox', '')} 条：{detail.get('reason', '')}"
 
 
+def _channel(detail: Detail) -> str:
+    system = detail.get("system", "")
+    return f"{SYSTEMS.get(system, system)}：{detail.get('reason', '')}"
+
+
 def _number(detail: Detail) -> str:
     return f"{detail.get('text', '')}：{detail.get('reason', '')}"
 
@@ -82,7 +101,13 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "suspend": ("停用流程", _process),
     "resume": ("启用流程", _process),
     "requeue": ("重新投递", _letter),
+    "channel_pause": ("暂停通道", _channel),
+    "channel_resume": ("恢复通道", _channel),
     "number_void": ("作废文号", _number),
+    "wecom_join": ("首次从企业微信进入", _member),
+    "wecom_link": ("绑定企业微信账号", _member),
+    "wecom_unlink": ("解除企业微信账号", _member),
+    "wecom_locked": ("验证码连错作废", _member),
 }
 NAMES: Mapping[str, str] = {verb: name for verb, (name, _) in _KINDS.items()}
 """What each kind of activity is called."""

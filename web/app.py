@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -21,7 +20,10 @@ from engine.errors import EngineError, Unauthenticated
 from web.actions import admin as admin_actions
 from web.actions import definitions as definition_actions
 from web.actions import files, instances, items, login, me, starting
-from web.pages import account, admin, boxes, definitions, detail, diagram, notices, start
+from web.actions import telling as telling_actions
+from web.actions import wecom as wecom_actions
+from web.entrance import way_in
+from web.pages import account, admin, boxes, definitions, detail, diagram, notices, opening, start, telling, wecom
 from web.rendering import STATIC, environment, plain
 from web.session import Page
 
@@ -55,7 +57,7 @@ def mount(service: FastAPI) -> None:
     pages.state.templates = environment(service.state.settings.var / "templates")
     routers = (
         login, boxes, start, starting, detail, items, instances, diagram, files, notices, account, me, admin,
-        admin_actions, definitions, definition_actions,
+        admin_actions, definitions, definition_actions, opening, telling, telling_actions, wecom, wecom_actions,
     )  # fmt: skip
     for module in routers:
         pages.include_router(module.router)
@@ -147,8 +149,7 @@ def _shown_again(request: Request, again: Callable[[Page, EngineError], Response
 
 
 def _to_login(request: Request) -> Response:
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    target = "/login" if request.method != "GET" or here == "/" else f"/login?next={quote(here, safe='')}"
+    target = way_in(request)
     if request.headers.get("hx-request") == "true":
         return Response(status_code=200, headers={"HX-Redirect": target})
     return RedirectResponse(target, 303)

@@ -18,6 +18,7 @@ from engine.bpm import queries
 from engine.bpm.runtime import Awaited
 from engine.org.actor import ADMIN, AUDITOR, DESIGNER
 from engine.org.pinyin import is_compound
+from web.entrance import through_wecom
 from web.session import Page
 
 HERE = Path(__file__).resolve().parent
@@ -41,7 +42,7 @@ def environment(cache_folder: Path) -> Environment:
     )
     env.filters |= {"age": age, "moment": moment, "span": span, "initial": initial, "tint": tint}
     env.filters |= {"size": size}
-    env.filters |= {"waited": waited, "awaited": awaited, "due": due}
+    env.filters |= {"waited": waited, "awaited": awaited, "due": due, "retried": retried}
     env.globals |= {"asset": asset, "new_key": lambda: secrets.token_urlsafe(12), "urgencies": URGENCIES}
     env.globals |= {"states": STATES, "awaiting": AWAITED}
     env.globals |= {"query": lambda **values: urlencode({k: v for k, v in values.items() if v})}
@@ -88,6 +89,7 @@ def plain(request: Request, template: str, status: int = 200, **values: Any) -> 
         "care": request.cookies.get(CARE) == "1",
         "wide": request.cookies.get(WIDE) == "1",
         "path": request.url.path,
+        "in_wecom": through_wecom(request),
     }
     return HTMLResponse(env.get_template(template).render(shared | values), status)
 
@@ -131,6 +133,12 @@ def waited(since: datetime) -> str:
     """Return for how long something has been waiting."""
     length = elapsed(since)
     return f"已等 {span(length)}" if length >= timedelta(minutes=1) else "刚到"
+
+
+def retried(at: datetime) -> str:
+    """Return when a channel that is down is tried again."""
+    left = at - clock.now()
+    return f"{span(left + timedelta(seconds=59))}后再试" if left > timedelta() else "有投递时马上再试"
 
 
 def due(at: datetime) -> str:

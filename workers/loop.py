@@ -1,5 +1,6 @@
 """The worker's threads: some lease rows of the outbox and run their handlers, one runs what is due by the clock.
 
+What is inside has threads, and each channel has its own, so that an outside system that is slow delays nothing else.
 The same loop runs inside the service (`settings.embedded_worker`) and alone (`piyue worker`).
 """
 
@@ -34,21 +35,25 @@ class Tick:
 
 
 class Worker:
-    """Handles the outbox of a database and its ticks between `start` and `stop`."""
+    """Handles the outbox of a database and its ticks between `start` and `stop`.
+
+    `threads` do what is inside; those of the channels are declared with them.
+    """
 
     def __init__(self, db: Database, ticks: Sequence[Tick], *, threads: int = 2) -> None:
         self._db = db
         self._ticks = ticks
         self._stopping = threading.Event()
-        self._wakes = [threading.Event() for _ in range(threads)]
+        lanes = {outbox.INSIDE: threads} | outbox.lanes()
+        self._lanes = [(lane, threading.Event()) for lane, count in lanes.items() for _ in range(count)]
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Start the threads; from now on a commit in this process wakes them."""
         self._db.nudge = self.nudge
         self._threads = [
-            threading.Thread(target=self._handle, args=(number, wake), name=f"outbox-{number}", daemon=True)
-            for number, wake in enumerate(self._wakes)
+            threading.Thread(target=self._handle, args=(number, *lane), name=f"outbox-{number}", daemon=True)
+            for number, lane in enumerate(self._lanes)
         ]
         self._threads.append(threading.Thread(target=self._tick, name="ticks", daemon=True))
         for thread in self._threads:
@@ -69,30 +74,33 @@ class Worker:
 
     def nudge(self) -> None:
         """Wake the threads: something may have been written."""
-        for wake in self._wakes:
+        for _, wake in self._lanes:
             wake.set()
 
-    def _handle(self, number: int, wake: threading.Event) -> None:
+    def _handle(self, number: int, lane: str, wake: threading.Event) -> None:
         owner = f"{secrets.token_hex(4)}:{os.getpid()}:{number}:{socket.gethostname()}"[:80]
         while True:
             wake.clear()  # before looking: a nudge in between is not lost
             if self._stopping.is_set():
                 return
             try:
-                found = self._work(owner)
+                found = self._work(owner, lane)
             except Exception as error:  # the database is away, or this is a defect: the rows return after their lease
                 log.error("worker failed: error=%s", place(error))
                 found = False
             if not found:
                 wake.wait(SWEEP)
 
-    def _work(self, owner: str) -> bool:
-        rows = outbox.lease(self._db, owner, _AT_ONCE)
+    def _work(self, owner: str, lane: str) -> bool:
+        rows = outbox.lease(self._db, owner, _AT_ONCE, lane)
         for position, row in enumerate(rows):
             if self._stopping.is_set() or row.lease_until - clock.now() < LEASE / 2:
                 outbox.release(self._db, rows[position:])
                 break
-            outbox.run(self._db, row)
+            done = outbox.run(self._db, row)
+            if lane and done == "later":  # its channel may be paused or down by now: ask again
+                outbox.release(self._db, rows[position + 1 :])
+                break
         return bool(rows)
 
     def _tick(self) -> None:

@@ -5,12 +5,14 @@ from datetime import timedelta
 from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
+from engine.connectors.wecom import entry, inbox
 from engine.db import Database
 from engine.org import auth
 from engine.settings import Settings
 from workers.loop import Tick
 
 KEEP_DONE = timedelta(days=30)  # how long rows that are done stay in the outbox
+KEEP_CALLBACKS = timedelta(days=30)  # how long what WeCom has called us with stays
 _SEAL = 2.0  # seconds: the trail of the last ones can be changed unseen
 _HOUR, _DAY = 3600.0, 86400.0
 _AT_ONCE = 1000
@@ -29,6 +31,9 @@ def standard(settings: Settings) -> list[Tick]:
     def outbox_rows(db: Database) -> bool:
         return outbox.purge(db, clock.now() - KEEP_DONE, _AT_ONCE) == _AT_ONCE
 
+    def wecom_callbacks(db: Database) -> bool:
+        return inbox.purge(db, clock.now() - KEEP_CALLBACKS, _AT_ONCE) == _AT_ONCE
+
     def expired_attachments(db: Database) -> bool:
         return attachments.purge(db, settings, _AT_ONCE) == _AT_ONCE
 
@@ -46,12 +51,18 @@ def standard(settings: Settings) -> list[Tick]:
             purge_drafts(session)
         return False
 
+    def expired_entries(db: Database) -> bool:
+        entry.purge(db)
+        return False
+
     return [
         Tick("timers", 1.0, timers),
         Tick("seal", _SEAL, sealing.seal, leader_only=True),
         Tick("purge.outbox", _HOUR, outbox_rows, leader_only=True),
+        Tick("purge.callbacks", _HOUR, wecom_callbacks, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
         Tick("purge.sessions", _HOUR, expired_sessions, leader_only=True),
+        Tick("purge.entries", _HOUR, expired_entries, leader_only=True),
         Tick("purge.drafts", _DAY, closed_drafts, leader_only=True),
         Tick("purge.files", _DAY, orphan_files, leader_only=True),
     ]

@@ -5,6 +5,7 @@ What a file may be is decided by its extension AND its content; the name that a 
 
 from engine.attachments.access import MayOpen, bind, describe, download_headers, keep, open_for, remove
 from engine.attachments.intake import receive
+from engine.attachments.kinds import picture_extension
 from engine.attachments.table import Attachment, path_of
 from engine.attachments.upkeep import purge, purge_files
 
@@ -17,6 +18,7 @@ __all__ = [
     "keep",
     "open_for",
     "path_of",
+    "picture_extension",
     "purge",
     "purge_files",
     "receive",

@@ -162,3 +162,8 @@ KINDS = {
     "rar": Kind("application/vnd.rar", _starts(_RAR)),
     "7z": Kind("application/x-7z-compressed", _starts(_SEVEN)),
 }
+
+
+def picture_extension(content: bytes) -> str | None:
+    """Return the extension of a picture that came without a name, None for what is no picture that may be attached."""
+    return next((name for name, kind in KINDS.items() if kind.picture and matches(kind, content)), None)

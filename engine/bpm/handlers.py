@@ -4,11 +4,11 @@ import uuid
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from engine import notices, outbox
-from engine.bpm import definitions
+from engine.bpm import definitions, mirrors
 from engine.bpm.commands import describing, events, jobs, reading
 from engine.bpm.commands.jobs import stuck
 from engine.bpm.models import ActionLog, Instance, InstanceState, ItemKind, ItemState, WorkItem, WorkRound
@@ -50,7 +50,7 @@ def notice_items(session: Session, row: outbox.Leased) -> None:
             notices.NewNotice(item.assignee_id, kind, instance.title, text, instance_id=instance.id, item_id=item.id)
         )
     notices.add_many(session, written)
-    notices.mark_settled(session, instance.id, _settled(instance))
+    _settle(session, instance, row)
 
 
 @outbox.handler("notice", "agreed", in_transaction=True)
@@ -63,7 +63,13 @@ def notice_agreed(session: Session, row: outbox.Leased) -> None:
     agreed = _last(session, instance, ActionLog.verb == "complete")
     if instance.state == InstanceState.RUNNING and agreed is not None and agreed.actor_id != instance.initiator_id:
         _tell_initiator(session, instance, "agreed", f"{agreed.step_name}：{agreed.name}已同意")
-    notices.mark_settled(session, instance.id, _settled(instance))
+    _settle(session, instance, row)
+
+
+@outbox.handler("notice", "changed", in_transaction=True)
+def notice_changed(session: Session, row: outbox.Leased) -> None:
+    """Tell nobody; items have changed all the same."""
+    _settle(session, _instance(session, row), row)
 
 
 @outbox.handler("notice", "ended", in_transaction=True)
@@ -90,7 +96,7 @@ def notice_ended(session: Session, row: outbox.Leased) -> None:
         notices.add_many(
             session, [notices.NewNotice(p, "ended", instance.title, text, instance_id=instance.id) for p in people]
         )
-    notices.mark_settled(session, instance.id, _settled(instance), "urge")
+    _settle(session, instance, row, "urge")
 
 
 def _instance(session: Session, row: outbox.Leased) -> Instance:
@@ -109,9 +115,11 @@ def _last(session: Session, instance: Instance, condition: ColumnElement[bool]) 
     ).first()
 
 
-def _settled(instance: Instance) -> Select[uuid.UUID]:
-    """Select the items that ask for nothing any more."""
-    return select(WorkItem.id).where(WorkItem.instance_id == instance.id, WorkItem.state != ItemState.OPEN)
+def _settle(session: Session, instance: Instance, row: outbox.Leased, *kinds: str) -> None:
+    """Let what asks for nothing any more count as read, and the mirrors look again."""
+    closed = select(WorkItem.id).where(WorkItem.instance_id == instance.id, WorkItem.state != ItemState.OPEN)
+    notices.mark_settled(session, instance.id, closed, *kinds)
+    mirrors.changed(session, instance.id, row.created_at)
 
 
 def _tell_initiator(session: Session, instance: Instance, kind: str, text: str) -> None:
@@ -149,3 +157,4 @@ def notice_person(session: Session, row: outbox.Leased) -> None:
     notices.add_many(
         session, [notices.NewNotice(p, kind, instance.title, text, instance_id=instance.id) for p in people]
     )
+    mirrors.changed(session, instance.id)

@@ -154,6 +154,7 @@ class WorkRound(Base):
     until_all: Mapped[bool] = mapped_column(default=False, server_default=false())  # no reader alone ends it (传阅到人)
     outcome: Mapped[str | None] = mapped_column(String(40))
     opened_at: Mapped[datetime]
+    due_at: Mapped[datetime | None]  # the earliest timer on the step's border, as it was when it opened (办理期限)
     closed_at: Mapped[datetime | None]
 
     __table_args__ = (Index("ix_work_round_instance", "instance_id", "id"),)
@@ -207,6 +208,12 @@ class WorkItem(Base):
             "id",
             postgresql_where=text("state IN ('done', 'reassigned') AND origin <> 'started'"),
             sqlite_where=text("state IN ('done', 'reassigned') AND origin <> 'started'"),
+        ),
+        Index(
+            "ix_work_item_waiting",
+            "assignee_id",
+            postgresql_where=text("state IN ('standby', 'queued')"),
+            sqlite_where=text("state IN ('standby', 'queued')"),
         ),
         Index("ix_work_item_round", "round_id", "state"),
         Index("ix_work_item_instance", "instance_id", "assignee_id"),

@@ -7,7 +7,7 @@ passwords cost, and whom, says engine.org.guesses.
 import hashlib
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -129,8 +129,27 @@ def login_as(
     )
     if person_id is None:
         raise NotFound(f"没有工号为“{staff_number[:20]}”的在职职工", code="person_not_found")
+    return login_by(session, person_id, {"demo": True}, address=address, agent=agent, hours=hours, replaces=replaces)
+
+
+def login_by(
+    session: Session,
+    person_id: uuid.UUID,
+    by: Mapping[str, Any],
+    *,
+    address: str = "",
+    agent: str = "",
+    hours: int = SESSION_HOURS,
+    replaces: str | None = None,
+    device: str = "",
+) -> Login:
+    """Open a session for a person whom somebody else vouches for; `by` says on the trail who, e.g. {"wecom": userid}.
+
+    The browser becomes no known device: that is for passwords. Raises NotFound where there is no such active person.
+    """
+    actor_for(session, person_id)
     token, row = _open(session, person_id, address, agent, hours, replaces)
-    _record_login(session, row, {"demo": True})
+    _record_login(session, row, dict(by))
     return Login(token, row)
 
 

@@ -48,7 +48,9 @@ class Person(Base):
     post: Mapped[str] = mapped_column(String(40), default="")  # 岗位, e.g. 护士
     rank: Mapped[int] = mapped_column(default=100)  # 排序: opinions and lists are sorted by it, smaller first
     superior_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))  # 直接上级 where it is not the head
+    pinyin_override: Mapped[str] = mapped_column(String(60), default="", server_default="")  # the person's own reading
     mobile: Mapped[str] = mapped_column(String(20), default="")
+    mobile_hidden: Mapped[bool] = mapped_column(default=False, server_default=false())  # 不公开手机号
     email: Mapped[str] = mapped_column(String(120), default="")
     password_hash: Mapped[str] = mapped_column(String(200), default="")
     # 系统账号: another system, see engine.org.system_accounts

@@ -40,6 +40,7 @@ _SINGLE = dict(
 )
 
 _TONES = re.compile("[\u0300\u0301\u0304\u030c]")
+_READING = re.compile(r"[A-Za-zü]+( [A-Za-zü]+)*")
 _NOT_A_LETTER = re.compile(r"[^a-z0-9]")
 
 
@@ -67,6 +68,11 @@ def search_keys(name: str, reading: str = "") -> str:
             break
         kept.append(key)
     return " ".join(kept)
+
+
+def is_reading(text: str) -> bool:
+    """Whether a text is a reading that `search_keys` takes: syllables between single spaces, at most 60 characters."""
+    return len(text) <= 60 and _READING.fullmatch(text) is not None
 
 
 def normalised(text: str) -> str:

@@ -136,7 +136,7 @@ def departments(session: Session, viewer: Actor) -> list[DepartmentNode]:
 
 def person_card(session: Session, viewer: Actor, person_id: uuid.UUID) -> PersonCard:
     """Return a person's card. Who has left keeps a card, because the trail names them; its numbers only a system admin
-    sees. Raises NotFound.
+    sees. A mobile number that the person hides nobody else sees. Raises NotFound.
     """
     superior = aliased(Person)
     row = session.execute(
@@ -154,6 +154,7 @@ def person_card(session: Session, viewer: Actor, person_id: uuid.UUID) -> Person
         .where(Membership.person_id == person_id)
         .order_by(Department.sort, Department.code)
     )
+    own = person_id == viewer.person_id
     reachable = person.disabled_at is None or viewer.has(SYSTEM_ADMIN)
     return PersonCard(
         id=person.id,
@@ -164,7 +165,7 @@ def person_card(session: Session, viewer: Actor, person_id: uuid.UUID) -> Person
         department=department,
         part_time=tuple(part_time),
         superior=superior_name or "",
-        mobile=person.mobile if reachable else "",
+        mobile=person.mobile if reachable and (own or not person.mobile_hidden) else "",
         email=person.email if reachable else "",
         disabled=person.disabled_at is not None,
     )

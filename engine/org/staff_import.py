@@ -1,56 +1,18 @@
 """Import of departments and people (人员导入) from the staff workbook: all or nothing, again without doubling."""
 
-import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.audit import record
-from engine.db import new_id
-from engine.errors import Conflict, Forbidden
+from engine.errors import Forbidden
+from engine.org import staff_writing
 from engine.org.actor import SYSTEM_ADMIN, Actor
-from engine.org.models import Department, Membership, Person
-from engine.org.pinyin import search_keys
 from engine.org.staff_sheets import Line, Sheets, read
-
-MAX_LEVELS = 3  # of the department tree
-
-_DEPARTMENT = (
-    Department.name, Department.kind, Department.parent_id, Department.head_id, Department.director_id,
-    Department.sort, Department.disabled_at,
-)  # fmt: skip
-_PERSON = (
-    Person.name, Person.pinyin, Person.department_id, Person.post, Person.rank, Person.superior_id, Person.mobile,
-    Person.email, Person.disabled_at,
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What an import did, in rows of both sheets; each row is counted once."""
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    disabled: int = 0  # were active before
-
-
-@dataclass(slots=True)
-class _Table:
-    """One table as stored and as it will be, both by code."""
-
-    ids: dict[str, uuid.UUID] = field(default_factory=dict)  # of what is stored and what the file adds
-    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
-    wanted: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def id(self, code: str) -> uuid.UUID | None:
-        """Return the id behind a checked code; None for an empty cell."""
-        return self.ids[code] if code else None
+from engine.org.staff_writing import MAX_LEVELS, Report, Row, Table, Wanted
 
 
 def import_staff(session: Session, actor: Actor | None, content: bytes) -> Report:
@@ -63,9 +25,11 @@ def import_staff(session: Session, actor: Actor | None, content: bytes) -> Repor
     if actor is not None and not actor.has(SYSTEM_ADMIN):
         raise Forbidden("只有系统管理员可以导入人员", code="not_system_admin")
     sheets = read(content)
-    departments = _load(session, Department.code, Department.id, _DEPARTMENT, sheets.departments)
-    people = _load(session, Person.staff_number, Person.id, _PERSON, sheets.people)
-    sheets.problems += _system_problems(session, sheets)
+    wanted = staff_writing.load(session)
+    departments, people = wanted.departments, wanted.people
+    departments.add(sheets.departments)
+    people.add(sheets.people)
+    sheets.problems += _system_problems(wanted, sheets)
     sheets.problems += _reference_problems(sheets, departments, people)
     sheets.problems += _tree_problems(sheets, departments)
     sheets.problems += _superior_problems(sheets, people)
@@ -73,46 +37,25 @@ def import_staff(session: Session, actor: Actor | None, content: bytes) -> Repor
     for code, line in sheets.departments.items():
         departments.wanted[code] = _wanted_department(line, departments, people, departments.stored.get(code))
     for number, line in sheets.people.items():
-        people.wanted[number] = _wanted_person(line, departments, people, people.stored.get(number))
-    try:
-        _write(session, departments, people)
-        moved = _write_memberships(session, sheets, departments, people)
-    except IntegrityError as error:
-        raise Conflict("人员数据刚刚被另一次导入修改，请重新导入", code="concurrent_import") from error
-    session.expire_all()  # what the caller holds of these tables is old
-    report = _report(departments, people, moved)
+        people.wanted[number] = _wanted_person(line, number, wanted)
+        if "兼职" in line.values:
+            wanted.places[number] = line.values["兼职"]
+    report = staff_writing.write(session, wanted)
     record(session, actor, "staff_import", asdict(report), at=clock.now())
     return report
 
 
-def _load(
-    session: Session,
-    code: InstrumentedAttribute[str],
-    id_: InstrumentedAttribute[uuid.UUID],
-    columns: tuple[InstrumentedAttribute[Any], ...],
-    lines: Mapping[str, Line],
-) -> _Table:
-    table = _Table()
-    for row in session.execute(select(code, id_, *columns)):
-        table.ids[row[0]] = row[1]
-        table.stored[row[0]] = dict(zip((column.key for column in columns), row[2:], strict=True))
-    for new in lines.keys() - table.ids.keys():
-        table.ids[new] = new_id()
-    return table
-
-
-def _system_problems(session: Session, sheets: Sheets) -> Iterator[dict[str, Any]]:
+def _system_problems(wanted: Wanted, sheets: Sheets) -> Iterator[dict[str, Any]]:
     """Say where the file names a system account: it is no member of staff, superior or head."""
-    taken = set(session.scalars(select(Person.staff_number).where(Person.system)))
     lines = [(line, ("负责人工号", "分管院领导工号")) for line in sheets.departments.values()]
     lines += [(line, ("工号", "直接上级工号")) for line in sheets.people.values()]
     for line, columns in lines:
         for column in columns:
-            if (number := line.values.get(column)) in taken:
+            if (number := line.values.get(column)) in wanted.systems:
                 yield line.problem(column, f"“{number}”是系统账号，不是职工")
 
 
-def _reference_problems(sheets: Sheets, departments: _Table, people: _Table) -> Iterator[dict[str, Any]]:
+def _reference_problems(sheets: Sheets, departments: Table, people: Table) -> Iterator[dict[str, Any]]:
     unknown_department, unknown_person = "部门编码“{}”不在文件中，系统中也没有", "工号“{}”不在文件中，系统中也没有"
     for line in sheets.departments.values():
         if (code := line.values.get("上级部门编码")) and code not in departments.ids:
@@ -132,7 +75,7 @@ def _reference_problems(sheets: Sheets, departments: _Table, people: _Table) -> 
                 yield line.problem("兼职", f"“{code}”已是主要部门，兼职只填其他部门")
 
 
-def _tree_problems(sheets: Sheets, departments: _Table) -> Iterator[dict[str, Any]]:
+def _tree_problems(sheets: Sheets, departments: Table) -> Iterator[dict[str, Any]]:
     parents = _chain_after(sheets.departments, "上级部门编码", departments, "parent_id")
     circular = _circular(parents)
     for code in parents:
@@ -148,14 +91,14 @@ def _tree_problems(sheets: Sheets, departments: _Table) -> Iterator[dict[str, An
                 yield moved.problem("上级部门编码", f"系统中的下级部门“{code}”会超过 {MAX_LEVELS} 级")
 
 
-def _superior_problems(sheets: Sheets, people: _Table) -> Iterator[dict[str, Any]]:
+def _superior_problems(sheets: Sheets, people: Table) -> Iterator[dict[str, Any]]:
     circular = _circular(_chain_after(sheets.people, "直接上级工号", people, "superior_id"))
     for number, line in sheets.people.items():
         if number in circular:
             yield line.problem("直接上级工号", "直接上级绕成了圈，请改正")
 
 
-def _chain_after(lines: Mapping[str, Line], column: str, table: _Table, attribute: str) -> dict[str, str]:
+def _chain_after(lines: Mapping[str, Line], column: str, table: Table, attribute: str) -> dict[str, str]:
     """Return whom each code hangs below once the file is imported; "" for the top."""
     codes = {id_: code for code, id_ in table.ids.items()}
     above = {code: codes.get(values[attribute], "") for code, values in table.stored.items()}
@@ -190,9 +133,7 @@ def _circular(above: Mapping[str, str]) -> set[str]:
     return found
 
 
-def _wanted_department(
-    line: Line, departments: _Table, people: _Table, stored: dict[str, Any] | None
-) -> dict[str, Any]:
+def _wanted_department(line: Line, departments: Table, people: Table, stored: dict[str, Any] | None) -> dict[str, Any]:
     values = line.values
     wanted = {**(stored or {"parent_id": None, "head_id": None, "director_id": None, "sort": 0, "disabled_at": None})}
     wanted |= {"name": values["部门名称"], "kind": values["部门类别"]}
@@ -207,15 +148,15 @@ def _wanted_department(
     return wanted | _state(values, wanted)
 
 
-def _wanted_person(line: Line, departments: _Table, people: _Table, stored: dict[str, Any] | None) -> dict[str, Any]:
-    values = line.values
+def _wanted_person(line: Line, number: str, of: Wanted) -> Row:
+    values, stored = line.values, of.people.stored.get(number)
     wanted = {**(stored or {"superior_id": None, "rank": 100, "post": "", "mobile": "", "email": ""})}
-    wanted |= {"name": values["姓名"], "department_id": departments.ids[values["部门编码"]]}
+    wanted |= {"name": values["姓名"], "department_id": of.departments.ids[values["部门编码"]]}
     # without the column a reading given by hand earlier stays
     if "姓名拼音" in values or stored is None or stored["name"] != values["姓名"]:
-        wanted["pinyin"] = search_keys(values["姓名"], values.get("姓名拼音", ""))
+        wanted["pinyin"] = of.keys(number, values["姓名"], values.get("姓名拼音", ""))
     if "直接上级工号" in values:
-        wanted["superior_id"] = people.id(values["直接上级工号"])
+        wanted["superior_id"] = of.people.id(values["直接上级工号"])
     if "排序" in values:
         wanted["rank"] = 100 if values["排序"] is None else values["排序"]
     for column, attribute in (("岗位", "post"), ("手机", "mobile"), ("邮箱", "email")):
@@ -228,75 +169,3 @@ def _state(values: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, An
     if "状态" not in values:
         return {"disabled_at": wanted["disabled_at"]}
     return {"disabled_at": (wanted["disabled_at"] or clock.now()) if values["状态"] else None}
-
-
-def _write(session: Session, departments: _Table, people: _Table) -> None:
-    new_departments = [code for code in departments.wanted if code not in departments.stored]
-    new_people = [number for number in people.wanted if number not in people.stored]
-    # rows first and their references to one another after them: departments name people and people departments
-    if new_departments:
-        without: dict[str, Any] = {"parent_id": None, "head_id": None, "director_id": None}
-        session.execute(
-            insert(Department),
-            [{**departments.wanted[c], **without, "id": departments.ids[c], "code": c} for c in new_departments],
-        )
-    if new_people:
-        session.execute(
-            insert(Person),
-            [{**people.wanted[n], "superior_id": None, "id": people.ids[n], "staff_number": n} for n in new_people],
-        )
-    changed_departments = [c for c in departments.wanted if departments.wanted[c] != departments.stored.get(c)]
-    changed_people = [
-        n
-        for n in people.wanted
-        if people.wanted[n] != people.stored.get(n) and (n in people.stored or people.wanted[n]["superior_id"])
-    ]
-    if changed_departments:
-        session.execute(
-            update(Department), [{**departments.wanted[c], "id": departments.ids[c]} for c in changed_departments]
-        )
-    if changed_people:
-        session.execute(update(Person), [{**people.wanted[n], "id": people.ids[n]} for n in changed_people])
-
-
-def _write_memberships(session: Session, sheets: Sheets, departments: _Table, people: _Table) -> set[str]:
-    """Write the part-time places that the file names and return the staff numbers whose places changed."""
-    stored: dict[uuid.UUID, dict[uuid.UUID, str]] = {}
-    for membership in session.execute(select(Membership.person_id, Membership.department_id, Membership.post)):
-        stored.setdefault(membership.person_id, {})[membership.department_id] = membership.post
-    changed: set[str] = set()
-    for number, line in sheets.people.items():
-        if "兼职" not in line.values:
-            continue
-        wanted = {departments.ids[code]: post for code, post in line.values["兼职"].items()}
-        if wanted != stored.get(people.ids[number], {}):
-            changed.add(number)
-    if changed:
-        ids = [people.ids[number] for number in changed]
-        for at in range(0, len(ids), 1_000):
-            session.execute(delete(Membership).where(Membership.person_id.in_(ids[at : at + 1_000])))
-        rows = [
-            {"person_id": people.ids[number], "department_id": departments.ids[code], "post": post}
-            for number in sheets.people
-            if number in changed
-            for code, post in sheets.people[number].values["兼职"].items()
-        ]
-        if rows:
-            session.execute(insert(Membership), rows)
-    return changed
-
-
-def _report(departments: _Table, people: _Table, moved: set[str]) -> Report:
-    counts = dict.fromkeys(("created", "updated", "unchanged", "disabled"), 0)
-    for table in (departments, people):
-        for code, wanted in table.wanted.items():
-            stored = table.stored.get(code)
-            if stored is None:
-                counts["created"] += 1
-            elif wanted["disabled_at"] and not stored["disabled_at"]:
-                counts["disabled"] += 1
-            elif wanted != stored or (table is people and code in moved):
-                counts["updated"] += 1
-            else:
-                counts["unchanged"] += 1
-    return Report(**counts)

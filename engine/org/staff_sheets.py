@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.errors import Invalid
 from engine.org import staff_template as template
+from engine.org.pinyin import is_reading
 from engine.org.spreadsheet import LOST_DIGITS, Row, read_workbook
 from engine.org.staff_template import DEPARTMENTS, PEOPLE
 
@@ -179,9 +180,9 @@ def _memberships(text: str) -> dict[str, str]:
 
 
 def _reading(text: str) -> str:
-    if text and not re.fullmatch(r"[A-Za-zü]+( [A-Za-zü]+)*", text):
-        raise ValueError("请填音节，之间用空格，例如 zeng wei")
-    return _short(60)(text)
+    if text and not is_reading(text):
+        raise ValueError("请填音节，之间用空格，例如 zeng wei，最多 60 个字母")
+    return text
 
 
 _KINDS_OF_VALUE: dict[str, Callable[[str], Any]] = {

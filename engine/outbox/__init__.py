@@ -5,33 +5,72 @@ another. A row is leased for 15 s, so that one left by a killed worker is taken 
 happens exactly once; an effect outside may happen twice, so its handler sends a key that the receiver can recognise,
 such as `row.id`. Ids follow the order of commits only where the writers of a shard hold a lock, as commands do on
 their instance.
+
+An outside system is declared as a `channel`: it has threads, a rate, a breaker and a pause of its own, so that one that
+is down delays nothing else.
 """
 
-from engine.outbox.handlers import Configuration, Leased, Permanent, Transient, check, declare, handler
-from engine.outbox.handling import lease, release, run
+from engine.outbox.channels import INSIDE, Channel, ChannelIncident, OutboxChannel, channel, lanes, limit
+from engine.outbox.handlers import Again, Configuration, Leased, Permanent, Transient, check, declare, handler
+from engine.outbox.handling import SUPERSEDED, Lost, lease, release, renew, run
+from engine.outbox.oversight import (
+    MAX_REASON,
+    ChannelState,
+    Depth,
+    dead,
+    depth,
+    incidents,
+    pause,
+    people,
+    resume,
+    states,
+    stopped,
+)
+from engine.outbox.rate import take
 from engine.outbox.table import DEAD, INSERT_OUTBOX, Outbox, enqueue, put, row
-from engine.outbox.upkeep import Depth, depth, purge, requeue, require_requeuer
+from engine.outbox.upkeep import purge, requeue, require_requeuer
 
 __all__ = [
     "DEAD",
     "INSERT_OUTBOX",
+    "INSIDE",
+    "MAX_REASON",
+    "SUPERSEDED",
+    "Again",
+    "Channel",
+    "ChannelIncident",
+    "ChannelState",
     "Configuration",
     "Depth",
     "Leased",
+    "Lost",
     "Outbox",
+    "OutboxChannel",
     "Permanent",
     "Transient",
+    "channel",
     "check",
+    "dead",
     "declare",
     "depth",
     "enqueue",
     "handler",
+    "incidents",
+    "lanes",
     "lease",
+    "limit",
+    "pause",
+    "people",
     "purge",
     "put",
     "release",
+    "renew",
     "requeue",
     "require_requeuer",
+    "resume",
     "row",
     "run",
+    "states",
+    "stopped",
+    "take",
 ]

@@ -1,4 +1,4 @@
-"""Who does what: the registry of handlers, and the two ways in which they fail."""
+"""Who does what: the registry of handlers, and how they say that there is more to do or why they fail."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,14 +26,27 @@ class Leased:
     created_at: datetime
     lease_owner: str
     lease_until: datetime
+    probe: bool = False  # whether its channel is down and this row shows whether it still is
+
+
+class Again(Exception):  # no error: a row that goes on
+    """The handler has done a part and has more to do: the row is due at once, and no attempt is counted.
+
+    For handlers outside of a transaction: in one, the part would be rolled back.
+    """
 
 
 class Transient(Exception):
-    """The effect can't be had now (暂时失败): try again, after `delay` if the other side has said so."""
+    """The effect can't be had now (暂时失败): try again, after `delay` if the other side has said so.
 
-    def __init__(self, reason: str, *, delay: timedelta | None = None) -> None:
+    Without a `delay` it tells the breaker of a channel that the other side is not to be had. `counted=False`: nothing
+    was tried, so no attempt is counted either.
+    """
+
+    def __init__(self, reason: str, *, delay: timedelta | None = None, counted: bool = True) -> None:
         super().__init__(reason)
         self.delay = delay
+        self.counted = counted
 
 
 class Permanent(Exception):
@@ -58,6 +71,7 @@ class Handler:
     in_transaction: bool
     max_attempts: MaxAttempts
     on_dead: OnDead | None
+    newest: bool
 
     def allowed(self, leased: Leased, *, expected: bool) -> int:
         """Return after how many attempts a row is given up whose error was expected, or wasn't."""
@@ -83,6 +97,7 @@ def handler(
     in_transaction: Literal[True],
     max_attempts: MaxAttempts = ...,
     on_dead: OnDead | None = ...,
+    newest: bool = ...,
 ) -> Callable[[InTransaction], InTransaction]: ...
 @overload
 def handler(
@@ -92,24 +107,33 @@ def handler(
     in_transaction: Literal[False],
     max_attempts: MaxAttempts = ...,
     on_dead: OnDead | None = ...,
+    newest: bool = ...,
 ) -> Callable[[Outside], Outside]: ...
 def handler(
-    system: str, topic: str, *, in_transaction: bool, max_attempts: MaxAttempts = PATIENT, on_dead: OnDead | None = None
+    system: str,
+    topic: str,
+    *,
+    in_transaction: bool,
+    max_attempts: MaxAttempts = PATIENT,
+    on_dead: OnDead | None = None,
+    newest: bool = False,
 ) -> Callable[[Callable[[Any, Leased], object]], Callable[[Any, Leased], object]]:
     """Register the decorated function for the rows of a topic.
 
     With `in_transaction` it is called with the session that marks the row done: for effects in the database. Otherwise
-    it is called with the database and no transaction open: for effects outside. It raises Transient or Permanent;
-    Unavailable counts as Transient; any other error is tried a few times and then is dead. Where `max_attempts(row)` is
-    a function it holds for both, but for Unavailable: that says nothing of the effect. `on_dead(row, reason, session)`
-    runs in the transaction that marks the row dead.
+    it is called with the database and no transaction open: for effects outside. It raises Again, Transient, Permanent
+    or Configuration; Unavailable counts as Transient; any other error is tried a few times and then is dead. Where
+    `max_attempts(row)` is a function it holds for both, but for Unavailable: that says nothing of the effect.
+    `on_dead(row, reason, session)` runs in the transaction that marks the row dead. With `newest` a row brings the
+    other side to the present state, whatever it was written for: where a younger one of its shard and topic is due, it
+    is done in passing.
     """
 
     def register(run: Callable[[Any, Leased], object]) -> Callable[[Any, Leased], object]:
         if (system, topic) in handlers:
             raise RuntimeError(f"two handlers for {system}/{topic}")
         declare(system, topic)
-        handlers[system, topic] = Handler(run, in_transaction, max_attempts, on_dead)
+        handlers[system, topic] = Handler(run, in_transaction, max_attempts, on_dead, newest)
         return run
 
     return register

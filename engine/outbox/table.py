@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from engine import clock
 from engine.batch import Batch, Statement
 from engine.db import Base
+from engine.outbox.channels import lane
 from engine.outbox.handlers import declared
 
 _BIGID = BigInteger().with_variant(Integer(), "sqlite")
@@ -27,6 +28,7 @@ class Outbox(Base):
     system: Mapped[str] = mapped_column(String(20))  # who does it: engine, notice, wecom, oa …
     key: Mapped[str] = mapped_column(String(80))  # what must stay in order, e.g. an instance's id
     topic: Mapped[str] = mapped_column(String(40))
+    lane: Mapped[str] = mapped_column(String(20), default="", server_default="")  # whose threads do it
     payload: Mapped[str] = mapped_column(Text)  # JSON
     idem_key: Mapped[str | None] = mapped_column(String(120), unique=True)
     state: Mapped[str] = mapped_column(String(8), default="pending")  # pending, done, dead
@@ -42,7 +44,7 @@ class Outbox(Base):
     __table_args__ = tuple(
         Index(name, *columns, postgresql_where=text(where), sqlite_where=text(where))
         for name, columns, where in (
-            ("ix_outbox_due", ("due_at", "id"), "state = 'pending'"),
+            ("ix_outbox_due", ("lane", "due_at", "id"), "state = 'pending'"),
             ("ix_outbox_shard", ("system", "key", "id"), "state = 'pending'"),
             ("ix_outbox_done", ("done_at",), "state = 'done'"),
             ("ix_outbox_dead", ("system", "id"), "state = 'dead'"),
@@ -51,8 +53,8 @@ class Outbox(Base):
 
 
 INSERT_OUTBOX = Statement(
-    "INSERT INTO outbox (system, key, topic, payload, idem_key, state, attempts, due_at, last_error, created_at) "
-    "VALUES (:system, :key, :topic, :payload, :idem_key, 'pending', 0, :due_at, '', :created_at) "
+    "INSERT INTO outbox (system, key, topic, lane, payload, idem_key, state, attempts, due_at, last_error, created_at) "
+    "VALUES (:system, :key, :topic, :lane, :payload, :idem_key, 'pending', 0, :due_at, '', :created_at) "
     "ON CONFLICT (idem_key) DO NOTHING"
 )
 
@@ -76,6 +78,7 @@ def row(
         "system": system,
         "key": key,
         "topic": topic,
+        "lane": lane(system, topic),
         "payload": orjson.dumps(payload).decode(),
         "idem_key": idem_key,
         "due_at": due_at or now,

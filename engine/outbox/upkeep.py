@@ -1,10 +1,9 @@
-"""Looking after the outbox: dead letters, figures, old rows."""
+"""Looking after the outbox: dead letters, old rows."""
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from engine import clock
@@ -44,24 +43,6 @@ def requeue(session: Session, actor: Viewer, id: int) -> Outbox:  # noqa: A002
     session.info["outbox"] = True
     log.info("outbox row requeued: id=%d by=%s", id, actor.person_id)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """The backlog of one system: how many rows wait, since when the oldest, and what has failed once already."""
-
-    system: str
-    pending: int
-    oldest: datetime
-    failing: int
-
-
-def depth(session: Session) -> list[Depth]:
-    """Return the backlog of each system that has one, by name."""
-    failing = func.sum(case((Outbox.last_error != "", 1), else_=0))
-    figures = select(Outbox.system, func.count(), func.min(Outbox.created_at), failing)
-    rows = session.execute(figures.where(Outbox.state == PENDING).group_by(Outbox.system).order_by(Outbox.system))
-    return [Depth(*row) for row in rows]
 
 
 def purge(db: Database, before: datetime, limit: int = 5000) -> int:

@@ -17,7 +17,7 @@ import pytest
 from engine.bpm.models import IncidentKind
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICE = re.compile(r"(engine|api|web|workers|sandbox)/|piyue\.py$")
+SERVICE = re.compile(r"(cli|engine|api|web|workers|sandbox)/|piyue\.py$")
 MAX_LINES = 500
 
 

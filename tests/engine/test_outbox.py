@@ -20,6 +20,7 @@ from engine.batch import Batch
 from engine.db import Database
 from engine.errors import Conflict, Forbidden, NotFound, Unavailable
 from engine.outbox import Leased, Outbox, handlers
+from tests.factories.outbox import emptied
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 NEVER = NOON + timedelta(days=3650)
@@ -28,14 +29,8 @@ NEVER = NOON + timedelta(days=3650)
 @pytest.fixture(autouse=True)
 def registry() -> Iterator[None]:
     """An empty registry, so that tests can name their topics as they like."""
-    kept = handlers.declared.copy(), handlers.handlers.copy()
-    handlers.declared.clear()
-    handlers.handlers.clear()
-    yield
-    handlers.declared.clear()
-    handlers.declared.update(kept[0])
-    handlers.handlers.clear()
-    handlers.handlers.update(kept[1])
+    with emptied():
+        yield
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import xmltodict
+import xmltodict  # type: ignore[import-untyped]
 from wechatpy.enterprise import WeChatClient
 from wechatpy.enterprise.crypto import WeChatCrypto
 from wechatpy.exceptions import WeChatClientException
@@ -76,12 +76,12 @@ class App(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: App
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         q = self._query()
         told = self.server.crypto.check_signature(q["msg_signature"], q["timestamp"], q["nonce"], q["echostr"])
         self._answer(200, told.encode() if isinstance(told, str) else told)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         q, body = self._query(), self.rfile.read(int(self.headers["Content-Length"]))
         text = self.server.crypto.decrypt_message(body, q["msg_signature"], q["timestamp"], q["nonce"])
         self.server.bodies.append(body)

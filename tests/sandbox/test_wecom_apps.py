@@ -84,8 +84,8 @@ def test_the_workbench_shows_each_member_their_own(wecom_sandbox: Running, clien
 def test_what_the_workbench_does_not_show(wecom_sandbox: Running, client: Client) -> None:
     assert client.refused("agent/set_workbench_template", {"agentid": AGENT, "type": "poem"}) == 40058
     client.post("agent/set_workbench_template", data={"agentid": AGENT, "type": "keydata", "keydata": {}})
-    wrong = (keydata(5), {}, {"items": [{"key": "k"}]}, keydata(1, data="x" * 65), keydata(1, jump_url="x" * 1025))
-    for data in wrong:
+    wrong: list[dict[str, Any]] = [keydata(5), {}, {"items": [{"key": "k"}]}]
+    for data in [*wrong, keydata(1, data="x" * 65), keydata(1, jump_url="x" * 1025)]:
         assert refusal(lambda: show(client, data=data)) == 40058  # noqa: B023
     assert refusal(lambda: show(client, kind="image", data={"url": "x"})) == 40058
     assert refusal(lambda: show(client, "nobody")) == 40003

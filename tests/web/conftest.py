@@ -11,11 +11,14 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from api.app import create_app
+from engine.connectors.wecom import codes
 from engine.db import Database
 from engine.org.demo import CAST
 from engine.settings import Settings
+from sandbox.wecom.server import Running
 from tests.api.conftest import Served
 from tests.dsl import Bpm
+from tests.web.wecom_phone import Phone, connect
 from web.app import mount
 
 
@@ -77,3 +80,14 @@ def served(settings: Settings, db: Database) -> Iterator[httpx.Client]:
 def browser_of(client: httpx.Client, bpm: Bpm) -> Browser:
     """A browser in which anybody may log in."""
     return Browser(client, bpm)
+
+
+@pytest.fixture
+def phone(bpm: Bpm, wecom_sandbox: Running, tmp_path: Path) -> Iterator[Phone]:
+    """The nurse's telephone."""
+    bpm.deploy("leave_request")
+    connect(bpm, wecom_sandbox)
+    settings = Settings(mode="demo", var=tmp_path, secure_cookie=False, base_url="http://testserver")
+    codes.provide(bpm.db, settings)
+    with served(settings, bpm.db) as client:
+        yield Phone(client, wecom_sandbox)

@@ -10,7 +10,8 @@ from sqlalchemy import select, text
 
 from engine import outbox
 from engine.db import Database
-from engine.outbox import Leased, Outbox, handlers
+from engine.outbox import Leased, Outbox
+from tests.factories.outbox import emptied
 from workers import loop
 from workers.loop import Tick, Worker
 
@@ -20,15 +21,9 @@ PATIENCE = 30.0  # seconds until a test gives up
 @pytest.fixture(autouse=True)
 def registry() -> Iterator[None]:
     """An empty registry, so that tests can name their topics as they like."""
-    kept = handlers.declared.copy(), handlers.handlers.copy()
-    handlers.declared.clear()
-    handlers.handlers.clear()
-    outbox.declare("test", "job")
-    yield
-    handlers.declared.clear()
-    handlers.declared.update(kept[0])
-    handlers.handlers.clear()
-    handlers.handlers.update(kept[1])
+    with emptied():
+        outbox.declare("test", "job")
+        yield
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
-"""What process admins mend: incidents, dead letters of the outbox."""
+"""What process admins mend: incidents, channels and dead letters of the outbox."""
 
 import uuid
 
 from fastapi import Response
 
+from engine import outbox
 from engine.bpm import commands
 from engine.errors import NotFound
+from web.pages.admin import outbox_page
+from web.pages.detail import Typed
 from web.session import Posted, Router
 
 router = Router()
@@ -23,6 +26,24 @@ def dismiss(call: Posted, incident_id: uuid.UUID) -> Response:
     """Mark an incident as mended (忽略)."""
     commands.dismiss(call.session, call.actor, incident_id)
     return call.go("/admin/incidents?done=dismiss")
+
+
+@router.post("/admin/channels/{system}/pause")
+def pause(call: Posted, system: str) -> Response:
+    """Let a channel deliver nothing for a while (暂停)."""
+    reason = call.text("reason")
+    call.or_else(
+        lambda page, error: outbox_page(page, Typed(dialog=f"pause-{system}", fields={"reason": reason}, error=error))
+    )
+    outbox.pause(call.session, call.actor, system, reason)
+    return call.go("/admin/outbox?done=pause")
+
+
+@router.post("/admin/channels/{system}/resume")
+def resume(call: Posted, system: str) -> Response:
+    """Let a channel go on, or try at once (恢复)."""
+    outbox.resume(call.session, call.actor, system)
+    return call.go("/admin/outbox?done=resume")
 
 
 @router.post("/admin/outbox/requeue")

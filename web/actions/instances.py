@@ -7,6 +7,7 @@ from typing import Literal
 from fastapi import Response
 
 from engine.bpm import commands
+from engine.connectors.wecom import groups
 from engine.errors import Invalid
 from web.actions.items import people
 from web.actions.staying import go_on, stay
@@ -31,6 +32,15 @@ def copy(call: Posted, instance_id: uuid.UUID) -> Response:
     to = people(call, "to")
     commands.copy(call.session, call.actor, instance_id, to=to, reason=call.text("reason"), key=call.key)
     return _shown(call, instance_id, "copy")
+
+
+@router.post("/instances/{instance_id}/chat")
+def chat(call: Posted, instance_id: uuid.UUID) -> Response:
+    """Open a group chat about it in WeCom (建群讨论)."""
+    _stay(call, instance_id, "")
+    groups.require_on(call.db)
+    groups.open_chat(call.session, call.actor, instance_id)
+    return _shown(call, instance_id, "chat")
 
 
 @router.post("/instances/{instance_id}/jump")

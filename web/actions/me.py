@@ -5,8 +5,11 @@ import uuid
 from fastapi import Response
 
 from engine import notices
+from engine.errors import EngineError
+from engine.org import own
+from web.pages.account import account_page
 from web.rendering import CARE
-from web.session import Posted, Router
+from web.session import Page, Posted, Router
 
 router = Router()
 
@@ -36,3 +39,16 @@ def care(call: Posted) -> Response:
     secure = call.settings.secure_cookie
     answer.set_cookie(CARE, "1" if on else "", max_age=31_536_000 if on else 0, path="/", secure=secure, samesite="lax")
     return answer
+
+
+@router.post("/account/settings")
+def settings(call: Posted) -> Response:
+    """Keep one's own settings (本人设置): how the name is read, whether others see the mobile number."""
+    typed = own.Own(call.text("reading")[:200], call.text("mobile_hidden") == "1")
+
+    def again(page: Page, error: EngineError) -> Response:
+        return account_page(page, typed, error)
+
+    call.or_else(again)
+    own.set_own(call.session, call.actor, typed)
+    return call.go("/account?done=settings")

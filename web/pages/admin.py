@@ -11,6 +11,7 @@ from engine.org.actor import ADMIN
 from engine.org.queries import people_named
 from web.activities import NAMES, told
 from web.pages.boxes import PERIODS, filters_of
+from web.pages.detail import Typed
 from web.phrases import INCIDENTS, LETTERS, SYSTEMS
 from web.rendering import STATES, fragment, page
 from web.session import Page, Router, Visitor
@@ -70,25 +71,36 @@ def outbox(
     reason: str | None = None,
     cursor: str | None = None,
     count: int = 0,
+    do: str = "",
 ) -> Response:
-    """Show what waits to be delivered and what was given up; with a system, topic and reason one by one."""
+    """Show the channels, what waits and what was given up; with a system, topic and reason one by one."""
     alike = {name: text for name, text in (("system", system), ("topic", topic), ("reason", reason)) if text}
     found = None
     if alike:
         found = queries.letters(call.session, call.actor, system=system, topic=topic, reason=reason, cursor=cursor)
+    return outbox_page(call, Typed(dialog=do), alike=alike, letters=found, count=count)
+
+
+def outbox_page(call: Page, typed: Typed, **values: Any) -> Response:
+    """Return the page of the outbox, with what was typed in a dialog and refused. Raises Forbidden."""
+    channels = queries.channels(call.session, call.actor)
+    outside = {row.system: row.pending for row in channels}
+    values = {"alike": {}, "letters": None, "count": 0} | values
     return page(
         call,
         "admin/outbox.html",
-        waiting=queries.backlog(call.session, call.actor),
+        channels=channels,
+        stops=queries.channel_incidents(call.session, call.actor, limit=10),
+        # a channel has its backlog beside it
+        waiting=[row for row in queries.backlog(call.session, call.actor) if row.pending > outside.get(row.system, 0)],
         reasons=queries.reasons(call.session, call.actor),
-        alike=alike,
-        letters=found,
         systems=SYSTEMS,
         names=LETTERS,
-        count=count,
+        typed=typed,
         may_mend=call.actor.has(ADMIN),
         **_tabs(call, "outbox"),
         title="投递",
+        **values,
     )
 
 
@@ -131,5 +143,6 @@ def _tabs(call: Page, here: str) -> dict[str, Any]:
         "section": "admin",
         "here": here,
         "troubled": bool(queries.incidents(call.session, call.actor, limit=1).rows),
-        "undelivered": bool(queries.letters(call.session, call.actor, limit=1).rows),
+        "undelivered": queries.channel_stopped(call.session, call.actor)
+        or bool(queries.letters(call.session, call.actor, limit=1).rows),
     }

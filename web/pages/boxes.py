@@ -28,7 +28,7 @@ BOXES = {
 }
 PERIODS = {"today": "今天", "week": "近 7 天", "month": "近 30 天", "year": "近一年"}
 _DAYS = {"today": 0, "week": 6, "month": 29, "year": 364}
-_KEPT = ("process", "text", "urgency", "period")
+_KEPT = ("process", "text", "urgency", "period", "state", "overdue")
 PAGE, MOST = 20, 100
 _MANY = 12  # processes of a filter that are still chosen from a list
 
@@ -126,6 +126,7 @@ def filters_of(chosen: Mapping[str, str]) -> Filters:
         urgency=int(urgency) if urgency.isdecimal() and len(urgency) < 3 else None,
         since=since,
         state=chosen.get("state"),
+        overdue=chosen.get("overdue") == "1",
     )
 
 

@@ -13,6 +13,8 @@ from engine import notices
 from engine.bpm import commands, definitions, queries
 from engine.bpm.queries import InstanceDetail, ItemDetail
 from engine.bpm.queries.trail import Step, Timeline, readers
+from engine.connectors.wecom import groups
+from engine.connectors.wecom.client import WeCom
 from engine.errors import EngineError, Invalid
 from web.forms import render
 from web.lookups import Names
@@ -141,6 +143,7 @@ def _shared(
         "jumps": _jumps(call, detail),
         "now": standing(detail.timeline),
         "seen": seen,
+        "chats": call.db.part(WeCom) is not None and groups.may_open(call.session, call.actor, detail.head.id),
     }
 
 

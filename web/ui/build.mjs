@@ -10,7 +10,7 @@ const source = dirname(fileURLToPath(import.meta.url));
 const target = join(source, "..", "static");
 
 const { metafile } = await build({
-  entryPoints: ["app.css", "app.js", "viewer.js"].map((name) => join(source, name)),
+  entryPoints: ["app.css", "app.js", "viewer.js", "wecom.js"].map((name) => join(source, name)),
   outdir: target,
   entryNames: "[name]-[hash]",
   assetNames: "[name]-[hash]",

@@ -105,6 +105,7 @@ function picker(box) {
       rows.forEach((row, index) => row.setAttribute("aria-selected", String(index === next)));
     }
   });
+  box.addEventListener("piyue:chosen", (event) => choose(event.detail)); // somebody who was picked elsewhere
   box.addEventListener("focusout", (event) => !box.contains(event.relatedTarget) && setTimeout(close, 150));
 }
 
@@ -120,6 +121,14 @@ function uploads(field) {
   field.addEventListener("change", () => {
     for (const file of field.files) upload(field, list, file);
     field.value = "";
+  });
+  field.addEventListener("piyue:staged", ({ detail }) => {
+    // a file that came here by another way
+    if (!field.multiple) list.replaceChildren();
+    const row = make("div", "upload-row");
+    row.append(make("span", "upload-row__name"), make("span", "upload-row__size", sized(detail.size)), remover(() => row.remove()));
+    list.append(row);
+    staged(field, row, detail);
   });
   // Files that are staged already are removed by the same button as new ones.
   for (const keep of field.closest(".form-cell")?.querySelectorAll(".form-file__keep input") ?? []) {
@@ -193,17 +202,21 @@ function upload(field, list, file) {
     }
     if (request.status >= 300 || !answer.id) return failed(answer.detail ?? "上传失败，请重试");
     meter.remove();
-    const kept = make("input");
-    Object.assign(kept, { type: "hidden", name: field.name, value: answer.id });
-    const link = make("a", "upload-row__name", answer.name ?? file.name);
-    link.href = `/attachments/${answer.id}`;
-    link.target = "_blank";
-    name.replaceWith(link);
-    row.append(kept);
-    field.form.dispatchEvent(new Event("input", { bubbles: true }));
+    staged(field, row, answer);
   };
   request.onerror = () => failed("网络不通，没有上传，请移除后重新添加");
   request.send(body);
+}
+
+// The server has a file: its row opens it, and the form names it.
+function staged(field, row, { id, name }) {
+  const kept = make("input");
+  Object.assign(kept, { type: "hidden", name: field.name, value: id });
+  const link = make("a", "upload-row__name", name);
+  Object.assign(link, { href: `/attachments/${id}`, target: "_blank" });
+  row.querySelector(".upload-row__name").replaceWith(link);
+  row.append(kept);
+  field.form.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
 function sized(bytes) {

@@ -27,7 +27,7 @@ from engine.org.directory import Directory, directory
 
 outbox.declare("job", "run")
 outbox.declare("event", "thrown", "deliver")
-outbox.declare("notice", "items", "ended", "person", "agreed")
+outbox.declare("notice", "items", "ended", "person", "agreed", "changed")
 outbox.declare("settle", "round")
 
 _BY_ITSELF = ("auto", "decide")  # the verbs of what nobody did: a rule of the step, a decision table
@@ -76,6 +76,7 @@ class Case:
         self.settled: set[int] = set()  # tasks whose round the command has closed itself
         self.returned = False  # this command is a return: nobody's earlier consent counts
         self.approving = False  # this command is somebody's consent
+        self.items_changed = False
 
     # -- opening ----------------------------------------------------------------------------------------------------
 
@@ -173,6 +174,7 @@ class Case:
         if waiting := set(change.gone) - set(change.unarmed):
             self.batch.add(sql.DELETE_SUBSCRIPTION, [where | {"task_id": t} for t in sorted(waiting)])
         for task_id in change.undone:
+            self.items_changed = True
             self.batch.add(sql.CANCEL_UNDONE, {"id": self.row.id, "task_id": task_id, "closed_at": self.now})
         for closed in change.closed:
             if not closed.done and closed.task_id not in self.settled:
@@ -248,6 +250,7 @@ class Case:
         `of` are the round's items where the command has read them behind the lock.
         """
         if of is None or any(i.id != decided and i.state in LIVE for i in of):
+            self.items_changed = True
             self.batch.add(
                 sql.CLOSE_ROUND_ITEMS,
                 {"round_id": round_id, "state": rest, "closed_at": self.now, "except_id": decided or round_id},
@@ -263,6 +266,7 @@ class Case:
         """Change a work item that the command has read behind the lock; the write fails where it has moved since."""
         names = ("id", "state", "claimed", "outcome", "opinion", "opened_at", "closed_at")
         values = {name: getattr(item, name) for name in names} | changes | {"before": item.state}
+        self.items_changed = True
         self.batch.add(sql.UPDATE_ITEM, values, expect=1, why="待办事项")
 
     # -- the trail and the write --------------------------------------------------------------------------------------
@@ -391,6 +395,8 @@ class Case:
             rows.append(outbox.row("notice", key, "ended", {"instance": key, "state": self.instance_state}, self.now))
         elif self.approving and self.moved and not self.jobs and not self._asks():  # it waits for a time or a message
             rows.append(outbox.row("notice", key, "agreed", {"instance": key}, self.now))
+        if not rows and self.items_changed and self.session.info.get("mirrors"):  # nobody is told, cards must change
+            rows.append(outbox.row("notice", key, "changed", {"instance": key}, self.now))
         for job in self.jobs:
             payload = {"instance": key, "task": job.task_id, "retries": job.retries}
             rows.append(outbox.row("job", key, "run", payload, self.now, idem_key=f"job:{key}:{job.task_id}"))

@@ -4,10 +4,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from sqlalchemy import select
 
 from engine.bpm import runtime, visibility
+from engine.bpm.closings import BY_ITSELF, VERBS, closing
 from engine.bpm.commands.case import Case
 from engine.bpm.extensions import Outcome, TaskExtension
 from engine.bpm.forms import Rights
@@ -50,24 +50,20 @@ def late(case: Case, item: Any) -> str:
     """Say why an item can't be handled any more: by whom, when, how."""
     if item.state == ItemState.QUEUED:
         return "还没有轮到您办理，请等前面的人办完"
-    if item.state == ItemState.STANDBY:
-        claim = _last(case, ActionLog.round_id == item.round_id, "claim")
-        return f"这一项已由{claim.name}于 {_local(claim.at)} 签收；退签后您才能办理" if claim else "这一项已由别人签收"
     if item.state == ItemState.DONE:
         return f"您已于 {_local(item.closed_at)} 办理过这一项"
-    if item.state == ItemState.REASSIGNED:
-        passed = _last(case, ActionLog.item_id == item.id, "reassign")
-        if passed is not None:
-            to = orjson.loads(passed.detail).get("name", "别人")
-            return f"这一项已由{passed.name}于 {_local(passed.at)} 转给{to}办理"
-    last = _closing(case, item)
-    if last is not None and last.name is None:
-        return f"这一步已于 {_local(last.at)} {BY_ITSELF.get(last.verb, '自动')}结束，无需再办理"
-    if last is not None:
-        outcome = case.definition.tasks[item.step].outcome(last.outcome) if last.outcome else None
-        done = outcome.name if outcome else VERBS.get(last.verb, "办理")
-        return f"已由{last.name}于 {_local(last.at)} {done}，无需再办理"
-    return "这一项已不需要办理：流程已离开这一步"
+    act = closing(case.session, case.row.id, item)
+    if item.state == ItemState.STANDBY:
+        return f"这一项已由{act.name}于 {_local(act.at)} 签收；退签后您才能办理" if act else "这一项已由别人签收"
+    if act is None:
+        return "这一项已不需要办理：流程已离开这一步"
+    if act.verb == "reassign" and item.state == ItemState.REASSIGNED:
+        return f"这一项已由{act.name}于 {_local(act.at)} 转给{act.to}办理"
+    if act.name is None:
+        return f"这一步已于 {_local(act.at)} {BY_ITSELF.get(act.verb, '自动')}结束，无需再办理"
+    outcome = case.definition.tasks[item.step].outcome(act.outcome) if act.outcome else None
+    done = outcome.name if outcome else VERBS.get(act.verb, "办理")
+    return f"已由{act.name}于 {_local(act.at)} {done}，无需再办理"
 
 
 def last_act(case: Case) -> str:
@@ -81,42 +77,6 @@ def last_act(case: Case) -> str:
     )
     name, at = case.session.execute(log).one()
     return f"后面的步骤已由{name}于 {_local(at)} 办理" if name else f"后面的系统步骤已于 {_local(at)} 执行"
-
-
-def _last(case: Case, where: Any, verb: str) -> Any:
-    """Return the newest trail row of a verb, with its actor's name."""
-    log = (
-        select(Person.name, ActionLog.at, ActionLog.detail)
-        .join(Person, Person.id == ActionLog.actor_id)
-        .where(ActionLog.instance_id == case.row.id, where, ActionLog.verb == verb)
-    )
-    return case.session.execute(log.order_by(ActionLog.id.desc()).limit(1)).first()
-
-
-def _closing(case: Case, item: Any) -> Any:
-    """Return the act that closed an item: in its round, or one elsewhere that left the step."""
-    log = (
-        select(Person.name, ActionLog.verb, ActionLog.outcome, ActionLog.at)
-        .outerjoin(Person, Person.id == ActionLog.actor_id)
-        .where(ActionLog.instance_id == case.row.id, ActionLog.item_id.is_distinct_from(item.id))
-    )
-    if item.state == ItemState.CANCELLED:
-        return case.session.execute(log.where(ActionLog.at >= item.closed_at).order_by(ActionLog.id).limit(1)).first()
-    here = log.where(ActionLog.round_id == item.round_id, Person.id.is_not(None)).order_by(ActionLog.id.desc())
-    return case.session.execute(here.limit(1)).first()
-
-
-VERBS = {
-    "complete": "办理",
-    "return": "退回",
-    "take_back": "撤回",
-    "withdraw": "撤销",
-    "terminate": "终止",
-    "reassign": "转办",
-    "jump": "跳转",
-    "event": "发来消息",
-}
-BY_ITSELF = {"timer": "到时", "event": "收到消息后", "job": "系统步骤执行后", "settle": "传阅完成后"}
 
 
 def _local(moment: Any) -> str:

@@ -48,7 +48,7 @@ def _open(case: Case, opened: runtime.Opened, sender: uuid.UUID | None) -> None:
         handlers, passed = _same_person(case, task, handlers, opened.scope, sender)
     if not handlers and passed is None:
         handlers, passed = _nobody(case, task, opened)
-    row = new_round(case, opened.task_id, step, sender)
+    row = new_round(case, opened, sender)
     items = [] if passed else _items(case, task, row, handlers)
     spared = merging.spared(case, task, step, items, sender)
     outcome = task.outcomes[0].id
@@ -88,13 +88,13 @@ def _log(case: Case, row: dict[str, Any], why: str, outcome: str, **item: uuid.U
     case.log(AUTOMATIC, keyed=False, outcome=outcome, detail={"why": why}, **where)
 
 
-def new_round(case: Case, task_id: int, step: str, sender: uuid.UUID | None) -> dict[str, Any]:
+def new_round(case: Case, opened: runtime.Opened, sender: uuid.UUID | None) -> dict[str, Any]:
     """Add the row of a new round of a step; it is written with the case."""
-    task = case.definition.tasks[step]
+    step, task = opened.step, case.definition.tasks[opened.step]
     row = {
         "id": new_id(),
         "instance_id": case.row.id,
-        "task_id": task_id,
+        "task_id": opened.task_id,
         "step": step,
         "step_name": case.definition.names[step][:80],
         "kind": task.kind,
@@ -102,6 +102,7 @@ def new_round(case: Case, task_id: int, step: str, sender: uuid.UUID | None) -> 
         "until_all": task.round.policy == "all",
         "outcome": None,
         "opened_at": case.now,
+        "due_at": opened.due_at,
         "closed_at": None,
     }
     case.rounds.append(row)
@@ -111,7 +112,7 @@ def new_round(case: Case, task_id: int, step: str, sender: uuid.UUID | None) -> 
 def resume_round(case: Case, opened: runtime.Opened, old_items: list[Any], mine: Any) -> None:
     """Open a decided round again after a take-back: the others' decisions stand, `mine` is open again."""
     case.pending.remove(opened)
-    row = new_round(case, opened.task_id, opened.step, mine.sender_id)
+    row = new_round(case, opened, mine.sender_id)
     queued = case.definition.tasks[opened.step].round.policy == "in_turn"
     for item in old_items:
         if item.state not in (ItemState.DONE, ItemState.CLOSED):

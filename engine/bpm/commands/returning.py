@@ -11,6 +11,7 @@ from engine.bpm.commands import checks, opening
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.complete import Done
 from engine.bpm.commands.requests import keyed
+from engine.bpm.extensions import ReturnRule
 from engine.bpm.models import ItemKind, ItemState
 from engine.errors import Conflict, Forbidden, Invalid
 from engine.org.actor import Actor
@@ -68,6 +69,18 @@ _MODES = {"rewalk": "重走流程", "jump": "直接跳回"}
 def targets(case: Case, task_id: int) -> list[str]:
     """Return the steps that an open task may return to, the nearest first."""
     return runtime.back_targets(case.definition, case.state, task_id)
+
+
+def offered(definition: runtime.Definition, state: bytes, rule: ReturnRule, task_id: int) -> list[str]:
+    """Return the steps that a return from an open task is offered to, by its step's rule; the nearest first."""
+    if rule.targets == ():
+        return []
+    reachable = runtime.back_targets(definition, state, task_id)
+    if rule.targets is None:
+        return reachable
+    aliases = {"initiator": definition.start_step, "previous": reachable[0] if reachable else None}
+    allowed = {aliases.get(target, target) for target in rule.targets}
+    return [step for step in reachable if step in allowed]
 
 
 def _target(case: Case, task_id: int, to: str) -> str:

@@ -140,6 +140,7 @@ def start(
     }
     if rows := describing.search_values(version, case.data, row.id, case.data):
         case.batch.add(sql.UPSERT_SEARCH, rows)
+    case.items_changed = True
     case.write_opened()
     outbox.put(session, case.batch, case.outbox_rows())
     case.batch.run(session)
@@ -155,7 +156,7 @@ def _submit(case: Case, actor: Actor, step: str | None, values: Mapping[str, Any
         return {}
     case.pending.remove(mine)
     outcome = case.definition.tasks[step].outcomes[0].id
-    round_row = opening.new_round(case, mine.task_id, step, actor.person_id) | {
+    round_row = opening.new_round(case, mine, actor.person_id) | {
         "outcome": outcome,
         "closed_at": case.now,
     }

@@ -36,7 +36,7 @@ REPLAY = Statement(
 _ITEM = (
     "SELECT i.id, i.round_id, i.instance_id, i.kind, i.assignee_id, i.state, i.position, i.why, i.origin, i.claimed, "
     "i.outcome, i.opinion, i.opened_at, i.read_at, i.closed_at, r.task_id, r.step, r.step_name, "
-    "r.closed_at AS round_closed_at, r.sender_id, p.name AS assignee_name, (i.id = :item AND EXISTS "
+    "r.closed_at AS round_closed_at, r.due_at, r.sender_id, p.name AS assignee_name, (i.id = :item AND EXISTS "
     "(SELECT 1 FROM draft d WHERE d.item_id = i.id AND d.person_id = i.assignee_id)) AS drafted FROM work_item i "
     "JOIN work_round r ON r.id = i.round_id JOIN person p ON p.id = i.assignee_id "
 )
@@ -52,6 +52,7 @@ _ITEM_TYPES: dict[str, Any] = {
     "read_at": datetime,
     "closed_at": datetime,
     "round_closed_at": datetime,
+    "due_at": datetime,
 }
 ITEMS_OF_ROUND = Statement(
     _ITEM + "WHERE i.round_id = (SELECT round_id FROM work_item WHERE id = :item) ORDER BY i.position, i.id",
@@ -86,8 +87,8 @@ INSERT_INSTANCE = Statement(
 )
 INSERT_ROUND = Statement(
     "INSERT INTO work_round (id, instance_id, task_id, step, step_name, kind, sender_id, until_all, outcome, "
-    "opened_at, closed_at) VALUES (:id, :instance_id, :task_id, :step, :step_name, :kind, :sender_id, :until_all, "
-    ":outcome, :opened_at, :closed_at)"
+    "opened_at, due_at, closed_at) VALUES (:id, :instance_id, :task_id, :step, :step_name, :kind, :sender_id, "
+    ":until_all, :outcome, :opened_at, :due_at, :closed_at)"
 )
 CLOSE_ROUND = Statement(
     "UPDATE work_round SET outcome = :outcome, closed_at = :closed_at WHERE id = :id AND closed_at IS NULL"

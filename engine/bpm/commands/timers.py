@@ -93,6 +93,7 @@ def fire(session: Session, instance_id: uuid.UUID, task_id: int) -> bool:
     session.execute(
         mended.where(Incident.kind == IncidentKind.TIMER, Incident.resolved_at.is_(None)).values(resolved_at=case.now)
     )
+    case.items_changed = True  # something is overdue from now on
     case.log("timer", step=element, step_name=case.definition.names.get(element, "")[:80])
     case.save()
     return True

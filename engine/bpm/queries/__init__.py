@@ -2,7 +2,19 @@
 
 from engine.bpm.queries.actions import Actions, ReturnTarget
 from engine.bpm.queries.activities import VERBS, Activity, activities
-from engine.bpm.queries.boxes import Box, BoxRow, Counts, Handling, box_processes, counts, outcome_name, page
+from engine.bpm.queries.boxes import (
+    Board,
+    Box,
+    BoxRow,
+    Counts,
+    Handling,
+    board,
+    box_processes,
+    counts,
+    outcome_name,
+    page,
+    shown,
+)
 from engine.bpm.queries.catalogue import (
     VersionDiff,
     VersionRow,
@@ -16,7 +28,18 @@ from engine.bpm.queries.catalogue import (
 from engine.bpm.queries.detail import InstanceDetail, ItemDetail, instance_detail, may_open, work_item_detail
 from engine.bpm.queries.diagrams import Diagram, diagram
 from engine.bpm.queries.drafts import DraftView, draft
-from engine.bpm.queries.letters import Letter, Reason, backlog, letters, reasons
+from engine.bpm.queries.letters import (
+    ChannelIncidentRow,
+    Letter,
+    Reason,
+    backlog,
+    channel_incidents,
+    channel_stopped,
+    channels,
+    letters,
+    reasons,
+)
+from engine.bpm.queries.own import own_open_item
 from engine.bpm.queries.paging import Filters, Page
 from engine.bpm.queries.search import FieldFilter, IncidentRow, InstanceRow, incidents, instances
 from engine.bpm.queries.tables import DecisionFile, version_decisions
@@ -27,8 +50,10 @@ __all__ = [
     "VERBS",
     "Actions",
     "Activity",
+    "Board",
     "Box",
     "BoxRow",
+    "ChannelIncidentRow",
     "Counts",
     "DecisionFile",
     "Diagram",
@@ -50,7 +75,11 @@ __all__ = [
     "VersionRow",
     "activities",
     "backlog",
+    "board",
     "box_processes",
+    "channel_incidents",
+    "channel_stopped",
+    "channels",
     "counts",
     "definition_versions",
     "diagram",
@@ -61,9 +90,11 @@ __all__ = [
     "letters",
     "may_open",
     "outcome_name",
+    "own_open_item",
     "page",
     "processes",
     "reasons",
+    "shown",
     "start_page",
     "startable",
     "timeline",

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from engine import clock
 from engine.bpm import runtime
 from engine.bpm.acts import acted_since
+from engine.bpm.commands import returning
 from engine.bpm.commands.talking import URGE_EVERY
 from engine.bpm.definitions import Version
 from engine.bpm.extensions import Outcome, ReturnRule
@@ -104,13 +105,7 @@ class Deciding:
         return item.round_closed_at is None or self._definition.tasks[item.step].round.policy == "none"
 
     def _returns(self, rule: ReturnRule, task_id: int) -> tuple[ReturnTarget, ...]:
-        if rule.targets == ():
-            return ()
-        reachable = runtime.back_targets(self._definition, self._instance.engine_state, task_id)
-        if rule.targets is not None:
-            aliases = {"initiator": self._definition.start_step, "previous": reachable[0] if reachable else None}
-            allowed = {aliases.get(target, target) for target in rule.targets}
-            reachable = [step for step in reachable if step in allowed]
+        reachable = returning.offered(self._definition, self._instance.engine_state, rule, task_id)
         return tuple(ReturnTarget(step, self._definition.names.get(step, step)) for step in reachable)
 
     def _takes_back(self, item: Any) -> bool:

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, literal_column, null, select, text
 from sqlalchemy.orm import Session, aliased
 
+from engine import clock
 from engine.bpm import definitions
 from engine.bpm.models import Copy, Draft, Instance, InstanceState, Process, WorkItem, WorkRound
 from engine.bpm.queries.paging import Filters, Keyset, Page
@@ -78,6 +79,7 @@ class BoxRow:
     opened_at: datetime | None
     arrived_at: datetime
     read_at: datetime | None
+    due_at: datetime | None
     sender: str | None
     reason: str | None
     now: tuple[Handling, ...] = field(default=())
@@ -87,6 +89,11 @@ class BoxRow:
     def unread(self) -> bool:
         """Whether the viewer has not opened it yet."""
         return self.read_at is None
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it should have been done by now; what is done never is."""
+        return self.due_at is not None and self.due_at <= clock.now()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,27 @@ class Counts:
     def shown(self) -> dict[str, str]:
         """Return the counts as people see them."""
         values = {name: getattr(self, name) for name in self.__slots__}
-        return {name: f"{CAP}+" if n > CAP else str(n) for name, n in values.items()}
+        return {name: shown(n) for name, n in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """What a person has on the table (工作台数字): 待办, 待阅, 我发起 (still running), 逾期; exact up to 999.
+
+    Each is the number of rows that a box shows: `todo`, `read_todo`, `started` narrowed to running instances, and the
+    first two narrowed to what is overdue.
+    """
+
+    todo: int
+    read_todo: int
+    started: int
+    overdue: int
+    overdue_todo: int  # how many of those are in `todo`
+
+
+def shown(count: int) -> str:
+    """Return a count as people see it."""
+    return f"{CAP}+" if count > CAP else str(count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +144,7 @@ class _List:
     process: Any
     urgency: Any
     moment: Any
+    due: Any = None
 
 
 _OPEN = text("work_item.state = 'open' AND work_item.kind <> 'read'")
@@ -168,6 +196,7 @@ def _items(name: str, predicate: Any, *, handled: bool = False) -> _List:
         opened_at=WorkItem.opened_at,
         arrived_at=moment,
         read_at=WorkItem.read_at,
+        due_at=null() if handled else WorkRound.due_at,
     )
     statement = (
         select(*columns)
@@ -180,7 +209,8 @@ def _items(name: str, predicate: Any, *, handled: bool = False) -> _List:
     if handled:
         order = ((WorkItem.closed_at, datetime), *order)
     bare = select(WorkItem.process_key).where(WorkItem.assignee_id == _VIEWER, predicate)
-    return _List(_described(statement), bare, Keyset(name, order), WorkItem.process_key, WorkItem.urgency, moment)
+    due = None if handled else WorkRound.due_at
+    return _List(_described(statement), bare, Keyset(name, order), WorkItem.process_key, WorkItem.urgency, moment, due)
 
 
 def _started() -> _List:
@@ -324,6 +354,7 @@ def page(
         urgency=chosen.urgency,
         moment=chosen.moment,
         state=Instance.state,
+        due=chosen.due,
     )
     statement = chosen.keyset.narrowed(chosen.statement.where(*conditions), cursor, limit)
     rows = [BoxRow(*row) for row in session.execute(statement, {"viewer": viewer.person_id})]
@@ -412,6 +443,35 @@ _COUNTS = select(
         .where(Draft.person_id == _VIEWER, _STILL_WANTED)
     ),
 )
+
+
+def _overdue(predicate: Any) -> Select[Any]:
+    return (
+        select(_ONE)
+        .select_from(WorkItem)
+        .join(WorkRound, WorkRound.id == WorkItem.round_id)
+        .where(WorkItem.assignee_id == _VIEWER, predicate, WorkRound.due_at <= bindparam("now"))
+    )
+
+
+_BOARD = select(
+    _counted(select(_ONE).select_from(WorkItem).where(WorkItem.assignee_id == _VIEWER, _OPEN)),
+    _counted(select(_ONE).select_from(WorkItem).where(WorkItem.assignee_id == _VIEWER, _OPEN_READ)),
+    _counted(
+        select(_ONE)
+        .select_from(Instance)
+        .where(Instance.initiator_id == _VIEWER, Instance.state == literal_column("'running'"))
+    ),
+    _counted(_overdue(_OPEN)),
+    _counted(_overdue(_OPEN_READ)),
+)
+
+
+def board(session: Session, viewer: Actor) -> Board:
+    """Return what the viewer's workbench shows, in one statement: all numbers are of one moment."""
+    found = session.execute(_BOARD, {"viewer": viewer.person_id, "now": clock.now()}).one()
+    todo, read_todo, started, late, late_reading = found
+    return Board(todo, read_todo, started, late + late_reading, late)
 
 
 def counts(session: Session, viewer: Actor) -> Counts:

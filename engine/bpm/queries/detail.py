@@ -85,12 +85,18 @@ class ItemView:
     opinion: str
     opened_at: datetime
     read_at: datetime | None
+    due_at: datetime | None
     closed_at: datetime | None
     round_id: uuid.UUID
     task_id: int
     step: str
     step_name: str
     policy: RoundPolicy
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it is still to be done and should have been by now."""
+        return self.due_at is not None and self.closed_at is None and self.due_at <= clock.now()
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +328,7 @@ def _item_view(item: Any, version: Version) -> ItemView:
         opinion=item.opinion,
         opened_at=item.opened_at,
         read_at=item.read_at,
+        due_at=item.due_at,
         closed_at=item.closed_at,
         round_id=item.round_id,
         task_id=item.task_id,

@@ -15,7 +15,8 @@ from engine.bpm.models import Instance
 from engine.bpm.queries.paging import Keyset, Page
 from engine.bpm.queries.search import require_overseer
 from engine.org.actor import Actor
-from engine.outbox import Depth, Outbox
+from engine.org.models import Person
+from engine.outbox import ChannelState, Depth, Outbox
 
 MAX_REASONS = 100
 """Reasons that are told; the most frequent ones."""
@@ -49,6 +50,55 @@ class Letter:
 
 
 _LETTERS = Keyset("letters", ((Outbox.id, int),))
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelIncidentRow:
+    """A time in which a channel delivered nothing: `kind` paused or down; raised or resolved by None: by itself."""
+
+    id: int
+    system: str
+    kind: str
+    reason: str
+    raised_at: datetime
+    raised_by: str | None
+    resolved_at: datetime | None
+    resolved_by: str | None
+
+
+def channels(session: Session, viewer: Actor) -> list[ChannelState]:
+    """Return how each channel is. Raises Forbidden unless the viewer oversees processes."""
+    require_overseer(viewer)
+    return outbox.states(session)
+
+
+def channel_incidents(session: Session, viewer: Actor, limit: int = 20) -> list[ChannelIncidentRow]:
+    """Return the newest incidents of channels, those that stand first. Raises Forbidden."""
+    require_overseer(viewer)
+    found = outbox.incidents(session, limit)
+    names = {
+        row.id: row.name
+        for row in session.execute(select(Person.id, Person.name).where(Person.id.in_(outbox.people(found))))
+    }
+    return [
+        ChannelIncidentRow(
+            row.id,
+            row.system,
+            row.kind,
+            row.reason,
+            row.raised_at,
+            names.get(row.raised_by) if row.raised_by else None,
+            row.resolved_at,
+            names.get(row.resolved_by) if row.resolved_by else None,
+        )
+        for row in found
+    ]
+
+
+def channel_stopped(session: Session, viewer: Actor) -> bool:
+    """Return whether a channel delivers nothing at present. Raises Forbidden."""
+    require_overseer(viewer)
+    return outbox.stopped(session)
 
 
 def backlog(session: Session, viewer: Actor) -> list[Depth]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Integer, Select, func, literal_column, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, false, func, literal_column, tuple_
 
+from engine import clock
 from engine.bpm.models import InstanceState
 from engine.errors import Invalid
 
@@ -39,7 +40,8 @@ class Filters:
     """What a list is narrowed to; None leaves a list as it is.
 
     `text`: part of the title, at most 50 characters. `since` (inclusive) and `until` (exclusive): aware moments between
-    which the row came into its list. `urgency`: 0 普通 to 3 特急. `state`: of the instance. Raises Invalid.
+    which the row came into its list. `urgency`: 0 普通 to 3 特急. `state`: of the instance. `overdue`: what should have
+    been done by now; nothing in a list of what isn't to be done. Raises Invalid.
     """
 
     process: str | None = None
@@ -48,6 +50,7 @@ class Filters:
     since: datetime | None = None
     until: datetime | None = None
     state: str | None = None
+    overdue: bool = False
 
     def __post_init__(self) -> None:
         if self.process is not None and not _PROCESS.fullmatch(self.process):
@@ -63,7 +66,7 @@ class Filters:
                 raise _wrong(name, "时间不正确，请写明时区，如 2024-05-01T00:00:00+08:00")
 
     def conditions(
-        self, *, process: Any, title: Any, urgency: Any, moment: Any, state: Any
+        self, *, process: Any, title: Any, urgency: Any, moment: Any, state: Any, due: Any = None
     ) -> list[ColumnElement[bool]]:
         """Return the conditions on the columns of a list."""
         found: list[ColumnElement[bool]] = []
@@ -73,6 +76,8 @@ class Filters:
             found.append(urgency == self.urgency)
         if self.state is not None:
             found.append(state == self.state)
+        if self.overdue:
+            found.append(false() if due is None else due <= clock.now())
         if self.since is not None:
             found.append(moment >= self.since)
         if self.until is not None:

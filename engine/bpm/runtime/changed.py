@@ -25,7 +25,7 @@ def changed(flow: Flow, before: Mapping[int, Token], due: Mapping[int, Any], com
         if task_id in before:
             continue
         if isinstance(spec, specs.UserTask | specs.ManualTask):
-            opened.append(Opened(task_id, element, flow.scope(token)))
+            opened.append(Opened(task_id, element, flow.scope(token), deadline(token)))
         elif isinstance(spec, specs.Job):
             jobs.append(job(flow, token))
         elif isinstance(spec, specs.Catch) and moment is None and (waits_for := wait(token, element)) is not None:
@@ -53,6 +53,15 @@ def changed(flow: Flow, before: Mapping[int, Token], due: Mapping[int, Any], com
         path=tuple(flow.path),
         finished=not after,
     )
+
+
+def deadline(token: Token) -> datetime | None:
+    """Return the earliest moment of the timers on the border of a step, None without any."""
+    if not isinstance(token.parent.task_spec, specs.BoundarySplit):
+        return None
+    events = (node for node in token.parent.children if isinstance(node.task_spec, specs.BoundaryEvent))
+    moments = (event.internal_data["due"] for event in events if event.is_open and "due" in event.internal_data)
+    return min(map(datetime.fromisoformat, moments), default=None)
 
 
 def job(flow: Flow, token: Token) -> Job:

@@ -86,11 +86,15 @@ Event = Complete | Fire | Deliver | JobDone | JobFailed | GoBack | TakeBack | Ju
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A user task that waits for its round; `scope` is everything that an expression there may read."""
+    """A user task that waits for its round; `scope` is everything that an expression there may read.
+
+    `due_at` is the earliest moment of the timers on its border, None without any.
+    """
 
     task_id: int
     step: str
     scope: Mapping[str, Any]
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

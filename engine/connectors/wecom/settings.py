@@ -1,6 +1,6 @@
 """Settings of the WeCom connector from the environment (prefix PIYUE_WECOM_)."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,7 +22,9 @@ class WeComSettings(BaseSettings):
     api: HttpUrl = "https://qyapi.weixin.qq.com"  # every call goes here: a proxy or the sandbox may stand in
     authorize: HttpUrl = "https://open.weixin.qq.com/connect/oauth2/authorize"  # entry inside WeCom
     login: HttpUrl = "https://login.work.weixin.qq.com/wwlogin/sso/login"  # entry by QR code on the desktop
+    contacts: Literal["off", "accounts", "lead"] = "accounts"  # 通讯录：不同步；只关联账号并报告差异；由企业微信主导
     per_minute: Annotated[int, Field(ge=1)] = 6_000  # calls; WeCom takes 10,000 per corp and API
+    match: Literal["staff_number", "none"] = "staff_number"  # 成员账号与工号相同的职工自动对应；none：都要先核实
     verify_joining: bool = False  # 首次进入须用手机或邮箱验证码核实（M12）
 
     @property

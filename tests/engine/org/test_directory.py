@@ -17,7 +17,7 @@ from tests.factories import org
 
 THERE = uuid.UUID(int=1)
 # what the directory doesn't hold of a person: no login makes everybody load it anew
-UNSEEN = {"mobile", "email", "password_hash"}
+UNSEEN = {"mobile", "mobile_hidden", "email", "password_hash", "pinyin_override"}
 
 
 def names(found: Directory) -> set[str]:

@@ -1,0 +1,49 @@
+"""Which member of WeCom somebody is (企业微信账号): seen and changed by system admins."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Path
+from pydantic import Field
+
+from api.deps import Call, Router, allowed
+from api.schemas import Answer, Body, Text
+from engine.connectors.wecom import accounts
+
+router = Router("企业微信")
+
+Admin = Annotated[Call, Depends(allowed(None))]
+Number = Annotated[Text, Path(max_length=20, description="工号", examples=["10027"])]
+
+
+class MemberOut(Answer):
+    """A person and the member that they are in WeCom."""
+
+    number: str = Field(examples=["10027"])
+    name: str = Field(examples=["单晓燕"])
+    userid: str = Field(description="企业微信账号；空表示没有对应", examples=["ShanXiaoYan"])
+    joined_at: datetime | None = Field(description="首次从企业微信进入（核实）的时间；空表示还没有，或要重新核实")
+
+
+class MemberBody(Body):
+    """The member that the person is."""
+
+    userid: Text = Field(max_length=64, examples=["ShanXiaoYan"])
+
+
+@router.get("/admin/people/{number}/wecom", summary="一位职工的企业微信账号")
+def shown(call: Admin, number: Number) -> MemberOut:
+    """Show which member a person is."""
+    return MemberOut.model_validate(accounts.shown(call.session, call.actor, number))
+
+
+@router.put("/admin/people/{number}/wecom", summary="绑定企业微信账号；原来的作废，下次进入重新核实")
+def link(call: Admin, number: Number, body: MemberBody) -> MemberOut:
+    """Say which member a person is; the same one again has them verified anew."""
+    return MemberOut.model_validate(accounts.link(call.session, call.actor, number, body.userid))
+
+
+@router.delete("/admin/people/{number}/wecom", summary="解除企业微信账号", status_code=204)
+def unlink(call: Admin, number: Number) -> None:
+    """Take the member away from a person."""
+    accounts.unlink(call.session, call.actor, number)

@@ -1,0 +1,416 @@
+"""Channels: lanes of their own, the newest wins, the breaker, the pause, the rate."""
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from engine import clock, outbox
+from engine.db import Database
+from engine.outbox import ChannelIncident, Leased, Outbox, OutboxChannel
+from engine.outbox.breaker import LONGEST_PAUSE
+from tests.factories.outbox import emptied
+
+NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def _wecom() -> Iterator[None]:
+    with emptied():
+        outbox.channel("wecom", per_minute=600)
+        outbox.declare("wecom", "tell")
+        yield
+    clock.freeze(None)
+
+
+@pytest.fixture(autouse=True)
+def noon() -> datetime:
+    """Hold the clock."""
+    clock.freeze(NOON)
+    return NOON
+
+
+def write(db: Database, *keys: str, system: str = "wecom", topic: str = "tell") -> None:
+    with db.unit_of_work() as session:
+        for number, key in enumerate(keys):
+            outbox.enqueue(session, system, key, topic, {"n": number})
+
+
+def stored(db: Database) -> list[Outbox]:
+    with db.reading() as session:
+        return list(session.scalars(select(Outbox).order_by(Outbox.id)))
+
+
+def states(db: Database) -> list[str]:
+    return [row.state for row in stored(db)]
+
+
+def state(db: Database) -> OutboxChannel:
+    with db.reading() as session:
+        return session.get_one(OutboxChannel, "wecom")
+
+
+def incidents(db: Database) -> list[tuple[str, str, bool]]:
+    with db.reading() as session:
+        rows = session.scalars(select(ChannelIncident).order_by(ChannelIncident.id))
+        return [(row.kind, row.reason, row.resolved_at is not None) for row in rows]
+
+
+def drain(db: Database, of: str | None = None) -> list[str]:
+    results: list[str] = []
+    while rows := outbox.lease(db, "w", 8, of):
+        results += [outbox.run(db, row) for row in rows]
+    return results
+
+
+class Side:
+    """The other side: it answers, or fails in some way."""
+
+    def __init__(self) -> None:
+        self.error: Callable[[], Exception] | None = None
+        self.got: list[int] = []
+
+    def tell(self, _db: Database, row: Leased) -> None:
+        if self.error is not None:
+            raise self.error()
+        self.got.append(row.payload["n"])
+
+
+@pytest.fixture
+def side() -> Side:
+    """The other side, behind the topic wecom/tell."""
+    found = Side()
+    outbox.handler("wecom", "tell", in_transaction=False)(found.tell)
+    return found
+
+
+def away() -> Exception:
+    return outbox.Transient("对方没有回答")
+
+
+def break_it(db: Database, side: Side) -> None:
+    """Let five rows fail in a row."""
+    side.error = away
+    write(db, *"abcde")
+    assert drain(db) == ["later"] * 5
+
+
+def test_each_lane_gives_its_own_rows_and_no_lane_gives_all(committed_db: Database) -> None:
+    outbox.declare("notice", "items")
+    write(committed_db, "a", "b")
+    write(committed_db, "c", system="notice", topic="items")
+    assert outbox.lanes() == {"wecom": 2}
+    assert [row.key for row in outbox.lease(committed_db, "w", 8, outbox.INSIDE)] == ["c"]
+    assert [row.key for row in outbox.lease(committed_db, "w", 8, "wecom")] == ["a", "b"]
+    clock.freeze(NOON + MINUTE)
+    assert {row.key for row in outbox.lease(committed_db, "w", 8)} == {"a", "b", "c"}
+
+
+def test_what_a_channel_does_in_a_transaction_is_inside(committed_db: Database, side: Side) -> None:
+    outbox.handler("wecom", "callback", in_transaction=True)(lambda *_: None)
+    break_it(committed_db, side)
+    write(committed_db, "click", topic="callback")
+    assert [row.key for row in outbox.lease(committed_db, "w", 8, outbox.INSIDE)] == ["click"]
+
+
+def test_only_the_newest_of_a_shard_runs_and_other_topics_keep_their_place(committed_db: Database) -> None:
+    ran: list[tuple[str, int]] = []
+    outbox.handler("wecom", "tell", in_transaction=False, newest=True)(
+        lambda _, row: ran.append((row.key, row.payload["n"]))
+    )
+    outbox.handler("wecom", "file", in_transaction=False)(lambda _, row: ran.append(("file", row.payload["n"])))
+    write(committed_db, "a", "a", "b", "a")
+    write(committed_db, "a", topic="file")
+    write(committed_db, "a")
+    assert set(drain(committed_db)) == {"done"}
+    assert sorted(ran) == [("a", 0), ("b", 2), ("file", 0)]
+    assert ran.index(("file", 0)) < ran.index(("a", 0))
+    rows = stored(committed_db)
+    assert {row.state for row in rows} == {"done"}
+    assert [row.last_error for row in rows] == ["superseded", "superseded", "", "superseded", "", ""]
+    assert state(committed_db).sent == 3
+
+
+def test_a_younger_row_that_is_not_due_makes_no_other_wait(committed_db: Database) -> None:
+    ran: list[int] = []
+    outbox.handler("wecom", "tell", in_transaction=False, newest=True)(lambda _, row: ran.append(row.payload["n"]))
+    write(committed_db, "a")
+    with committed_db.unit_of_work() as session:
+        outbox.enqueue(session, "wecom", "a", "tell", {"n": 1}, due_at=NOON + MINUTE)
+    assert drain(committed_db) == ["done"]
+    assert ran == [0]
+
+
+def test_a_handler_with_more_to_do_goes_on_at_once_and_uses_up_no_attempt(committed_db: Database) -> None:
+    parts = iter(range(100))
+
+    @outbox.handler("wecom", "tell", in_transaction=False, max_attempts=3)
+    def tell(_db: Database, _row: Leased) -> None:
+        if next(parts) < 60:
+            raise outbox.Again
+
+    write(committed_db, "a")
+    assert drain(committed_db) == ["later"] * 60 + ["done"]
+    assert [row.attempts for row in stored(committed_db)] == [1]
+
+
+def test_a_long_handler_renews_its_lease_and_one_that_came_late_is_told(committed_db: Database) -> None:
+    def advance(seconds: int) -> None:
+        clock.freeze(clock.now() + seconds * SECOND)
+
+    @outbox.handler("wecom", "tell", in_transaction=False)
+    def tell(db: Database, row: Leased) -> None:
+        advance(14)
+        outbox.renew(db, row)
+        advance(14)
+        assert outbox.lease(db, "other", 8) == []
+        advance(2)
+        assert [row.key for row in outbox.lease(db, "other", 8)] == ["a"]
+        outbox.renew(db, row)
+        raise AssertionError("it went on with a row that another worker has")
+
+    write(committed_db, "a")
+    (row,) = outbox.lease(committed_db, "w", 8)
+    assert outbox.run(committed_db, row) == "lost"
+
+
+def test_wrong_settings_pause_the_channel_with_one_incident_and_cost_no_attempt(
+    committed_db: Database, side: Side
+) -> None:
+    side.error = lambda: outbox.Configuration("应用密钥不正确")
+    write(committed_db, "a", "b", "c")
+    assert drain(committed_db) == ["later"] * 3  # those leased together
+    assert drain(committed_db) == []
+    assert [(row.state, row.attempts, row.last_error) for row in stored(committed_db)] == [
+        ("pending", 0, "应用密钥不正确")
+    ] * 3
+    assert incidents(committed_db) == [("paused", "应用密钥不正确", False)]
+    clock.freeze(NOON + timedelta(days=3))
+    assert drain(committed_db) == []
+
+
+def test_failures_in_a_row_open_the_breaker_with_one_incident(committed_db: Database, side: Side) -> None:
+    break_it(committed_db, side)
+    assert drain(committed_db) == []
+    write(committed_db, "x")
+    assert drain(committed_db) == []
+    assert incidents(committed_db) == [("down", "对方没有回答", False)]
+    assert (state(committed_db).failures, state(committed_db).failed) == (5, 5)
+
+
+def test_a_success_between_keeps_it_closed(committed_db: Database, side: Side) -> None:
+    for _ in range(3):
+        side.error = away
+        write(committed_db, *"abcd")
+        for row in outbox.lease(committed_db, "w", 4):
+            outbox.run(committed_db, row)
+        side.error = None
+        clock.freeze(clock.now() + timedelta(hours=1))
+        drain(committed_db)
+    assert incidents(committed_db) == []
+    assert set(states(committed_db)) == {"done"}
+
+
+def test_other_lanes_go_on_while_one_is_down(committed_db: Database, side: Side) -> None:
+    outbox.handler("notice", "items", in_transaction=True)(lambda *_: None)
+    break_it(committed_db, side)
+    write(committed_db, "a", system="notice", topic="items")
+    assert drain(committed_db) == ["done"]
+
+
+def test_an_open_breaker_lets_one_row_probe_and_waits_longer_each_time(committed_db: Database, side: Side) -> None:
+    break_it(committed_db, side)
+    pauses: list[timedelta] = []
+    for _ in range(12):
+        until = state(committed_db).open_until
+        assert until is not None
+        pauses.append(until - clock.now())
+        clock.freeze(until - timedelta(microseconds=1))
+        assert outbox.lease(committed_db, "w", 8, "wecom") == []
+        clock.freeze(until)
+        (probe,) = outbox.lease(committed_db, "w1", 8, "wecom")
+        assert outbox.lease(committed_db, "w2", 8, "wecom") == []  # one probes
+        assert outbox.run(committed_db, probe) == "later"
+    for number, pause in enumerate(pauses):
+        assert min(4.0 * 2**number, 240) <= pause.total_seconds() <= min(6.0 * 2**number, 300)
+    assert incidents(committed_db) == [("down", "对方没有回答", False)]
+    assert max(row.attempts for row in stored(committed_db)) <= 1
+
+
+def test_the_turn_to_probe_comes_back_from_a_worker_that_was_killed(committed_db: Database, side: Side) -> None:
+    break_it(committed_db, side)
+    clock.freeze(NOON + MINUTE)
+    assert len(outbox.lease(committed_db, "killed", 8, "wecom")) == 1
+    clock.freeze(NOON + MINUTE + 14 * SECOND)
+    assert outbox.lease(committed_db, "w", 8, "wecom") == []
+    clock.freeze(NOON + MINUTE + 15 * SECOND)
+    assert len(outbox.lease(committed_db, "w", 8, "wecom")) == 1
+
+
+def test_a_down_channel_without_rows_keeps_its_turn_for_the_next_one(committed_db: Database, side: Side) -> None:
+    break_it(committed_db, side)
+    side.error = lambda: outbox.Permanent("收件人已离职")
+    with committed_db.unit_of_work() as session:
+        for row in session.scalars(select(Outbox)):
+            row.state = "done"
+    clock.freeze(NOON + MINUTE)
+    assert outbox.lease(committed_db, "w", 8, "wecom") == []
+    write(committed_db, "x")
+    assert drain(committed_db) == ["dead"]
+    assert incidents(committed_db) == [("down", "对方没有回答", True)]  # a refusal is an answer
+
+
+def test_six_hours_of_outage_lose_nothing_raise_one_incident_and_drain_at_once(
+    committed_db: Database, side: Side
+) -> None:
+    side.error = away
+    written = 0
+    while clock.now() < NOON + timedelta(hours=6):
+        write(committed_db, f"k{written}", f"k{written + 1}")
+        written += 2
+        drain(committed_db)
+        clock.freeze(clock.now() + 2 * MINUTE)
+    assert states(committed_db) == ["pending"] * written
+    assert max(row.attempts for row in stored(committed_db)) <= 5
+    side.error = None
+    clock.freeze(clock.now() + LONGEST_PAUSE)  # the next probe is no further away
+    assert drain(committed_db) == ["done"] * written  # with no more waiting
+    assert len(side.got) == written
+    assert incidents(committed_db) == [("down", "对方没有回答", True)]
+    with committed_db.reading() as session:
+        assert session.scalars(select(ChannelIncident.resolved_by)).all() == [None]
+
+
+def test_rows_that_were_to_wait_anyway_still_do_when_the_channel_is_back(committed_db: Database, side: Side) -> None:
+    break_it(committed_db, side)
+    with committed_db.unit_of_work() as session:
+        outbox.enqueue(session, "wecom", "later", "tell", {"n": 9}, due_at=NOON + timedelta(hours=1))
+    side.error = None
+    clock.freeze(NOON + MINUTE)
+    assert drain(committed_db) == ["done"] * 5
+    assert states(committed_db) == ["done"] * 5 + ["pending"]
+
+
+def test_being_told_when_to_come_again_is_no_outage(committed_db: Database, side: Side) -> None:
+    side.error = lambda: outbox.Transient("限流", delay=MINUTE)
+    write(committed_db, *"abcdefg")
+    assert drain(committed_db) == ["later"] * 7
+    assert incidents(committed_db) == []
+    assert {row.due_at for row in stored(committed_db)} == {NOON + MINUTE}
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What was slept, instead of sleeping."""
+    naps: list[float] = []
+    monkeypatch.setattr("engine.outbox.rate.time.sleep", naps.append)
+    return naps
+
+
+@pytest.mark.parametrize("per_minute", [1, 2, 20, 100])
+def test_no_minute_holds_more_calls_than_allowed(committed_db: Database, slept: list[float], per_minute: int) -> None:
+    outbox.limit("wecom", per_minute=per_minute)
+    moments: list[float] = []
+    for number in range(180 * 4):
+        now = number * 0.25
+        clock.freeze(NOON + now * SECOND)
+        while True:
+            before = len(slept)
+            try:
+                outbox.take(committed_db, "wecom")
+            except outbox.Transient:
+                break
+            moments.append(now + sum(slept[before:]))
+    windows = [sum(start <= moment < start + 60 for moment in moments) for start in moments]
+    assert max(windows) == per_minute
+    assert len(moments) >= 2 * per_minute
+
+
+@pytest.mark.usefixtures("slept")
+def test_places_are_exact_for_threads_that_ask_together(committed_db: Database) -> None:
+    start, had, full = threading.Barrier(6), [], []
+
+    def ask() -> None:
+        start.wait()
+        for _ in range(30):
+            try:
+                outbox.take(committed_db, "wecom")
+                had.append(1)
+            except outbox.Transient as error:
+                full.append(error.delay)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # 60 at once, and those of the next 2 s, for which one waits: one each 60/541 s
+    assert len(had) == 60 + 18
+    assert len(full) == 180 - 78
+
+
+@pytest.mark.usefixtures("slept")
+def test_a_row_without_a_place_comes_again_and_no_attempt_is_counted(committed_db: Database) -> None:
+    outbox.limit("wecom", per_minute=10)
+
+    @outbox.handler("wecom", "tell", in_transaction=False, max_attempts=2)
+    def tell(db: Database, _row: Leased) -> None:
+        outbox.take(db, "wecom")
+
+    write(committed_db, *(f"k{number}" for number in range(40)))
+    minutes = 0
+    while "pending" in states(committed_db):
+        drain(committed_db)
+        clock.freeze(clock.now() + 5 * SECOND)
+        minutes += 1
+        assert minutes < 100
+    assert set(states(committed_db)) == {"done"}
+    assert state(committed_db).failed == 0
+    assert incidents(committed_db) == []
+    assert clock.now() - NOON >= timedelta(minutes=3)
+
+
+def test_more_places_than_ever_are_free_at_once_are_a_mistake(committed_db: Database) -> None:
+    with pytest.raises(ValueError, match="at most 60"):
+        outbox.take(committed_db, "wecom", 61)
+
+
+def test_four_threads_fail_and_recover_without_deadlocks(committed_db: Database, side: Side) -> None:
+    write(committed_db, *(f"k{number}" for number in range(80)))
+    side.error = away
+    clock.freeze(None)
+    start = threading.Barrier(4)
+    broken: list[Exception] = []
+
+    def work(owner: str) -> None:
+        start.wait()
+        try:
+            for _ in range(8):
+                for row in outbox.lease(committed_db, owner, 4, "wecom"):
+                    outbox.run(committed_db, row)
+            side.error = None
+            with committed_db.unit_of_work() as session:
+                outbox.channels.locked(session, "wecom").open_until = clock.now()
+            while "pending" in states(committed_db):
+                for row in outbox.lease(committed_db, owner, 4, "wecom"):
+                    outbox.run(committed_db, row)
+        except Exception as error:
+            broken.append(error)
+
+    threads = [threading.Thread(target=work, args=(f"w{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert broken == []
+    assert states(committed_db) == ["done"] * 80
+    assert len(side.got) == 80
+    assert [kind for kind, _, resolved in incidents(committed_db) if resolved] == ["down"]
+
+
+def test_two_channels_of_one_name_are_a_mistake() -> None:
+    with pytest.raises(RuntimeError, match="two channels wecom"):
+        outbox.channel("wecom", per_minute=1)
