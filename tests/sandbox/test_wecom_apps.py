@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from engine.org.demo import CAST
 from engine.settings import ROOT
 from sandbox.wecom import constants
 from sandbox.wecom.server import Running
@@ -184,6 +185,12 @@ def test_chats_that_can_not_be(wecom_sandbox: Running, client: Client) -> None:
 def test_addresses(client: Client) -> None:
     assert client.misc.get_wechat_ips() == ["127.0.0.1"]
     assert client.get("get_api_domain_ip")["ip_list"] == ["127.0.0.1"]
+
+
+def test_the_demo_shows_the_phones_of_its_story(wecom_sandbox: Running) -> None:
+    assert (CAST["nurse"].staff_number, CAST["head_nurse"].staff_number) == constants.PHONES
+    labels = {m.userid: m.label for m in wecom_sandbox.state.members.values() if m.label}
+    assert labels == {person.staff_number: person.label for person in CAST.values()}
 
 
 def test_the_command_starts_it_with_the_staff_of_the_demo() -> None:
