@@ -131,7 +131,7 @@ def main() -> None:
         at = stack.enter_context(hospital())
         redis_url = stack.enter_context(services.redis())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        port = services._free_port()
+        port = services.free_port()
         stand_in = Remote(f"http://127.0.0.1:{port}")
         of_sandbox = program("sandbox", "wecom", "--port", str(port), environment={}, errors=folder / "sandbox")
         stack.enter_context(of_sandbox)

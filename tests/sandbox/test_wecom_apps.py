@@ -196,7 +196,7 @@ def test_the_demo_shows_the_phones_of_its_story(wecom_sandbox: Running) -> None:
 def test_the_command_starts_it_with_the_staff_of_the_demo() -> None:
     from tests import services
 
-    port = services._free_port()
+    port = services.free_port()
     command = [sys.executable, "-m", "piyue", "sandbox", "wecom", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
