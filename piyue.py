@@ -22,12 +22,12 @@ from sqlalchemy import select
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 import engine.registry  # noqa: F401  (registers tables, operations, handlers)
-from cli import auditing, databases, demonstration, processes, staff
+from cli import auditing, databases, demonstration, outside, processes, staff
 from cli.databases import open_database, upgrade
+from cli.outside import connect
 from cli.telling import lacks_tables, told
 from engine import outbox
 from engine.connectors import wecom
-from engine.connectors.wecom import codes as wecom_codes
 from engine.connectors.wecom.settings import WeComSettings
 from engine.crypto import Keys
 from engine.db import Database
@@ -39,7 +39,9 @@ from sandbox.commands import commands as sandbox_commands
 from workers import running
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="批阅：医院移动办公", pretty_exceptions_enable=False)
-for group, commands in (("db", databases), ("process", processes), ("staff", staff), ("audit", auditing)):
+for group, commands in (
+    ("db", databases), ("process", processes), ("staff", staff), ("audit", auditing), ("wecom", outside),
+):  # fmt: skip
     app.add_typer(commands.app, name=group)
 app.add_typer(sandbox_commands(hospital.roster), name="sandbox")
 
@@ -56,15 +58,6 @@ _UVICORN: dict[str, Any] = {
     "log_config": LOGGING,
     "log_level": "warning",
 }
-
-
-def connect(settings: Settings, database: Database, of_wecom: WeComSettings | None = None) -> None:
-    """Connect a database's service or worker to the outside systems that the environment switches on.
-
-    `of_wecom` stands in for the environment's.
-    """
-    wecom.install(database, of_wecom or WeComSettings(), settings.base_url)
-    wecom_codes.provide(database, settings)
 
 
 def require_tables(database: Database) -> None:

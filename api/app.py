@@ -13,9 +13,11 @@ from api import (
     admin,
     attachments,
     boxes,
+    contacts,
     definitions,
     documents,
     errors,
+    handover,
     health,
     instances,
     me,
@@ -44,7 +46,8 @@ from engine.settings import Settings
 # those that are asked most come first: routes are tried in this order
 _FEATURES = (
     work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, outbox, definitions,
-    documents, activities, staff, tokens, messages, telling, wecom, health, metrics,
+    documents, activities, staff, tokens, messages, telling, wecom, contacts, handover,
+    health, metrics,
 )  # fmt: skip
 _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
 

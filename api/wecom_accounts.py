@@ -31,19 +31,19 @@ class MemberBody(Body):
     userid: Text = Field(max_length=64, examples=["ShanXiaoYan"])
 
 
-@router.get("/admin/people/{number}/wecom", summary="一位职工的企业微信账号")
-def shown(call: Admin, number: Number) -> MemberOut:
+@router.get("/admin/people/{staff_number}/wecom", summary="一位职工的企业微信账号")
+def shown(call: Admin, staff_number: Number) -> MemberOut:
     """Show which member a person is."""
-    return MemberOut.model_validate(accounts.shown(call.session, call.actor, number))
+    return MemberOut.model_validate(accounts.shown(call.session, call.actor, staff_number))
 
 
-@router.put("/admin/people/{number}/wecom", summary="绑定企业微信账号；原来的作废，下次进入重新核实")
-def link(call: Admin, number: Number, body: MemberBody) -> MemberOut:
+@router.put("/admin/people/{staff_number}/wecom", summary="绑定企业微信账号；原来的作废，下次进入重新核实")
+def link(call: Admin, staff_number: Number, body: MemberBody) -> MemberOut:
     """Say which member a person is; the same one again has them verified anew."""
-    return MemberOut.model_validate(accounts.link(call.session, call.actor, number, body.userid))
+    return MemberOut.model_validate(accounts.link(call.session, call.actor, staff_number, body.userid))
 
 
-@router.delete("/admin/people/{number}/wecom", summary="解除企业微信账号", status_code=204)
-def unlink(call: Admin, number: Number) -> None:
+@router.delete("/admin/people/{staff_number}/wecom", summary="解除企业微信账号", status_code=204)
+def unlink(call: Admin, staff_number: Number) -> None:
     """Take the member away from a person."""
-    accounts.unlink(call.session, call.actor, number)
+    accounts.unlink(call.session, call.actor, staff_number)

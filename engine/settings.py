@@ -18,7 +18,7 @@ def _matching(pattern: str, cure: str) -> AfterValidator:
     def check(secret: SecretStr) -> SecretStr:
         value = secret.get_secret_value()
         if value and not re.match(pattern, value):
-            raise PydanticCustomError("unusable_secret", cure)  # type: ignore[arg-type]
+            raise PydanticCustomError("unusable_secret", cure)
         return secret
 
     return AfterValidator(check)
@@ -41,12 +41,9 @@ class Settings(BaseSettings):
     secure_cookie: bool = True
     attachment_max_mb: Positive = 50
     embedded_worker: bool = False
-    redis_url: Annotated[SecretStr, _matching("^rediss?://.+", "应以 redis:// 开头")] = SecretStr(
-        ""
-    )  # may hold a password
-    metrics_token: Annotated[SecretStr, _matching("^[!-~]{16,}$", "至少 16 个字符，没有空格")] = SecretStr(
-        ""
-    )  # without it no /metrics
+    # Redis: its address may hold a password. Without a token there is no /metrics.
+    redis_url: Annotated[SecretStr, _matching("^rediss?://.+", "应以 redis:// 开头")] = SecretStr("")
+    metrics_token: Annotated[SecretStr, _matching("^[!-~]{16,}$", "至少 16 个字符，没有空格")] = SecretStr("")
     base_url: str = "http://127.0.0.1:8000"
 
     @property

@@ -47,7 +47,7 @@ def postgres(*, durable: bool = True) -> Iterator[str]:
         _own(secret)
         initdb: list[str | Path] = [programs / "initdb", "-D", folder / "data", "-U", "piyue", "--pwfile", secret]
         _run([*initdb, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], folder)
-        port = _free_port()
+        port = free_port()
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(port),
@@ -70,7 +70,7 @@ class Redis:
 
     def __init__(self, folder: Path) -> None:
         self._program = _program("redis-server", install=["redis-server"])
-        self._folder, self._port, password = folder, _free_port(), secrets.token_urlsafe(24)
+        self._folder, self._port, password = folder, free_port(), secrets.token_urlsafe(24)
         self._running = ExitStack()
         self._config = folder / "redis.conf"
         self._config.write_text(
@@ -237,7 +237,8 @@ def _die_with_parent(stop: signal.Signals) -> None:
         ctypes.CDLL(None).prctl(1, stop.value)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

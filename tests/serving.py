@@ -72,7 +72,7 @@ class Service:
 @contextmanager
 def piyue(folder: Path, *arguments: str, **settings: str) -> Iterator[Service]:
     """Run a command of `piyue` that serves until the block ends; `folder` takes what it says, and is its var."""
-    port, errors = services._free_port(), folder / "stderr"
+    port, errors = services.free_port(), folder / "stderr"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PIYUE_")}
     environment |= {"PIYUE_VAR": str(folder / "var"), "PIYUE_SECURE_COOKIE": "false"}
     environment |= {f"PIYUE_{name.upper()}": value for name, value in settings.items()}

@@ -82,6 +82,26 @@ def _channel(detail: Detail) -> str:
     return f"{SYSTEMS.get(system, system)}：{detail.get('reason', '')}"
 
 
+def _contacts(detail: Detail) -> str:
+    names = {
+        "created": "新增",
+        "updated": "变更",
+        "disabled": "停用",
+        "enabled": "恢复",
+        "linked": "关联",
+        "vanished": "离开",
+    }
+    return "、".join(f"{name} {detail[key]}" for key, name in names.items() if detail.get(key)) or "没有变化"
+
+
+def _too_many(detail: Detail) -> str:
+    return f"{detail.get('vanished')} 人离开企业微信，超过 {detail.get('allowed')} 人，没有同步"
+
+
+def _mapped(detail: Detail) -> str:
+    return f"企业微信部门 {detail.get('wecom')} 对应{detail.get('name')}（{detail.get('code')}）"
+
+
 def _number(detail: Detail) -> str:
     return f"{detail.get('text', '')}：{detail.get('reason', '')}"
 
@@ -103,6 +123,9 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "requeue": ("重新投递", _letter),
     "channel_pause": ("暂停通道", _channel),
     "channel_resume": ("恢复通道", _channel),
+    "contacts_sync": ("同步通讯录", _contacts),
+    "contacts_refused": ("通讯录未同步", _too_many),
+    "contacts_map": ("部门对应", _mapped),
     "number_void": ("作废文号", _number),
     "wecom_join": ("首次从企业微信进入", _member),
     "wecom_link": ("绑定企业微信账号", _member),

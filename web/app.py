@@ -18,12 +18,28 @@ from api.deps import PREFIX
 from api.errors import Unserved, status_of
 from engine.errors import EngineError, Unauthenticated
 from web.actions import admin as admin_actions
+from web.actions import contacts as contacts_actions
 from web.actions import definitions as definition_actions
 from web.actions import files, instances, items, login, me, starting
+from web.actions import handover as handover_actions
 from web.actions import telling as telling_actions
 from web.actions import wecom as wecom_actions
 from web.entrance import way_in
-from web.pages import account, admin, boxes, definitions, detail, diagram, notices, opening, start, telling, wecom
+from web.pages import (
+    account,
+    admin,
+    boxes,
+    contacts,
+    definitions,
+    detail,
+    diagram,
+    handover,
+    notices,
+    opening,
+    start,
+    telling,
+    wecom,
+)
 from web.rendering import STATIC, environment, plain
 from web.session import Page
 
@@ -58,6 +74,7 @@ def mount(service: FastAPI) -> None:
     routers = (
         login, boxes, start, starting, detail, items, instances, diagram, files, notices, account, me, admin,
         admin_actions, definitions, definition_actions, opening, telling, telling_actions, wecom, wecom_actions,
+        handover, handover_actions, contacts, contacts_actions,
     )  # fmt: skip
     for module in routers:
         pages.include_router(module.router)

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 from engine import clock, notices
 from engine.bpm import queries
 from engine.bpm.runtime import Awaited
-from engine.org.actor import ADMIN, AUDITOR, DESIGNER
+from engine.org.actor import ADMIN, AUDITOR, DESIGNER, SYSTEM_ADMIN
 from engine.org.pinyin import is_compound
 from web.entrance import through_wecom
 from web.session import Page
@@ -70,6 +70,7 @@ def page(call: Page, template: str, status: int = 200, seen: int = 0, **values: 
         "unread": notices.unread(call.session, actor) - seen,
         "oversees": actor.has(ADMIN, AUDITOR),
         "audits": actor.has(AUDITOR),
+        "manages": actor.has(SYSTEM_ADMIN),
         "designs": actor.has(ADMIN, AUDITOR, DESIGNER),
         "done": call.request.query_params.get("done", ""),
     }
@@ -138,7 +139,7 @@ def waited(since: datetime) -> str:
 def retried(at: datetime) -> str:
     """Return when a channel that is down is tried again."""
     left = at - clock.now()
-    return f"{span(left + timedelta(seconds=59))}后再试" if left > timedelta() else "有投递时马上再试"
+    return f"{span(left + timedelta(seconds=59))}后再试" if left > timedelta() else "马上再试"
 
 
 def due(at: datetime) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
-from kombu import Consumer, Exchange
 from kombu.common import Broadcast
+from kombu.entity import Exchange
+from kombu.messaging import Consumer
 
 from engine.outbox.handling import place
 

@@ -53,6 +53,9 @@ CAST: Mapping[str, CastMember] = {
 }
 
 
+_LABELS = {member.staff_number: member.label for member in CAST.values()}
+
+
 @dataclass(slots=True)
 class DemoDepartment:
     """A department as the workbook has it; `head` and `director` are staff numbers."""
@@ -83,6 +86,11 @@ class DemoPerson:
     def mobile(self) -> str:
         """The mobile number."""
         return f"1380000{int(self.number) - _FIRST_NUMBER + 1:04}"
+
+    @property
+    def label(self) -> str:
+        """Who it is in the story, in Chinese; empty for all others."""
+        return _LABELS.get(self.number, "")
 
     @property
     def email(self) -> str:

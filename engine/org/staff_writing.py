@@ -202,9 +202,14 @@ def report(wanted: Wanted) -> Report:
 
 
 _FIELDS = {
-    "name": "名称", "kind": "类别", "parent_id": "上级部门", "head_id": "负责人", "director_id": "分管院领导",
-    "department_id": "部门", "post": "岗位", "superior_id": "直接上级", "mobile": "手机", "email": "邮箱",
-    "sort": "排序", "rank": "排序",
+    "department": {
+        "name": "名称", "kind": "类别", "parent_id": "上级部门", "head_id": "负责人", "director_id": "分管院领导",
+        "sort": "排序",
+    },
+    "person": {
+        "name": "姓名", "department_id": "部门", "post": "岗位", "superior_id": "直接上级", "mobile": "手机",
+        "email": "邮箱", "rank": "排序",
+    },
 }  # fmt: skip
 
 
@@ -216,9 +221,9 @@ def changes(wanted: Wanted) -> Iterator[Change]:
         for code, row in table.wanted.items():
             stored = table.stored.get(code)
             fields = [
-                (_FIELDS[key], names(key, None if stored is None else stored[key]), names(key, value))
-                for key, value in row.items()
-                if key in _FIELDS and (stored is None or stored[key] != value)
+                (word, names(key, None if stored is None else stored[key]), names(key, row[key]))
+                for key, word in _FIELDS[kind].items()
+                if stored is None or stored[key] != row[key]
             ]
             if kind == "person" and code in moved:
                 fields.append(("兼职", _places(wanted, code, stored=True), _places(wanted, code)))

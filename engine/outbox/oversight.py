@@ -61,7 +61,7 @@ def depth(session: Session) -> list[Depth]:
 def dead(session: Session) -> dict[str, int]:
     """Return how many dead letters each system has that has some."""
     counted = select(Outbox.system, func.count()).where(Outbox.state == DEAD).group_by(Outbox.system)
-    return dict(session.execute(counted).tuples().all())
+    return dict(session.execute(counted).all())
 
 
 def states(session: Session) -> list[ChannelState]:

@@ -14,6 +14,8 @@ CONTACTS_SECRET = "sandbox-contact-sync-secret-piyue"  # nosec B105
 CALLBACK_TOKEN = "sandboxtoken"  # nosec B105
 CALLBACK_AES_KEY = "c2FuZGJveC13ZWNvbS1waXl1ZS1hZXMta2V5LTAwMDE"  # 43 characters, as the console makes them
 
+PHONES = ("10027", "10026")  # shown at first: who applies for leave in the story of the demo hospital, and who agrees
+
 MEMBER_COOKIE = (
     "wecom_sandbox_member"  # set by the phone page: who looks at the webview; the login pages ask nobody then
 )

@@ -1,13 +1,14 @@
 """The control API, for tests and for who plays with the stand-in: POST /control/<command> with a JSON object.
 
-From this machine only. A command is a function here; `remote.Remote` has a method for each. Refusals are HTTP 400.
+For programs on this machine only: what comes from a page of a browser has an Origin and is refused. A command is a
+function here or in `control_people`; `remote.Remote` has a method for each. Refusals are HTTP 400.
 """
 
 import asyncio
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http.client import HTTPException
 from typing import Any
 
@@ -15,21 +16,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.wecom import callbacks, clicks, directory, oauth
+from sandbox.wecom import callbacks, clicks, constants, control_people, oauth
+from sandbox.wecom.control_commands import COMMANDS, command
 from sandbox.wecom.errors import ApiError
-from sandbox.wecom.records import Agent, Callback, Copy, Department, Event, Fault, Json, Member
+from sandbox.wecom.records import Agent, Callback, Copy, Event, Fault, Json
 from sandbox.wecom.state import State
 
+__all__ = ["control_people", "routes"]  # importing it registers its commands
+
 _HERE = ("127.0.0.1", "::1")
-COMMANDS: dict[str, Callable[..., Any]] = {}
 
 
 def routes(state: State) -> Sequence[BaseRoute]:
     """Return the route of all commands."""
 
     async def command(request: Request) -> Response:
-        if request.client is None or request.client.host not in _HERE:
-            return JSONResponse({"error": "this machine only"}, 403)
+        if request.client is None or request.client.host not in _HERE or "origin" in request.headers:
+            return JSONResponse({"error": "programs on this machine only"}, 403)
         found = COMMANDS.get(request.path_params["command"])
         if found is None:
             return JSONResponse({"error": "no such command", "commands": sorted(COMMANDS)}, 404)
@@ -50,12 +53,6 @@ def routes(state: State) -> Sequence[BaseRoute]:
         return JSONResponse({} if answer is None else answer)
 
     return [Route("/control/{command}", command, methods=["POST"])]
-
-
-def command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function a command; its arguments after the state are the JSON object's names."""
-    COMMANDS[function.__name__] = function
-    return function
 
 
 @command
@@ -145,24 +142,16 @@ def limits(state: State, **changes: Any) -> Json:
 
 
 @command
-def callback(state: State, agentid: int, url: str = "", token: str = "", aes_key: str = "", check: bool = True) -> None:
+def callback(
+    state: State,
+    agentid: int,
+    url: str = "",
+    token: str = constants.CALLBACK_TOKEN,
+    aes_key: str = constants.CALLBACK_AES_KEY,
+    check: bool = True,
+) -> None:
     """Say where an app takes its messages; without a url nowhere. 0 is the contact synchronisation."""
     callbacks.configure(state, agentid, Callback(url, token, aes_key) if url else None, check=check)
-
-
-@command
-def agent(state: State, agentid: int, **changes: Any) -> Json:
-    """Change an app: its scope (users, parties, tags), domains, addresses, sensitive, secret, name, home_url."""
-    with state.lock:
-        found = state.agents[agentid]
-        scope = {name: changes.pop(name, getattr(found, name)) for name in ("users", "parties", "tags")}
-        directory.change_scope(state, found, **scope)
-        for name, value in changes.items():
-            if name not in ("domains", "addresses", "sensitive", "secret", "name", "home_url"):
-                raise ApiError(40058, f"an app has no {name}")
-            setattr(found, name, set(value) if isinstance(value, list) else value)
-        state.touch()
-        return {"users": sorted(found.users), "parties": sorted(found.parties), "tags": sorted(found.tags)}
 
 
 @command
@@ -177,48 +166,6 @@ def revoke_tokens(state: State, agentid: int) -> None:
     """Make the tokens of an app invalid before their time."""
     with state.lock:
         state.tokens = {t.token: t for t in state.tokens.values() if t.agentid != agentid}
-
-
-@command
-def add_member(state: State, **member: Any) -> Json:
-    """Add a member: userid, name, departments and whatever else `records.Member` has."""
-    return _told(directory.add_member(state, Member(**member)))
-
-
-@command
-def change_member(state: State, userid: str, changes: Json) -> Json:
-    """Change a member: a new userid, departments, status, name …"""
-    return _told(directory.change_member(state, userid, changes))
-
-
-@command
-def delete_member(state: State, userid: str) -> Json:
-    """Delete a member."""
-    return _told(directory.delete_member(state, userid))
-
-
-@command
-def add_department(state: State, **department: Any) -> Json:
-    """Add a department: id, name, parentid."""
-    return _told(directory.add_department(state, Department(**department)))
-
-
-@command
-def change_department(state: State, number: int, changes: Json) -> Json:
-    """Change a department: name, parentid, order."""
-    return _told(directory.change_department(state, number, changes))
-
-
-@command
-def delete_department(state: State, number: int) -> Json:
-    """Delete an empty department."""
-    return _told(directory.delete_department(state, number))
-
-
-@command
-def change_tag(state: State, number: int, **changes: Any) -> Json:
-    """Make or change a tag, see `directory.change_tag`."""
-    return _told(directory.change_tag(state, number, **changes))
 
 
 @command
@@ -299,7 +246,3 @@ def _waited(event: Event, seconds: float) -> Json:
     if seconds:
         event.done.wait(seconds)
     return callbacks.summary(event)
-
-
-def _told(sent: list[Event]) -> Json:
-    return {"events": [event.id for event in sent]}

@@ -36,6 +36,9 @@ class PersonRow(Protocol):
     @property
     def email(self) -> str: ...
 
+    @property
+    def label(self) -> str: ...
+
 
 def corp(departments: Iterable[DepartmentRow], people: Iterable[PersonRow]) -> State:
     """Return a corp whose userids are the staff numbers, with the departments below its root."""
@@ -61,6 +64,7 @@ def corp(departments: Iterable[DepartmentRow], people: Iterable[PersonRow]) -> S
                 status=ACTIVE if person.state == _IN_WORK else DISABLED,
                 leads=[number for number in own if (person.number, number) in heads],
                 superiors=[person.superior] if person.superior else [],
+                label=person.label,
             )
         )
     return State(tree, members)

@@ -1,6 +1,7 @@
 """Edits of the contacts (通讯录), as an administrator makes them in the console; each is told by change_contact events.
 
-The events carry ids only, as for every callback set after August 2022 (D 90970, 90971, 90972).
+The events carry ids only, and come only where ids change, as for every callback set after August 2022 (D 90970, 96079):
+who gets another name or is disabled is found by asking.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,19 +24,19 @@ def add_member(state: State, member: Member) -> list[Event]:
 
 
 def change_member(state: State, userid: str, given: Mapping[str, Any]) -> list[Event]:
-    """Change a member's fields (update_user): a new `userid` is told as NewUserID, `departments` as Department."""
+    """Change a member; only a new `userid` (NewUserID) and `departments` (Department) are told (update_user)."""
     with state.lock:
         member, changes = _member(state, userid), dict(given)
         _fields(member, changes)
         told: Json = {"UserID": member.userid}
-        if "departments" in changes:
+        if changes.get("departments", member.departments) != member.departments:
             if not changes["departments"]:
                 raise ApiError(60123, "a member is in one department at least")
             _known(state, changes["departments"])
             told["Department"] = _joined(changes["departments"])
             if member.main_department not in changes["departments"]:
                 changes.setdefault("main_department", changes["departments"][0])
-        if "userid" in changes:
+        if changes.get("userid", member.userid) != member.userid:
             if changes["userid"].lower() != member.key and state.member(changes["userid"]):
                 raise ApiError(60102, "userid exists")
             told["NewUserID"] = changes["userid"]
@@ -43,7 +44,8 @@ def change_member(state: State, userid: str, given: Mapping[str, Any]) -> list[E
         vars(member).update(changes)
         if member.key != before:
             _rename(state, before, member)
-        return _tell(state, "update_user", told)
+        state.touch()
+        return _tell(state, "update_user", told) if len(told) > 1 else []
 
 
 def delete_member(state: State, userid: str) -> list[Event]:

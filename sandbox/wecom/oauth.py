@@ -20,7 +20,7 @@ from sandbox.wecom.state import State
 
 OUTSIDER = "*"  # picked instead of a userid: somebody who isn't of the corp
 _STATE = re.compile(r"[a-zA-Z0-9]{0,128}")
-_SCOPES = ("snsapi_base", "snsapi_privateinfo")
+BASE, PRIVATE = "snsapi_base", "snsapi_privateinfo"
 _SHOWN = 60  # members on the page
 Demand = Callable[[State, Mapping[str, str]], Agent | None]
 
@@ -32,6 +32,8 @@ def routes(state: State) -> Sequence[BaseRoute]:
         """Enter inside WeCom: the phone's webview says by a cookie who looks."""
         query = request.query_params
         who = query.get("member") or request.cookies.get(constants.MEMBER_COOKIE, "")
+        if query.get("scope") == PRIVATE and query.get("agentid") and who and not query.get("member"):
+            return _consent(state, request, who)
         return _page(state, request, who, "网页授权", _demand_h5)
 
     def login(request: Request) -> Response:
@@ -63,7 +65,9 @@ def _page(state: State, request: Request, who: str, title: str, demand: Demand) 
             agent = demand(state, query)
             _trusted(state, agent, query.get("redirect_uri", ""))
             if who:
-                scope = query.get("scope", "snsapi_base")
+                scope = query.get("scope", BASE) if agent else BASE  # D 91022: without agentid nothing private is told
+                if scope == PRIVATE and agent and who != OUTSIDER and not state.visible(agent, who):
+                    raise ApiError(50002, "你不在应用的可见范围内，请联系管理员")
                 code = new_code(state, who, scope=scope, agentid=agent.agentid if agent else None)
                 given = {"code": code, "state": query.get("state", "")}
                 if "appid" in query and query.get("login_type"):
@@ -76,13 +80,9 @@ def _page(state: State, request: Request, who: str, title: str, demand: Demand) 
 
 def _demand_h5(state: State, query: Mapping[str, str]) -> Agent | None:
     _demand_common(query)
-    if query.get("response_type") != "code" or query.get("scope") not in _SCOPES:
+    if query.get("response_type") != "code" or query.get("scope") not in (BASE, PRIVATE):
         raise ApiError(40058, "response_type 应为 code，scope 应为 snsapi_base 或 snsapi_privateinfo")
-    if not query.get("agentid"):
-        if query["scope"] != "snsapi_base":
-            raise ApiError(41011, "snsapi_privateinfo 须带 agentid")
-        return None
-    return _agent(state, query["agentid"])
+    return _agent(state, query["agentid"]) if query.get("agentid") else None
 
 
 def _demand_web(state: State, query: Mapping[str, str]) -> Agent | None:
@@ -120,19 +120,35 @@ def _with(address: str, given: Mapping[str, str]) -> str:
     return parts._replace(query="&".join(filter(None, (parts.query, urlencode(given))))).geturl()
 
 
-def _picker(state: State, agent: Agent | None, query: Mapping[str, str]) -> str:
-    sought = query.get("sought", "").strip().lower()
-    members = [m for m in state.members.values() if not sought or sought in m.key or sought in m.name.lower()]
-    hidden = "".join(
+def _consent(state: State, request: Request, who: str) -> Response:
+    """Ask the member of the webview whether the app may know what is private (手动授权)."""
+    with state.lock:
+        member, agentid = state.member(who), request.query_params["agentid"]
+        try:
+            agent = _agent(state, agentid)
+        except ApiError as error:
+            return _html("无法打开", f"<p>{escape(error.errmsg)}（{error.errcode}）</p>")
+    asked = f"<p><b>{escape(agent.name)}</b> 申请获取{escape(member.name if member else who)}的手机号和邮箱</p>"
+    button = f'<p><button name="member" value="{escape(who)}">同意</button></p>'
+    return _html("授权", f"<form>{asked}{_hidden(request.query_params)}{button}</form>")
+
+
+def _hidden(query: Mapping[str, str]) -> str:
+    return "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
         for name, value in query.items()
         if name not in ("member", "sought")
     )
+
+
+def _picker(state: State, agent: Agent | None, query: Mapping[str, str]) -> str:
+    sought = query.get("sought", "").strip().lower()
+    members = [m for m in state.members.values() if not sought or sought in m.key or sought in m.name.lower()]
     rows = "".join(_row(state, agent, member) for member in members[:_SHOWN])
     more = f"<p>另有 {len(members) - _SHOWN} 人，请输入姓名或账号查找</p>" if len(members) > _SHOWN else ""
     return (
         f"<p>以谁的身份进入 <b>{escape(agent.name if agent else constants.CORP_NAME)}</b>？</p>"
-        f'<form>{hidden}<p><input name="sought" value="{escape(sought)}" placeholder="姓名或账号" autofocus>'
+        f'<form>{_hidden(query)}<p><input name="sought" value="{escape(sought)}" placeholder="姓名或账号" autofocus>'
         f'<button>查找</button></p><ul>{rows}<li><button name="member" value="{OUTSIDER}">'
         f"外部人员 <small>不是本企业成员</small></button></li></ul>{more}</form>"
     )

@@ -9,6 +9,7 @@ import time
 from typing import Any
 from urllib.parse import urlencode
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -50,11 +51,9 @@ class Phones:
         self.state = state
 
     def show(self, request: Request) -> Response:
-        """Show the phones of the members `as` and `and`; without any, that of the first of the story."""
+        """Show the phones of the members `as` and `and`; without any, those of the story."""
         with self.state.lock:
-            people = self._asked(request)
-            if not people:
-                people = [self.state.members[face.userid.lower()] for face in phone_view.cast(self.state)[:1]]
+            people = self._asked(request) or phone_view.story(self.state)
             if not people:
                 return page("outside.html", 404, title="没有成员", why="这个沙箱里还没有成员，先载入演示医院。", url="")
             phones = [
@@ -66,13 +65,14 @@ class Phones:
                 for at, member in enumerate(people)
             ]
             cast = phone_view.cast(self.state)
-            other = next((face.userid for face in cast if face.userid != people[0].userid), people[0].userid)
+            known = [*phone_view.story(self.state), *self.state.members.values()]
+            other = next((member for member in known if member is not people[0]), people[0])
             return page(
                 "phone.html",
                 phones=phones,
                 cast=cast,
                 version=self.state.version,
-                other_url=_address(people[0].userid, other),
+                other_url=_address(people[0].userid, other.userid),
                 tools=is_loopback(request),
             )
 
@@ -83,11 +83,7 @@ class Phones:
             if time.monotonic() > until:
                 return Response(status_code=204, headers=HEADERS)
             await asyncio.sleep(_PAUSE)
-        with self.state.lock:
-            cast = phone_view.cast(self.state)
-            unread = {face.userid: sum(phone_view.unread(self.state, face.userid).values()) for face in cast}
-            phones = {member.userid: self._panes(member) for member in self._asked(request)}
-            return JSONResponse({"version": self.state.version, "phones": phones, "unread": unread}, headers=HEADERS)
+        return await run_in_threadpool(self._news, request)
 
     def people(self, request: Request) -> Response:
         """Return the rows of the people who match `q`."""
@@ -142,6 +138,13 @@ class Phones:
         wanted = [request.query_params.get(name, "") for name in ("as", "and")]
         found = {member.key: member for userid in wanted if (member := self.state.member(userid))}
         return list(found.values())
+
+    def _news(self, request: Request) -> Response:
+        with self.state.lock:
+            cast = phone_view.cast(self.state)
+            unread = {face.userid: sum(phone_view.unread(self.state, face.userid).values()) for face in cast}
+            phones = {member.userid: self._panes(member) for member in self._asked(request)}
+            return JSONResponse({"version": self.state.version, "phones": phones, "unread": unread}, headers=HEADERS)
 
     def _panes(self, member: Member) -> dict[str, Any]:
         state, userid = self.state, member.userid

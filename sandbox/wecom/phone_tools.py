@@ -6,14 +6,17 @@ Only for a browser on this machine.
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from http.client import HTTPException
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.wecom import phone_view
+from sandbox.wecom import callbacks, phone_view
 from sandbox.wecom.api.endpoints import ENDPOINTS
+from sandbox.wecom.errors import ApiError
 from sandbox.wecom.phone_pages import is_loopback, own, page
 from sandbox.wecom.records import Event, Fault
 from sandbox.wecom.state import State
@@ -42,6 +45,7 @@ def routes(state: State) -> list[BaseRoute]:
         Route("/phone/tools/advance", own(bench.advance), methods=["POST"]),
         Route("/phone/tools/fault", own(bench.fault), methods=["POST"]),
         Route("/phone/tools/mend", own(bench.mend), methods=["POST"]),
+        Route("/phone/tools/again", own(bench.again), methods=["POST"]),
     ]
 
 
@@ -112,6 +116,23 @@ class Bench:
             self.state.faults.clear()
             self.state.touch()
         return Response(status_code=204)
+
+    async def again(self, request: Request) -> Response:
+        """Send callback `event` once more: freshly encrypted, or with `replay` the very bytes of before."""
+        if not is_loopback(request):
+            return _elsewhere()
+        query, number = request.query_params, int(_number(request.query_params, "event"))
+        with self.state.lock:
+            event = self.state.events[number - 1] if 0 < number <= len(self.state.events) else None
+        if event is None:
+            return PlainTextResponse("没有这条回调", 404)
+        try:
+            status = await run_in_threadpool(
+                callbacks.replay if "replay" in query else callbacks.repeat, self.state, event
+            )
+        except (ApiError, OSError, HTTPException) as error:
+            return PlainTextResponse(f"没有送到：{error}", 502)
+        return PlainTextResponse(f"应用答复了 HTTP {status}")
 
     def _event(self, event: Event) -> dict[str, Any]:
         member = self.state.member(str(event.fields.get("FromUserName", "")))

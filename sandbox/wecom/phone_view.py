@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from engine.org.demo import CAST
 from sandbox.wecom import constants
+from sandbox.wecom.phone_webview import home
 from sandbox.wecom.records import Copy, Member
 from sandbox.wecom.state import State
 
@@ -18,7 +18,6 @@ MAIN = f"app-{constants.AGENT_ID}"  # the conversation that the phone opens with
 SHOWN = 80  # messages of a chat, the newest; a phone would load older ones on scrolling
 FOUND = 30  # people
 _QUIET = 300  # seconds after which a chat says the time again
-_LABELS = {person.staff_number: person.label for person in CAST.values()}
 _SUMMARIES = {"image": "[图片]", "file": "[文件]", "voice": "[语音]", "video": "[视频]", "news": "[图文]"}
 
 
@@ -109,13 +108,19 @@ class Tile:
 def face(state: State, member: Member) -> Face:
     """Return how a member is shown."""
     names = [state.departments[d].name for d in member.departments if d in state.departments]
-    label = _LABELS.get(member.userid) or " · ".join(filter(None, [*names[:1], member.position]))
+    label = member.label or " · ".join(filter(None, [*names[:1], member.position]))
     return Face(member.userid, member.name, label, member.position, names)
+
+
+def story(state: State) -> list[Member]:
+    """Return whose phones are shown where nobody is asked for: who applies for leave in the demo, and who agrees."""
+    found = [state.member(userid) for userid in constants.PHONES]
+    return [member for member in found if member is not None] or list(state.members.values())[:1]
 
 
 def cast(state: State) -> list[Face]:
     """Return the people of the demo's story; in another corp, the first few members."""
-    story = [found for number in _LABELS if (found := state.member(number))]
+    story = [member for member in state.members.values() if member.label]
     return [face(state, member) for member in story or list(state.members.values())[:12]]
 
 
@@ -185,7 +190,7 @@ def workbench(state: State, userid: str) -> list[Tile]:
         if not agent.contacts and state.visible(agent, userid):
             template = _figures(agent.template)
             own = _figures(state.workbench.get((agent.agentid, userid.lower())))
-            found.append(Tile(agent.name, agent.home_url, agent.template is not None, own or template))
+            found.append(Tile(agent.name, home(agent), agent.template is not None, own or template))
     return found
 
 

@@ -42,18 +42,32 @@ def routes(state: State) -> list[BaseRoute]:
             target = f"{origin}{ENTRY}{quote(url[len(origin) :] or '/', '')}"
         answer = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
         answer.set_cookie(constants.MEMBER_COOKIE, member.userid, httponly=True, samesite="lax")
-        scanned = {"max_age": SCANNED_SECONDS, "path": "/wwlogin"}
-        answer.set_cookie(constants.SCANNED_COOKIE, member.userid, httponly=True, samesite="lax", **scanned)
+        answer.set_cookie(
+            constants.SCANNED_COOKIE,
+            member.userid,
+            max_age=SCANNED_SECONDS,
+            path="/wwlogin",
+            httponly=True,
+            samesite="lax",
+        )
         return answer
 
     return [Route("/webview", webview)]
 
 
+def home(agent: Agent) -> str:
+    """Return the address of an app's first page: its home, or the root of where its callbacks go."""
+    if agent.home_url or agent.callback is None:
+        return agent.home_url
+    parts = urlsplit(agent.callback.url)
+    return f"{parts.scheme}://{parts.netloc}/"
+
+
 def belongs(agent: Agent, url: str) -> bool:
     """Return whether an address is one of an app's pages: in its trusted domains, or where its callback or home is."""
     parts = urlsplit(url)
-    own = [urlsplit(address) for address in (agent.callback.url if agent.callback else "", agent.home_url) if address]
-    if any((parts.scheme, parts.netloc) == (known.scheme, known.netloc) for known in own):
+    first = urlsplit(home(agent))
+    if (parts.scheme, parts.netloc) == (first.scheme, first.netloc):
         return True
     return parts.scheme in ("http", "https") and bool({parts.netloc, parts.hostname} & agent.domains)
 

@@ -45,6 +45,7 @@ class Member:
     leads: list[int] = field(default_factory=list)  # those of `departments` that the member leads
     superiors: list[str] = field(default_factory=list)
     order: int = 0
+    label: str = ""  # who it is in the demo's story; the phone offers those who have one
 
     def __post_init__(self) -> None:
         if not self.departments:

@@ -37,8 +37,12 @@ class Running:
             "login": f"{self.url}/wwlogin/sso/login",
         }
 
-    def call(self, url: str, *, check: bool = True) -> None:
-        """Send the callbacks of the app and of the contacts to that address. Raises ApiError where its check fails."""
+    def call(self, url: str, *, home: str = "", check: bool = True) -> None:
+        """Send the callbacks of the app and of the contacts to that address; `home` is the app's page on the workbench.
+
+        Raises ApiError where the address doesn't pass the check.
+        """
+        self.state.agents[constants.AGENT_ID].home_url = home
         for agentid in (constants.AGENT_ID, constants.CONTACTS_ID):
             callback = Callback(url, constants.CALLBACK_TOKEN, constants.CALLBACK_AES_KEY)
             callbacks.configure(self.state, agentid, callback, check=check)

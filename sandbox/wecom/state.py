@@ -38,11 +38,16 @@ class State:
         self.changed = threading.Condition(self.lock)
         self._staff = ([*departments] or [Department(ROOT_DEPARTMENT, constants.CORP_NAME, 0)], [*members])
         self.version = 0
+        self.agents: dict[int, Agent] = {}
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew: the people given at the start, two apps, the contact synchronisation, nothing else."""
+        """Begin anew: the people given at the start, two apps, the contact synchronisation, nothing else.
+
+        Where the apps take their messages and have their pages is kept: somebody is still there.
+        """
         with self.lock:
+            before = self.agents
             departments, members = self._staff
             self.offset = 0.0
             self.limits = Limits()
@@ -52,6 +57,9 @@ class State:
             self.members = {m.key: Member(**vars(m)) for m in members}
             self.tags: dict[int, Tag] = {}
             self.agents = {agent.agentid: agent for agent in _agents()}
+            for agentid in before.keys() & self.agents.keys():
+                self.agents[agentid].callback = before[agentid].callback
+                self.agents[agentid].home_url = before[agentid].home_url
             self.messages: dict[str, Message] = {}
             self.inboxes: dict[str, list[Copy]] = defaultdict(list)  # by member key, the oldest first
             self.codes: dict[str, ResponseCode] = {}

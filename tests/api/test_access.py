@@ -287,6 +287,7 @@ def ids_of(api: Api) -> dict[str, str]:
         "box": "todo",
         "letter_id": "999999999",
         "number": "1",
+        "staff_number": CAST["nurse"].staff_number,
         "newer": "1",
         "name": "goods_arrived",
     }
@@ -346,6 +347,9 @@ RIGHTS: dict[str, set[str]] = {
     "admin_jump": {"process_admin"},
     "admin_retry": {"process_admin"},
     "admin_dismiss": {"process_admin"},
+    "wecom_accounts_shown": {"system_admin"},
+    "wecom_accounts_link": {"system_admin"},
+    "wecom_accounts_unlink": {"system_admin"},
     "outbox_overview": {"process_admin", "auditor"},
     "outbox_letters": {"process_admin", "auditor"},
     "outbox_requeue_all": {"process_admin"},

@@ -32,10 +32,11 @@ def server(bpm: Bpm, tmp_path: Path) -> Iterator[str]:
     """The whole service with its worker, on the test's database; the address where it listens."""
     bpm.deploy("leave_request", "document_incoming", "document_outgoing", "notice_circulation", "seal_use")
     bpm.deploy("purchase_request")
-    settings = Settings(mode="demo", embedded_worker=True, secure_cookie=False, var=tmp_path)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    base_url = f"http://127.0.0.1:{port}"
+    settings = Settings(mode="demo", embedded_worker=True, secure_cookie=False, var=tmp_path, base_url=base_url)
     service = piyue.application(settings, bpm.db)
     config = uvicorn.Config(service, port=port, log_level="error", ws="none", timeout_graceful_shutdown=1)
     running = uvicorn.Server(config)
@@ -43,7 +44,7 @@ def server(bpm: Bpm, tmp_path: Path) -> Iterator[str]:
     thread.start()
     while not running.started and thread.is_alive():
         time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}"
+    yield base_url
     running.should_exit = True
     thread.join(10)
 

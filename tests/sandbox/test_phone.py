@@ -332,6 +332,11 @@ def test_the_test_bench(office: SmallApp, phones: Phones, wecom_sandbox: Running
     bench = page.get_by_role("dialog", name="测试台")
     expect(bench.locator(".tools-event")).to_contain_text(["outcome:approve"])
     expect(bench.locator(".is-delivered")).to_contain_text("200")
+    office.heard()
+    bench.locator(".tools-event summary").click()
+    bench.get_by_role("button", name="再发一次").click()
+    expect(bench.get_by_role("status")).to_have_text("应用答复了 HTTP 200")
+    assert office.heard()["EventKey"] == "outcome:approve"
     bench.get_by_role("button", name="＋72 小时").click()
     expect(bench.locator("[data-clock]")).to_contain_text("比真实时间快 3 天")
     assert wecom_sandbox.state.offset == 259_200

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from engine.org.demo import CAST
 from engine.settings import ROOT
 from sandbox.wecom import constants
 from sandbox.wecom.server import Running
@@ -84,8 +85,8 @@ def test_the_workbench_shows_each_member_their_own(wecom_sandbox: Running, clien
 def test_what_the_workbench_does_not_show(wecom_sandbox: Running, client: Client) -> None:
     assert client.refused("agent/set_workbench_template", {"agentid": AGENT, "type": "poem"}) == 40058
     client.post("agent/set_workbench_template", data={"agentid": AGENT, "type": "keydata", "keydata": {}})
-    wrong = (keydata(5), {}, {"items": [{"key": "k"}]}, keydata(1, data="x" * 65), keydata(1, jump_url="x" * 1025))
-    for data in wrong:
+    wrong: list[dict[str, Any]] = [keydata(5), {}, {"items": [{"key": "k"}]}]
+    for data in [*wrong, keydata(1, data="x" * 65), keydata(1, jump_url="x" * 1025)]:
         assert refusal(lambda: show(client, data=data)) == 40058  # noqa: B023
     assert refusal(lambda: show(client, kind="image", data={"url": "x"})) == 40058
     assert refusal(lambda: show(client, "nobody")) == 40003
@@ -186,10 +187,16 @@ def test_addresses(client: Client) -> None:
     assert client.get("get_api_domain_ip")["ip_list"] == ["127.0.0.1"]
 
 
+def test_the_demo_shows_the_phones_of_its_story(wecom_sandbox: Running) -> None:
+    assert (CAST["nurse"].staff_number, CAST["head_nurse"].staff_number) == constants.PHONES
+    labels = {m.userid: m.label for m in wecom_sandbox.state.members.values() if m.label}
+    assert labels == {person.staff_number: person.label for person in CAST.values()}
+
+
 def test_the_command_starts_it_with_the_staff_of_the_demo() -> None:
     from tests import services
 
-    port = services._free_port()
+    port = services.free_port()
     command = [sys.executable, "-m", "piyue", "sandbox", "wecom", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:

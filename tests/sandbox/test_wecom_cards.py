@@ -66,7 +66,7 @@ def options(number: int) -> list[dict[str, str]]:
     return [{"id": f"o{at}", "text": "x"} for at in range(number)]
 
 
-MENU = {"desc": "更多", "action_list": [{"text": "不再提醒", "key": "mute"}]}
+MENU: dict[str, Any] = {"desc": "更多", "action_list": [{"text": "不再提醒", "key": "mute"}]}
 ROW = {"keyname": "k", "value": "v"}
 
 

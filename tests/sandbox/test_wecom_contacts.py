@@ -110,7 +110,8 @@ def test_tags(wecom_sandbox: Running, client: Client) -> None:
 
 
 def test_every_change_is_told_with_ids_only(wecom_sandbox: Running, app: App) -> None:
-    control, told = wecom_sandbox.control, []
+    control = wecom_sandbox.control
+    told: list[dict[str, Any]] = []
 
     def change(command: str, **arguments: Any) -> None:
         (number,) = getattr(control, command)(**arguments)["events"]
@@ -143,6 +144,7 @@ def test_every_change_is_told_with_ids_only(wecom_sandbox: Running, app: App) ->
         {"ChangeType": "delete_party", "Id": "100"},
     ]
     assert control.change_department(number=2, changes={"name": "别名"}) == {"events": []}, "names aren't told"
+    assert control.change_member(userid=NURSE, changes={"name": "别名", "status": 2}) == {"events": []}
 
 
 def test_who_is_renamed_keeps_what_is_theirs(wecom_sandbox: Running, client: Client) -> None:

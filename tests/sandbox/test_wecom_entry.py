@@ -70,7 +70,7 @@ def test_on_the_desktop_somebody_is_picked_always(wecom_sandbox: Running, client
         (AUTHORIZE, {"appid": "wwother"}, "40013"),
         (AUTHORIZE, {"response_type": "token"}, "40058"),
         (AUTHORIZE, {"scope": "snsapi_all"}, "40058"),
-        (AUTHORIZE, {"scope": "snsapi_privateinfo"}, "41011"),
+        (AUTHORIZE, {"scope": "snsapi_privateinfo", "agentid": "1"}, "40056"),
         (AUTHORIZE, {"agentid": "1"}, "40056"),
         (AUTHORIZE, {"state": "a-b"}, "40058"),
         (AUTHORIZE, {"state": "a" * 129}, "40058"),
@@ -141,7 +141,7 @@ def test_wechatpys_older_way(wecom_sandbox: Running, client: Client) -> None:
 
 
 def test_what_a_member_let_the_app_know(wecom_sandbox: Running, client: Client, contacts: Client) -> None:
-    private = {"scope": "snsapi_privateinfo", "agentid": AGENT}
+    private: dict[str, Any] = {"scope": "snsapi_privateinfo", "agentid": AGENT}
     answer = client.get("auth/getuserinfo", params={"code": code(wecom_sandbox, **private)})
     ticket = answer["user_ticket"]
     detail = client.post("auth/getuserdetail", data={"user_ticket": ticket})
@@ -155,6 +155,18 @@ def test_what_a_member_let_the_app_know(wecom_sandbox: Running, client: Client, 
     wecom_sandbox.control.agent(agentid=AGENT, users=[], parties=[1], tags=[])
     wecom_sandbox.control.advance(seconds=1800)
     assert client.refused("auth/getuserdetail", {"user_ticket": ticket}) == 40035
+
+
+def test_a_member_is_asked_before_the_app_knows_what_is_private(wecom_sandbox: Running, client: Client) -> None:
+    private = {**H5, "scope": "snsapi_privateinfo", "agentid": str(AGENT)}
+    asked = page(wecom_sandbox, AUTHORIZE, private, member=NURSE)
+    assert (asked.status_code, "申请获取单晓燕的手机号和邮箱" in asked.text) == (200, True)
+    given = came_back(page(wecom_sandbox, AUTHORIZE, {**private, "member": NURSE}, member=NURSE))
+    assert "user_ticket" in client.get("auth/getuserinfo", params={"code": given["code"]})
+    without = came_back(page(wecom_sandbox, AUTHORIZE, {**H5, "scope": "snsapi_privateinfo"}, member=NURSE))
+    assert "user_ticket" not in client.get("auth/getuserinfo", params={"code": without["code"]})
+    wecom_sandbox.control.agent(agentid=AGENT, users=[HEAD_NURSE], parties=[], tags=[])
+    assert "50002" in page(wecom_sandbox, AUTHORIZE, {**private, "member": NURSE}).text
 
 
 def test_tickets_of_the_js_sdk(wecom_sandbox: Running, client: Client) -> None:
@@ -173,7 +185,8 @@ def test_and_how_often_they_may_be_asked_for(wecom_sandbox: Running, client: Cli
     limits = wecom_sandbox.control.limits(tickets_agent_hour=2, tickets_hour=3)
     assert (limits["tickets_agent_hour"], limits["tickets_hour"]) == (2, 3)
     other = Client(wecom_sandbox.url, constants.OTHER_AGENT_SECRET)
-    assert client.jsapi.get_ticket() and client.jsapi.get_ticket()
+    assert client.jsapi.get_ticket()
+    assert client.jsapi.get_ticket()
     with pytest.raises(Exception, match="45009"):
         client.jsapi.get_ticket()
     assert client.jsapi.get_agent_ticket(), "the two kinds are counted apart"

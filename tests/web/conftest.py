@@ -86,8 +86,8 @@ def browser_of(client: httpx.Client, bpm: Bpm) -> Browser:
 def phone(bpm: Bpm, wecom_sandbox: Running, tmp_path: Path) -> Iterator[Phone]:
     """The nurse's telephone."""
     bpm.deploy("leave_request")
-    connect(bpm, wecom_sandbox)
+    wecom = connect(bpm, wecom_sandbox)
     settings = Settings(mode="demo", var=tmp_path, secure_cookie=False, base_url="http://testserver")
     codes.provide(bpm.db, settings)
     with served(settings, bpm.db) as client:
-        yield Phone(client, wecom_sandbox)
+        yield Phone(client, wecom_sandbox, wecom=wecom)

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from engine import clock
 from engine.connectors.wecom import accounts, codes, joining
 from engine.connectors.wecom.models import WeComAccount, WeComCode
+from engine.connectors.wecom.sending import Post, PostSettings
 from engine.org.demo import CAST
 from engine.outbox import Outbox
 from tests.dsl import Bpm
@@ -261,13 +262,13 @@ def test_without_a_match_by_number_everybody_says_who_they_are(bpm: Bpm, phone: 
 
 
 def test_where_no_code_can_be_sent_a_stranger_is_told_whom_to_ask(bpm: Bpm, stranger: Phone) -> None:
-    bpm.db.provide(codes.Codes(b"k" * 32, codes.Post(codes.PostSettings()), demo=False))
+    bpm.db.provide(codes.Codes(b"k" * 32, Post(PostSettings()), demo=False))
     refused(stranger.enter(), "还不知道您是谁")
 
 
 def test_a_code_goes_through_the_outbox_which_does_not_tell_it(bpm: Bpm, strict: Phone) -> None:
-    gateway = codes.PostSettings(sms_url="http://127.0.0.1:9/sms")
-    made = codes.Codes(b"k" * 32, codes.Post(gateway), demo=False)
+    gateway = PostSettings(sms_url="http://127.0.0.1:9/sms")
+    made = codes.Codes(b"k" * 32, Post(gateway), demo=False)
     bpm.db.provide(made)
     state = arrived(strict)
     strict.post("/wecom/join/send", state=state, way="sms")

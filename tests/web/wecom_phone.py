@@ -1,7 +1,7 @@
 """Somebody with WeCom: their browser, the way out to the stand-in and back, and what is found in the database after."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,6 +34,7 @@ class Phone:
     sandbox: Running
     member: str = NURSE
     agent: str = TELEPHONE
+    wecom: WeCom = field(kw_only=True)
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask for a page of ours."""
@@ -76,7 +77,7 @@ def another(phone: Phone, **more: Any) -> Phone:
     own = httpx.Client(
         transport=phone.client._transport, base_url=phone.client.base_url, headers={"Accept-Encoding": "identity"}
     )
-    return Phone(own, phone.sandbox, **more)
+    return Phone(own, phone.sandbox, **{"wecom": phone.wecom, **more})
 
 
 def sessions(bpm: Bpm) -> int:

@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import pytest
 import redis
@@ -94,7 +95,8 @@ def _short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "_LONGEST_REST", 0.2)
 
 
-Listen, Publish = Callable[[str], Ear], Callable[[str], Publisher]
+Listen: TypeAlias = Callable[[str], Ear]
+Publish: TypeAlias = Callable[[str], Publisher]
 
 
 def test_every_worker_hears_and_many_commits_share_a_nudge(server: Redis, listen: Listen, publish: Publish) -> None:
@@ -150,7 +152,12 @@ def test_a_frozen_redis_holds_up_neither_the_commits_nor_the_end(
     ear, publisher = listen(server.url), publish(server.url)
     told(publisher, ear)
     server.send(signal.SIGSTOP)
-    commits = threading.Thread(target=lambda: [publisher.nudge() for _ in range(10_000)])
+
+    def commit() -> None:
+        for _ in range(10_000):
+            publisher.nudge()
+
+    commits = threading.Thread(target=commit)
     commits.start()
     until(lambda: not commits.is_alive())
     until(lambda: publisher._failures > 0)

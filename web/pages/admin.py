@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from fastapi import Response
 
+from api.errors import status_of
 from engine.bpm import queries
 from engine.org.actor import ADMIN
 from engine.org.queries import people_named
@@ -41,7 +42,7 @@ def instances(call: Visitor, cursor: str | None = None) -> Response:
         processes={row.key: row.name for row in queries.processes(call.session, call.actor)},
         state_names=STATES,
         periods=PERIODS,
-        **_tabs(call, "instances"),
+        **tabs(call, "instances"),
         title="流程监控",
     )
 
@@ -58,7 +59,7 @@ def incidents(call: Visitor, resolved: bool = False, cursor: str | None = None) 
         resolved=resolved,
         kinds=INCIDENTS,
         may_mend=call.actor.has(ADMIN),
-        **_tabs(call, "incidents"),
+        **tabs(call, "incidents"),
         title="异常",
     )
 
@@ -89,6 +90,7 @@ def outbox_page(call: Page, typed: Typed, **values: Any) -> Response:
     return page(
         call,
         "admin/outbox.html",
+        200 if typed.error is None else status_of(typed.error),
         channels=channels,
         stops=queries.channel_incidents(call.session, call.actor, limit=10),
         # a channel has its backlog beside it
@@ -98,7 +100,7 @@ def outbox_page(call: Page, typed: Typed, **values: Any) -> Response:
         names=LETTERS,
         typed=typed,
         may_mend=call.actor.has(ADMIN),
-        **_tabs(call, "outbox"),
+        **tabs(call, "outbox"),
         title="投递",
         **values,
     )
@@ -127,7 +129,7 @@ def activities(call: Visitor, cursor: str | None = None) -> Response:
         **values,
         unknown=people == [],
         periods=PERIODS,
-        **_tabs(call, "activities"),
+        **tabs(call, "activities"),
         title="操作记录",
     )
 
@@ -137,11 +139,12 @@ def _chosen(call: Page, names: Iterable[str]) -> dict[str, str]:
     return {name: given[name].strip()[:200] for name in names if given.get(name, "").strip()}
 
 
-def _tabs(call: Page, here: str) -> dict[str, Any]:
+def tabs(call: Page, here: str) -> dict[str, Any]:
     """Return what the tabs show: where one is, and where something is to be mended."""
     return {
         "section": "admin",
         "here": here,
+        "left": bool(queries.leavers(call.session, call.actor, limit=1)),
         "troubled": bool(queries.incidents(call.session, call.actor, limit=1).rows),
         "undelivered": queries.channel_stopped(call.session, call.actor)
         or bool(queries.letters(call.session, call.actor, limit=1).rows),

@@ -21,7 +21,11 @@ async function ask(path, options) {
   throw new Error(answer.headers.get("content-type")?.startsWith("text/plain") ? await answer.text() : "");
 }
 
+const read = (value) => (typeof value === "string" ? JSON.parse(value) : value); // Android answers in JSON
 const cancelled = (error) => /cancel/i.test(error?.errMsg ?? "");
+
+const ENTERED = "piyue-entered"; // the page at which this window came in
+if (!sessionStorage.getItem(ENTERED)) sessionStorage.setItem(ENTERED, location.pathname);
 
 if (ww.env.isWeCom) {
   const { corp: corpId, agent: agentId } = document.documentElement.dataset;
@@ -58,7 +62,7 @@ function camera(field) {
     }
     button.disabled = true;
     try {
-      for (const localId of chosen.localIds) {
+      for (const localId of read(chosen.localIds)) {
         const { serverId } = await ww.uploadImage({ localId, isShowProgressTips: true });
         const file = await ask("/wecom/pictures", { method: "POST", body: new URLSearchParams({ media_id: serverId }) });
         field.dispatchEvent(new CustomEvent("piyue:staged", { detail: file }));
@@ -97,8 +101,7 @@ function members(box) {
     try {
       const mode = "many" in box.dataset ? "multi" : "single";
       const picked = await ww.selectEnterpriseContact({ fromDepartmentId: -1, mode, type: ["user"] });
-      const result = typeof picked.result === "string" ? JSON.parse(picked.result) : picked.result;
-      users = result.userList ?? [];
+      users = read(picked.result).userList ?? [];
     } catch (error) {
       if (!cancelled(error)) {
         toast("这里打不开企业微信通讯录，请直接输入姓名");
@@ -120,9 +123,6 @@ function members(box) {
 }
 
 // What was opened from a card goes back to the chat when it is done.
-
-const ENTERED = "piyue-entered"; // the page at which this window came in
-if (!sessionStorage.getItem(ENTERED)) sessionStorage.setItem(ENTERED, location.pathname);
 
 function closing() {
   if (sessionStorage.getItem(ENTERED) !== location.pathname || !location.pathname.startsWith("/items/")) return;

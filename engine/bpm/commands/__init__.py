@@ -9,6 +9,7 @@ from engine.bpm.commands.case import ProcessFault
 from engine.bpm.commands.complete import Done, complete
 from engine.bpm.commands.ending import terminate, withdraw
 from engine.bpm.commands.events import send_message
+from engine.bpm.commands.handover import Handed, hand_over
 from engine.bpm.commands.letters import requeue, requeue_all
 from engine.bpm.commands.people import circulate, claim, reassign, unclaim
 from engine.bpm.commands.reading import acknowledge
@@ -19,6 +20,7 @@ from engine.bpm.commands.timers import fire_due
 
 __all__ = [
     "Done",
+    "Handed",
     "ProcessFault",
     "Started",
     "acknowledge",
@@ -30,6 +32,7 @@ __all__ = [
     "dismiss",
     "drop_draft",
     "fire_due",
+    "hand_over",
     "jump",
     "mark_opened",
     "may_start",

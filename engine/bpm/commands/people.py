@@ -74,7 +74,9 @@ def reassign(
     item = checks.item_of(case, items, item_id, actor)
     if item.assignee_id != actor.person_id and not actor.has(ADMIN):
         raise Forbidden(f"这一项由{item.assignee_name}办理，您不能转办", code="not_assignee")
-    if item.state not in (ItemState.OPEN, ItemState.QUEUED):
+    # who has left may stand by for a step that another has claimed: an admin hands that over too
+    kept = (ItemState.OPEN, ItemState.QUEUED, *((ItemState.STANDBY,) if actor.has(ADMIN) else ()))
+    if item.state not in kept:
         checks.require_open(case, item)
     case.require_running()
     checks.check_opinion(reason, required=True, what="转办")

@@ -28,6 +28,7 @@ from engine.bpm.queries.catalogue import (
 from engine.bpm.queries.detail import InstanceDetail, ItemDetail, instance_detail, may_open, work_item_detail
 from engine.bpm.queries.diagrams import Diagram, diagram
 from engine.bpm.queries.drafts import DraftView, draft
+from engine.bpm.queries.handover import Leaver, LeftItem, leavers, left_items
 from engine.bpm.queries.letters import (
     ChannelIncidentRow,
     Letter,
@@ -66,6 +67,8 @@ __all__ = [
     "InstanceDetail",
     "InstanceRow",
     "ItemDetail",
+    "Leaver",
+    "LeftItem",
     "Letter",
     "Page",
     "Reason",
@@ -87,6 +90,8 @@ __all__ = [
     "incidents",
     "instance_detail",
     "instances",
+    "leavers",
+    "left_items",
     "letters",
     "may_open",
     "outcome_name",

@@ -22,7 +22,8 @@ from engine.org.models import Department, Person
 VERBS = (
     "login", "logout", "login_locked", "password", "role_grant", "role_revoke", "account_create", "token_issue",
     "token_revoke", "staff_import", "deploy", "suspend", "resume", "requeue", "channel_pause",
-    "channel_resume", "number_void", "wecom_join", "wecom_link", "wecom_unlink", "wecom_locked",
+    "channel_resume", "number_void", "wecom_join", "wecom_link", "wecom_unlink", "wecom_locked", "contacts_sync",
+    "contacts_refused", "contacts_map",
 )  # fmt: skip
 """What the trail calls the activities."""
 

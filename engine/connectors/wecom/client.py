@@ -43,7 +43,8 @@ class WeCom:
     """One application (自建应用) of one corp. Safe to share between threads; connections are reused.
 
     `tokens` keeps access tokens and tickets (default: in this process); `take` is called before each call and waits
-    for its place under the limit of calls. Every method raises WeComError: Later, Refused or Misconfigured.
+    for its place under the limit of calls. Every method raises WeComError: Later, Refused or Misconfigured; and what
+    `take` raises.
     """
 
     def __init__(

@@ -28,6 +28,8 @@ MINUTES = 10
 TRIES = 5
 SENDS = 3  # in an hour
 WAYS = ("sms", "mail")
+SYSTEM = "joining"  # of the outbox
+_PER_MINUTE = 120
 _HOUR = timedelta(hours=1)
 
 
@@ -51,8 +53,14 @@ class Codes:
 
 
 def provide(db: Database, settings: Settings) -> None:
-    """Give the database's handlers what codes are made and sent with, from the environment."""
-    db.provide(Codes(Keys.load(settings).key("joining"), Post(PostSettings()), demo=settings.demo))
+    """Give the database's handlers what codes are made and sent with, from the environment.
+
+    Where codes are sent it is done by a thread of its own: a mail server that hangs holds up nothing else.
+    """
+    post = Post(PostSettings())
+    if post.ways and SYSTEM not in outbox.lanes():
+        outbox.channel(SYSTEM, per_minute=_PER_MINUTE, threads=1)
+    db.provide(Codes(Keys.load(settings).key("joining"), post, demo=settings.demo))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,7 @@ def send(session: Session, codes: Codes, person: Person, userid: str, way: str) 
     session.add(row)
     session.flush()
     if not codes.shows(way):
-        outbox.enqueue(session, "joining", str(person.id), way, {"code": str(row.id)})
+        outbox.enqueue(session, SYSTEM, str(person.id), way, {"code": str(row.id)})
     return row
 
 
@@ -178,8 +186,8 @@ def _tell(session: Session, person_id: uuid.UUID, userid: str) -> None:
     record(session, None, "wecom_locked", detail, at=clock.now(), about=person_id)
 
 
-@outbox.handler("joining", "mail", in_transaction=False)
-@outbox.handler("joining", "sms", in_transaction=False)
+@outbox.handler(SYSTEM, "mail", in_transaction=False)
+@outbox.handler(SYSTEM, "sms", in_transaction=False)
 def post(db: Database, row: Leased) -> None:
     """Send a code, unless it is used, replaced or too old by now: who waits has asked for another one."""
     codes = db.part(Codes)

@@ -6,31 +6,39 @@ and written in one transaction, with one row of the trail. Whether WeCom leads n
 Sources: WeCom documents 90208 (department/list), 90201 (user/list), 96067 (user/list_id).
 """
 
+import logging
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
+import orjson
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.audit import record
+from engine.bpm.models import ActionLog
+from engine.connectors.wecom.answers import Member
 from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.difference import Account, Plan, Snapshot, Stored
-from engine.connectors.wecom.errors import Barred, Unknown
+from engine.connectors.wecom.errors import Barred, Unknown, WeComError
 from engine.connectors.wecom.matching import compare
 from engine.connectors.wecom.models import WeComAccount, WeComCallback, WeComDepartment
 from engine.db import Database
-from engine.errors import Conflict, Forbidden, Unavailable
+from engine.errors import Conflict, EngineError, Forbidden, Unavailable
 from engine.org import staff_writing
 from engine.org.actor import SYSTEM_ADMIN, Actor
 from engine.org.models import Department, OrgRevision, Person
+from engine.outbox.handling import place
 
 EVENT = "change_contact"
 VERB, REFUSED = "contacts_sync", "contacts_refused"
 MOST_DEPARTMENTS = 1_000
 """Each is one call to WeCom."""
+NIGHT, NIGHTLY = range(2, 6), "nightly"  # hours of the local clock
 DAY = timedelta(days=1)
 _TRIES = 3  # against contacts that change while they are read
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,7 @@ def fetch(wecom: WeCom) -> Snapshot:
     departments = wecom.departments()
     if len(departments) > MOST_DEPARTMENTS:
         raise Conflict(f"企业微信返回 {len(departments)} 个部门，超过 {MOST_DEPARTMENTS} 个", code="contacts_too_many")
-    members = {}
+    members: dict[str, Member] = {}
     for department in departments:
         try:
             found = wecom.members(department.id)
@@ -144,7 +152,7 @@ def stored(session: Session) -> Stored:
     departments = session.execute(
         select(WeComDepartment.id, Department.code).join(Department, Department.id == WeComDepartment.department_id)
     )
-    found = {key: Account(*rest) for key, *rest in accounts}
+    found = {key: Account(number, userid, vanished) for key, number, userid, vanished in accounts}
     return Stored(staff_writing.load(session), found, dict(departments.all()))
 
 
@@ -263,3 +271,27 @@ def _write_links(session: Session, plan: Plan) -> None:
     ]
     if new:
         session.execute(insert(WeComAccount), new)
+
+
+def nightly(db: Database) -> None:
+    """Bring our rows to what WeCom says once a night, between 2 and 6 o'clock; repairs what events have missed.
+
+    What is refused, or not to be had now, is logged; without an answer of WeCom it is tried again the same night.
+    """
+    wecom = db.part(WeCom)
+    now = clock.now().astimezone(clock.LOCAL)
+    if wecom is None or wecom.settings.contacts == "off" or now.hour not in NIGHT:
+        return
+    evening = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    done = select(ActionLog.detail).where(
+        ActionLog.instance_id.is_(None), ActionLog.verb.in_((VERB, REFUSED)), ActionLog.at >= evening
+    )
+    with db.reading() as session:
+        if any(orjson.loads(detail)["by"] == NIGHTLY for detail in session.scalars(done)):
+            return
+    try:
+        plan, result = sync(db, None, by=NIGHTLY)
+    except (EngineError, WeComError) as error:
+        log.warning("nightly synchronisation of contacts failed: error=%s", place(error))
+    else:
+        log.info("contacts synchronised: vanished=%d problems=%d", result.vanished, len(plan.problems))

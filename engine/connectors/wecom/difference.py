@@ -4,7 +4,7 @@
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -125,3 +125,23 @@ class Plan:
         """A text that is equal for equal plans: what was looked at is what is applied."""
         parts = [self.changes, self.links, sorted(self.departments.items()), self.unmapped]
         return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:16]
+
+
+VERBS = {"create": "新增", "update": "变更", "disable": "停用", "enable": "恢复"}
+LINKS = {"link": "关联账号", "rename": "账号改名", "vanish": "离开企业微信", "back": "回到企业微信"}
+
+
+def told(plan: Plan) -> Iterator[str]:
+    """Yield the whole difference in lines, for the command line."""
+    for change in plan.changes:
+        what = "部门" if change.kind == "department" else "人员"
+        fields = "；".join(f"{name}：{old or '空'} → {new or '空'}" for name, old, new in change.fields)
+        written = "" if plan.lead else "（不写入）"
+        yield f"{VERBS[change.verb]}{what} {change.name}（{change.code}）{written}{f'：{fields}' if fields else ''}"
+    for link in plan.links:
+        was = f"{link.old} → " if link.old else ""
+        yield f"{LINKS[link.verb]} {was}{link.userid}：{link.name}（{link.number}）"
+    for problem in plan.problems:
+        yield f"待决定 {problem.about}：{problem.message}"
+    if plan.unseen:
+        yield f"有 {plan.unseen} 位成员不在应用的可见范围里，没有比较"

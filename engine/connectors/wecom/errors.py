@@ -151,8 +151,8 @@ def unreached(endpoint: str, why: str) -> Later:
 def unavailable() -> Iterator[None]:
     """Turn WeCom's refusals into the engine's, where a person waits for the answer; usable as a decorator.
 
-    Later and Misconfigured become Unavailable (503), EntryExpired Unauthenticated (401), Unknown and NoRecipient
-    NotFound (404), the rest Invalid (422); the code is `wecom_…`.
+    Later, Misconfigured and a limit of calls that is used up become Unavailable (503), EntryExpired Unauthenticated
+    (401), Unknown and NoRecipient NotFound (404), the rest Invalid (422); the code is `wecom_…`.
     """
     try:
         yield
@@ -162,5 +162,5 @@ def unavailable() -> Iterator[None]:
         raise errors.NotFound(str(error), code="wecom_unknown") from None
     except Refused as error:
         raise errors.Invalid(str(error), code="wecom_refused") from None
-    except WeComError as error:
+    except (WeComError, Transient) as error:
         raise errors.Unavailable(str(error), code="wecom_unavailable") from None

@@ -67,35 +67,43 @@ class _Comparison:
         if before in known:
             account = known[before]
             if account.vanished_at is not None and not self._same_name(account.number, member):
-                return self._unclear(member, f"这个账号原来是{self._named(account.number)}的，现在换了姓名")
+                self._unclear(member, f"这个账号原来是{self._named(account.number)}的，现在换了姓名")
+                return None
             return self._take(account.number, member)
         number = member.userid if member.userid in self._people.stored else self._numbers.get(key)
         found = [number] if number is not None else self._mobiles.get(_mobile(member.mobile), [])
         if len(found) > 1:
-            return self._unclear(member, f"手机号对应 {len(found)} 位职工")
+            self._unclear(member, f"手机号对应 {len(found)} 位职工")
+            return None
         if not found:
             if not _NUMBER.fullmatch(member.userid):
-                return self._unclear(member, "没有对应的职工，账号也不能作工号（限 20 个字母、数字、- 和 _）")
+                self._unclear(member, "没有对应的职工，账号也不能作工号（限 20 个字母、数字、- 和 _）")
+                return None
             return self._take(member.userid, member)
         return self._join(found[0], member)
 
     def _join(self, number: str, member: Member) -> str | None:
         """Return the number of a person who is to get this account, None where that isn't certain."""
         if number in self._stored.org.systems:
-            return self._unclear(member, f"“{number}”是系统账号，不是职工")
+            self._unclear(member, f"“{number}”是系统账号，不是职工")
+            return None
         if self._people.stored[number]["disabled_at"] is not None and number not in self._accounts:
-            return self._unclear(member, f"职工{self._named(number)}已停用，没有关联")
+            self._unclear(member, f"职工{self._named(number)}已停用，没有关联")
+            return None
         if not self._same_name(number, member):
-            return self._unclear(member, f"与职工{self._named(number)}工号或手机相同，姓名不同")
+            self._unclear(member, f"与职工{self._named(number)}工号或手机相同，姓名不同")
+            return None
         if (old := self._accounts.get(number)) is not None:
             account = self._stored.accounts[old]
             if account.vanished_at is None and self._snapshot.present(old):
-                return self._unclear(member, f"职工{self._named(number)}已关联账号 {account.userid}")
+                self._unclear(member, f"职工{self._named(number)}已关联账号 {account.userid}")
+                return None
         return self._take(number, member)
 
     def _take(self, number: str, member: Member) -> str | None:
         if number in self._taken:
-            return self._unclear(member, f"与账号 {self._taken[number]} 对应同一位职工{self._named(number)}")
+            self._unclear(member, f"与账号 {self._taken[number]} 对应同一位职工{self._named(number)}")
+            return None
         self._taken[number] = member.userid
         old = self._accounts.get(number)
         name = self._name(member, number)

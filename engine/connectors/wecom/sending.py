@@ -76,6 +76,8 @@ class Post:
             "如果不是您本人在操作，请不要把验证码告诉任何人，并联系信息科。\n"
         )
         with _smtp_errors(), self._server() as server:
+            if self._settings.smtp_security == "starttls":
+                server.starttls(context=ssl.create_default_context())
             if self._settings.smtp_user:
                 server.login(self._settings.smtp_user, self._settings.smtp_password.get_secret_value())
             server.send_message(message)
@@ -84,10 +86,7 @@ class Post:
         host, port = self._settings.smtp_host, self._settings.smtp_port
         if self._settings.smtp_security == "tls":
             return smtplib.SMTP_SSL(host, port, timeout=_SECONDS, context=ssl.create_default_context())
-        server = smtplib.SMTP(host, port, timeout=_SECONDS)
-        if self._settings.smtp_security == "starttls":
-            server.starttls(context=ssl.create_default_context())
-        return server
+        return smtplib.SMTP(host, port, timeout=_SECONDS)
 
     def sms(self, to: str, code: str, minutes: int) -> None:
         """Send it by the gateway, as `sms_body` says. Raises Transient, Permanent (the number), Configuration."""

@@ -11,10 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 EARLY = 120
 """Seconds before its end at which a token is no longer used."""
 _REDIS_SECONDS = 1.0  # for one exchange with Redis
@@ -64,8 +60,12 @@ class Shared:
     """Tokens that the processes of an installation share in Redis, with a copy in each."""
 
     def __init__(self, url: str) -> None:
+        import redis  # only where there is one: it is slow to import
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
         self._own = InProcess()
-        self._away_until = 0.0
+        self._away_until, self._away = 0.0, redis.RedisError
         self._redis = redis.Redis.from_url(
             url,
             socket_timeout=_REDIS_SECONDS,
@@ -103,7 +103,7 @@ class Shared:
             return None
         try:
             return question()
-        except redis.RedisError:
+        except self._away:
             self._away_until = time.monotonic() + _REDIS_PAUSE
             return None
 

@@ -3,7 +3,6 @@
 An entry's code names a member even where the application isn't meant for them (document 91023), so it is asked here.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -34,15 +33,13 @@ class Visibility:
         member: Callable[[str], Member],
     ) -> None:
         self._app, self._tagged, self._departments, self._member = app, tagged, departments, member
-        self._lock = threading.Lock()
         self._scope: _Scope | None = None
 
     def __call__(self, userid: str) -> bool:
         """Return whether a member is in the scope, by name, by tag or by one of their departments."""
-        with self._lock:
-            if self._scope is None or self._scope.until <= time.monotonic():
-                self._scope = self._read()
-            scope = self._scope
+        scope = self._scope
+        if scope is None or scope.until <= time.monotonic():  # some may read it at once; none waits for another
+            scope = self._scope = self._read()
         if userid.lower() in scope.userids:
             return True
         if not scope.departments:

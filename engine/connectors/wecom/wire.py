@@ -39,7 +39,7 @@ class Wire(WeChatClient):
     """The calls that are made with one secret: the application's, or the contact synchronisation's.
 
     `name` tells the two apart among the tokens of an application; `take` waits for a place under the limit of calls.
-    Every endpoint raises WeComError and nothing else.
+    Every endpoint raises WeComError, or what `take` does, and nothing else.
     """
 
     agent = apis.Agent()

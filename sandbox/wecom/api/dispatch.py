@@ -126,7 +126,6 @@ def _get_token(state: State, request: Request) -> dict[str, Any]:
     agent = next((a for a in state.agents.values() if a.secret == query["corpsecret"]), None)
     if agent is None:
         raise ApiError(40001, "invalid credential")
-    _trust(agent, request)
     now = state.now()
     for token in state.tokens.values():
         if token.agentid == agent.agentid and token.until > now:

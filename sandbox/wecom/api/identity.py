@@ -18,7 +18,7 @@ def get_user_info(state: State, ask: Ask) -> Json:
     if code.scope == "snsapi_privateinfo" and state.visible(agent, code.userid):
         ticket = fresh(64)
         state.user_tickets[ticket] = (code.userid, state.now() + TICKET_SECONDS)
-        answer |= {"user_ticket": ticket, "expires_in": TICKET_SECONDS}
+        answer["user_ticket"] = ticket
     return answer
 
 

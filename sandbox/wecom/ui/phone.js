@@ -1,6 +1,5 @@
 // Keeps the phones up to date: asks for what changed and waits, then replaces only what differs, so that a choice somebody
 // is about to make in a card stays.
-const query = location.search;
 const phones = new Map([...document.querySelectorAll('[data-phone]')].map((phone) => [phone.dataset.phone, phone]));
 const drawn = new WeakMap(); // element -> the HTML it was drawn from
 const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
@@ -50,9 +49,7 @@ function show(phone, tab, room = '') {
   phone.dataset.room = room;
   let title = '';
   phone.querySelectorAll('[data-go]').forEach((button) => {
-    const here = button.dataset.go === tab;
-    button.toggleAttribute('aria-current', here);
-    if (here) { button.setAttribute('aria-current', 'page'); title = button.dataset.name; }
+    if (button.dataset.go === tab) { button.setAttribute('aria-current', 'page'); title = button.dataset.name; } else button.removeAttribute('aria-current');
   });
   phone.querySelectorAll('[data-pane]').forEach((pane) => { pane.hidden = pane.dataset.pane !== tab; });
   const groups = phone.querySelector('[data-pane="groups"]');
@@ -103,10 +100,11 @@ function draw(news) {
 }
 
 async function follow() {
+  const shown = [...phones.keys()].map((userid, at) => `${at ? 'and' : 'as'}=${encodeURIComponent(userid)}`).join('&');
   let version = -1;
   for (;;) {
     try {
-      const answer = await fetch(`/phone/feed${query || `?as=${encodeURIComponent([...phones.keys()][0])}`}&version=${version}`);
+      const answer = await fetch(`/phone/feed?${shown}&version=${version}`);
       if (answer.status === 200) { const news = await answer.json(); version = news.version; draw(news); await sleep(150); }
       else if (answer.status !== 204) throw new Error(String(answer.status));
       document.body.dataset.version = version;

@@ -5,6 +5,7 @@ import json
 import secrets
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -276,6 +277,14 @@ def test_an_event_is_kept_once_however_often_it_is_called_in(committed_db: Datab
     assert not callbacks.receive(committed_db, VECTOR, *called(CLICK))
     assert callbacks.receive(committed_db, VECTOR, *called(CLICK | {"ResponseCode": "RC2"}))
     assert [body["ResponseCode"] for _, _, body in rows(committed_db)] == ["RC1", "RC2"]
+
+
+def test_calls_about_one_event_at_the_same_moment_are_one(committed_db: Database) -> None:
+    calls = [called(CLICK) for _ in range(6)]
+    with ThreadPoolExecutor(len(calls)) as pool:
+        kept = list(pool.map(lambda call: callbacks.receive(committed_db, VECTOR, *call), calls))
+    assert sorted(kept) == [False] * 5 + [True]
+    assert len(rows(committed_db)) == 1
 
 
 def test_a_key_that_is_none_says_where_to_get_it() -> None:

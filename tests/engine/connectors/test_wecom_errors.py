@@ -89,3 +89,8 @@ def test_where_a_person_waits_it_is_a_refusal_of_the_engine(errcode: int, kind: 
     with pytest.raises(kind) as refused, errors.unavailable():
         raise errors.by_code(errcode, "auth/getuserinfo")
     assert refused.value.code == code
+
+
+def test_a_limit_that_is_used_up_is_for_later_where_a_person_waits() -> None:
+    with pytest.raises(Unavailable, match="上限"), errors.unavailable():
+        raise Transient("已到每分钟的发送上限")

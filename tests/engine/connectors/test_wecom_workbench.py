@@ -44,7 +44,11 @@ def stand_in() -> Iterator[Running]:
 @pytest.fixture
 def connected(bpm: Bpm, stand_in: Running) -> Bpm:
     """The hospital in step with WeCom, its clock held."""
-    settings = {**stand_in.settings(), "token": "", "aes_key": ""}  # nobody listens, so cards have no buttons
+    settings: dict[str, Any] = {
+        **stand_in.settings(),
+        "token": "",
+        "aes_key": "",
+    }  # nobody listens, so cards have no buttons
     install(bpm.db, WeComSettings(**settings), "http://piyue.test")
     contacts.sync(bpm.db, None, by="command")
     clock.freeze(clock.now())

@@ -1,0 +1,51 @@
+"""Connecting to the outside systems that the environment switches on; the commands `piyue wecom …`."""
+
+from typing import Annotated
+
+import typer
+
+from cli.databases import open_database
+from engine.connectors import wecom
+from engine.connectors.wecom import codes, contacts, difference
+from engine.connectors.wecom.errors import unavailable
+from engine.connectors.wecom.settings import WeComSettings
+from engine.connectors.wecom.tokens import kept_in
+from engine.db import Database
+from engine.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="企业微信：同步通讯录")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep the group's name in front of its only command."""
+
+
+def connect(settings: Settings, database: Database, of_wecom: WeComSettings | None = None) -> None:
+    """Connect a database's service or worker to the outside systems that the environment switches on.
+
+    `of_wecom` stands in for the environment's.
+    """
+    tokens = kept_in(settings.redis_url.get_secret_value())
+    wecom.install(database, of_wecom or WeComSettings(), settings.base_url, tokens=tokens)
+    codes.provide(database, settings)
+
+
+@app.command("sync")
+def wecom_sync(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只打印差异，不写入")] = False,
+    confirm: Annotated[int, typer.Option(help="确认会离开企业微信的人数，很多时才要")] = 0,
+) -> None:
+    """Bring people and departments into step with WeCom's contacts (同步通讯录), or print what differs."""
+    settings = Settings()
+    database = open_database(settings)
+    connect(settings, database)
+    with unavailable():
+        if dry_run:
+            plan, written = contacts.look(database, None), "以上是差异，没有写入"
+        else:
+            plan, done = contacts.sync(database, None, by="command", confirmed=confirm)
+            written = str(done)
+    for line in difference.told(plan):
+        typer.echo(line)
+    typer.echo(written)
