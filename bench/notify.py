@@ -52,7 +52,7 @@ CARD = bpmn(
 def program(*arguments: str, environment: dict[str, str], errors: Path) -> Iterator[None]:
     """Run a command of `piyue` until the block ends."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PIYUE_")}
-    command = [sys.executable, ROOT / "piyue.py", *arguments]
+    command: list[str | Path] = [sys.executable, ROOT / "piyue.py", *arguments]
     with errors.open("wb") as told:
         process = subprocess.Popen(command, env=inherited | environment, cwd=ROOT, stdout=told, stderr=told)
     try:

@@ -119,7 +119,7 @@ def _members(session: Session, instance_id: uuid.UUID) -> dict[uuid.UUID, str]:
         .order_by(WeComAccount.person_id)
         .limit(MOST)
     )
-    return dict(map(tuple, rows))
+    return {row.person_id: row.userid for row in rows}
 
 
 def _takes_part(session: Session, instance: Instance, person_id: uuid.UUID) -> bool:

@@ -14,8 +14,9 @@ from engine import clock
 from engine.errors import Forbidden, Invalid
 from engine.org.actor import SYSTEM_ADMIN
 from engine.org.models import Department, Membership, Person
-from engine.org.staff_import import Report, import_staff
+from engine.org.staff_import import import_staff
 from engine.org.staff_template import template
+from engine.org.staff_writing import Report
 from tests.factories import org
 
 Row = Mapping[str, object]
