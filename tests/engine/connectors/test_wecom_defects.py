@@ -232,8 +232,7 @@ def test_busy_is_asked_three_times_at_most(listener: Listener) -> None:
         {"errcode": 0},  # without a msgid
         {"errcode": 0, "msgid": "m", "invaliduser": 5},
     ],
-    ids=lambda answer: type(answer).__name__,
-    ids=str,
+    ids=lambda answer: answer.__class__.__name__ if isinstance(answer, Broken) else str(answer),
 )
 def test_what_is_no_answer_is_for_later(listener: Listener, answer: object) -> None:
     listener.answer("message/send", answer)
