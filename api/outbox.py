@@ -19,7 +19,10 @@ router = Router("流程监控")
 Reads = Annotated[Call, Depends(allowed("admin:read"))]
 Mends = Annotated[Call, Depends(allowed("admin:write"))]
 
-_SYSTEM = "由谁办：job 系统步骤，event 消息和信号，settle 传阅收尾，notice 站内通知"
+_SYSTEM = (
+    "由谁办：job 系统步骤，event 消息和信号，settle 传阅收尾，notice 站内通知，callback 企业微信里的点击，"
+    "wecom 企业微信，joining 验证码"
+)
 _EXAMPLE_REASON = "AssertionError (bpm/handlers.py:33)"
 
 

@@ -18,11 +18,20 @@ INCIDENTS: Mapping[str, str] = {
 }
 """The kinds of incidents (异常) as people read them."""
 
-SYSTEMS: Mapping[str, str] = {"job": "系统步骤", "event": "消息和信号", "settle": "传阅收尾", "notice": "站内通知"}
+SYSTEMS: Mapping[str, str] = {
+    "job": "系统步骤",
+    "event": "消息和信号",
+    "settle": "传阅收尾",
+    "notice": "站内通知",
+    "callback": "企业微信里的点击",
+    "wecom": "企业微信",
+    "joining": "验证码（短信、邮件）",
+}
 """The systems of the outbox (投递) as people read them."""
 
 LETTERS: Mapping[str, str] = {
     "notice/items": "待办和待阅通知",
+    "notice/changed": "更新别处显示的待办",
     "notice/agreed": "同意通知",
     "notice/ended": "办结通知",
     "notice/person": "抄送和催办通知",
@@ -30,6 +39,14 @@ LETTERS: Mapping[str, str] = {
     "event/deliver": "送达消息或信号",
     "job/run": "系统步骤",
     "settle/round": "传阅收尾",
+    "callback/event": "企业微信里的点击",
+    "wecom/tell": "企业微信卡片和消息",
+    "wecom/digest": "企业微信汇总消息",
+    "wecom/board": "企业微信工作台数字",
+    "wecom/chat": "企业微信群聊",
+    "wecom/callback": "企业微信通讯录变更",
+    "joining/sms": "验证码短信",
+    "joining/mail": "验证码邮件",
 }
 """What a row of the outbox does, by system and topic, as people read it."""
 

@@ -58,7 +58,7 @@ def call(api: Api, message: str, *, late: float = 0, **changed: str) -> httpx.Re
 
 def kept(api: Api) -> tuple[int, int]:
     """Return how many callbacks there are, and how many outbox rows about them."""
-    rows = select(func.count()).select_from(Outbox).where(Outbox.system == "wecom", Outbox.topic == "callback")
+    rows = select(func.count()).select_from(Outbox).where(Outbox.topic.in_(("callback", "event")))
     with api.db.reading() as session:
         return session.scalar(select(func.count()).select_from(WeComCallback)) or 0, session.scalar(rows) or 0
 

@@ -31,6 +31,9 @@ _INSERT = text(
     "VALUES (:signature, :event_key, :event, :body, :received_at, '') ON CONFLICT DO NOTHING RETURNING id"
 ).bindparams(bindparam("received_at", type_=UTCDateTime()))
 
+# Clicks run our own commands: they must not wait for calls of WeCom, nor where its channel is paused or down. Contacts
+# are asked for again, so their changes are the channel's.
+outbox.declare("callback", "event")
 outbox.declare("wecom", "callback")
 
 
@@ -68,7 +71,8 @@ def receive(db: Database, settings: WeComSettings, call: Call, content: bytes) -
             },
         ).scalar()
         if kept is not None:
-            outbox.enqueue(session, "wecom", _shard(event, body), "callback", {"id": kept})
+            system, topic = ("wecom", "callback") if event in CONTACTS else ("callback", "event")
+            outbox.enqueue(session, system, _shard(event, body), topic, {"id": kept})
     return kept is not None
 
 

@@ -44,6 +44,7 @@ def _dead(leased: Leased, reason: str, session: Session) -> None:
     _note(session, leased.payload["id"], result=f"failed: {reason}"[:_LONGEST])
 
 
+@outbox.handler("callback", "event", in_transaction=False, on_dead=_dead)
 @outbox.handler("wecom", "callback", in_transaction=False, on_dead=_dead)
 def handle(db: Database, leased: Leased) -> None:
     """Do what a callback asks for, once: one that was handled is left alone."""

@@ -35,7 +35,7 @@ def call_in(db: Database, event: str = "template_card_event", number: int = 1) -
         values = {"signature": f"s{number}", "event_key": f"k{number}", "event": event, "result": ""}
         statement = insert(WeComCallback).values(body=orjson.dumps(BODY).decode(), received_at=clock.now(), **values)
         id_ = session.scalar(statement.returning(WeComCallback.id))
-        outbox.enqueue(session, "wecom", "click:nurse01", "callback", {"id": id_})
+        outbox.enqueue(session, "callback", "click:nurse01", "event", {"id": id_})
 
 
 def work(db: Database) -> list[str]:
@@ -67,6 +67,14 @@ def test_an_event_goes_to_whoever_asked_for_it(committed_db: Database) -> None:
     assert results(committed_db) == [("agreed", NOON), ("done", NOON), ("ignored", NOON)]
 
 
+def test_a_click_does_not_wait_for_the_channel_to_wecom(committed_db: Database) -> None:
+    inbox.on("template_card_event")(lambda _db, _body: "agreed")
+    call_in(committed_db)
+    rows = outbox.lease(committed_db, "test", 10, outbox.INSIDE)
+    assert [outbox.run(committed_db, leased) for leased in rows] == ["done"]
+    assert results(committed_db) == [("agreed", NOON)]
+
+
 def test_an_event_that_fails_comes_again_and_then_is_done_once(committed_db: Database) -> None:
     calls = 0
 
@@ -86,7 +94,7 @@ def test_an_event_that_fails_comes_again_and_then_is_done_once(committed_db: Dat
     assert work(committed_db) == ["done"]
     with committed_db.unit_of_work() as session:  # a second row about it, as after a lost lease
         id_ = session.scalar(select(WeComCallback.id))
-        outbox.enqueue(session, "wecom", "click:nurse01", "callback", {"id": id_})
+        outbox.enqueue(session, "callback", "click:nurse01", "event", {"id": id_})
     assert work(committed_db) == ["done"]
     assert calls == 3
 
