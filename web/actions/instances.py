@@ -38,7 +38,6 @@ def copy(call: Posted, instance_id: uuid.UUID) -> Response:
 def chat(call: Posted, instance_id: uuid.UUID) -> Response:
     """Open a group chat about it in WeCom (建群讨论)."""
     _stay(call, instance_id, "")
-    groups.require_on(call.db)
     groups.open_chat(call.session, call.actor, instance_id)
     return _shown(call, instance_id, "chat")
 

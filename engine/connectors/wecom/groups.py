@@ -30,12 +30,6 @@ _NAME = 50  # characters
 _LEAST = 2
 
 
-def require_on(db: Database) -> None:
-    """Refuse where WeCom isn't switched on (409)."""
-    if db.part(WeCom) is None:
-        raise Conflict("没有启用企业微信，建不了群", code="wecom_off")
-
-
 def may_open(session: Session, viewer: Viewer, instance_id: uuid.UUID) -> bool:
     """Whether the viewer is one of those whom a chat about the instance is for, and would not be alone in it."""
     members = _members(session, instance_id)
@@ -45,14 +39,16 @@ def may_open(session: Session, viewer: Viewer, instance_id: uuid.UUID) -> bool:
 def open_chat(session: Session, actor: Actor, instance_id: uuid.UUID) -> None:
     """Let the chat about an instance be made, or be joined by whom it lacks; the actor owns a new one.
 
-    Refusals: NotFound, Forbidden (not the initiator and no handler of it), Conflict (no account in WeCom, or nobody
-    else has one).
+    Refusals: NotFound, Forbidden (not the initiator and no handler of it), Conflict (WeCom is off, no account
+    there, or nobody else has one).
     """
     instance = visibility.require(session, actor, instance_id)
     members = _members(session, instance_id)
     if actor.person_id not in members:
         if not _takes_part(session, instance, actor.person_id):
             raise Forbidden("只有发起人和办理人可以建群讨论", code="not_involved")
+        if "wecom" not in session.info.get("mirrors", ()):
+            raise Conflict("没有启用企业微信，建不了群", code="wecom_off")
         raise Conflict("您还没有对应的企业微信账号，请先从企业微信进入一次批阅，或联系信息科", code="wecom_no_account")
     if len(members) < _LEAST:
         raise Conflict("这件事没有别的办理人在企业微信里，建不了群", code="wecom_alone")
