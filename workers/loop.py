@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from engine import clock, outbox
 from engine.db import Database
-from engine.outbox.handling import LEASE, place
+from engine.outbox.handling import place
+from engine.outbox.leasing import LEASE
 from workers.leader import Leader
 
 SWEEP = 2.0  # seconds after which a thread looks without being nudged
