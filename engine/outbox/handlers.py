@@ -131,8 +131,8 @@ def handler(
     `max_attempts(row)` is a function it holds for both, but for Unavailable: that says nothing of the effect.
     `on_dead(row, reason, session)` runs in the transaction that marks the row dead. With `newest` a row brings the
     other side to the present state, whatever it was written for: where a younger one of its shard and topic is due, it
-    is done in passing. `aside`: the topic may lag; it has a slow lane of its channel, so that it never stands before what
-    is urgent.
+    is done in passing. `aside`: the topic may lag; it has a slow lane of its channel, so that it never stands
+    before what is urgent.
     """
 
     def register(run: Callable[[Any, Leased], object]) -> Callable[[Any, Leased], object]:

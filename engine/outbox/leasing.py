@@ -122,9 +122,7 @@ def _of_channel(session: Session, taking: "_Taking", limit: int) -> list[Leased]
 class _Taking:
     """One look at a lane: what its channel says, and the rows."""
 
-    def __init__(
-        self, session: Session, owner: str, lane: str, channel: Channel | None = None, sent: int = 0
-    ) -> None:
+    def __init__(self, session: Session, owner: str, lane: str, channel: Channel | None = None, sent: int = 0) -> None:
         self.channel, self.probe, self.may_probe = channel, False, False
         self._session, self._owner, self._lane, self._sent = session, owner, lane, sent
         self._now = clock.now()
