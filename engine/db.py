@@ -93,6 +93,11 @@ class Database:
         """Return the part of a kind, None where none was provided."""
         return self._provided.get(kind)
 
+    def own(self, kind: type[Part]) -> Part:
+        """Return this database's one part of a kind that needs no settings, made when it is first asked for."""
+        part: Part = self._provided.get(kind) or self._provided.setdefault(kind, kind())
+        return part
+
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:
         """One transaction: committed when the block ends well, rolled back otherwise; then the worker is nudged."""

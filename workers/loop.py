@@ -15,11 +15,14 @@ from dataclasses import dataclass
 
 from engine import clock, outbox
 from engine.db import Database
-from engine.outbox.handling import LEASE, place
+from engine.outbox.handling import place
+from engine.outbox.leasing import LEASE
 from workers.leader import Leader
 
 SWEEP = 2.0  # seconds after which a thread looks without being nudged
 _AT_ONCE = 8  # rows leased together: few, so that the last is begun well within the lease
+_OUTSIDE_AT_ONCE = 4  # of a channel, whose threads wait for the other side: better one after the other begins
+_ASIDE_REST = 0.1  # seconds after each row of what may lag
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,43 @@ class Tick:
     leader_only: bool = False
 
 
+class _Lane:
+    """What wakes the threads of a lane: one nudge one thread, and without nudges one each SWEEP."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._changed = threading.Condition()
+        self._nudged = self._stopped = False
+        self._looked = time.monotonic()
+
+    def nudge(self) -> None:
+        """Have one thread look: the one that waits, or else the next that has ended its rows."""
+        with self._changed:
+            self._nudged = True
+            self._changed.notify()
+
+    def stop(self) -> None:
+        """Wake all threads for good."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def looking(self) -> None:
+        """Note that a thread looks from now on: it sees what has been nudged for."""
+        with self._changed:
+            self._nudged, self._looked = False, time.monotonic()
+
+    def wait(self) -> None:
+        """Wait until it is the caller's turn to look."""
+        with self._changed:
+            while not (self._nudged or self._stopped):
+                left = self._looked + SWEEP - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+            self._nudged, self._looked = False, time.monotonic()
+
+
 class Worker:
     """Handles the outbox of a database and its ticks between `start` and `stop`.
 
@@ -44,16 +84,17 @@ class Worker:
         self._db = db
         self._ticks = ticks
         self._stopping = threading.Event()
-        lanes = {outbox.INSIDE: threads} | outbox.lanes()
-        self._lanes = [(lane, threading.Event()) for lane, count in lanes.items() for _ in range(count)]
+        self._mine = threading.local()  # the lane of the thread that asks
+        counts = {outbox.INSIDE: threads} | outbox.lanes()
+        self._lanes = {_Lane(name): count for name, count in counts.items()}
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Start the threads; from now on a commit in this process wakes them."""
         self._db.nudge = self.nudge
         self._threads = [
-            threading.Thread(target=self._handle, args=(number, *lane), name=f"outbox-{number}", daemon=True)
-            for number, lane in enumerate(self._lanes)
+            threading.Thread(target=self._handle, args=(number, lane), name=f"outbox-{number}", daemon=True)
+            for number, lane in enumerate(lane for lane, count in self._lanes.items() for _ in range(count))
         ]
         self._threads.append(threading.Thread(target=self._tick, name="ticks", daemon=True))
         for thread in self._threads:
@@ -66,42 +107,59 @@ class Worker:
         """
         self._db.nudge = lambda: None
         self._stopping.set()
-        self.nudge()
+        for lane in self._lanes:
+            lane.stop()
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self._write_sent()
         return not any(thread.is_alive() for thread in self._threads)
 
     def nudge(self) -> None:
-        """Wake the threads: something may have been written."""
-        for _, wake in self._lanes:
-            wake.set()
+        """Wake a thread of each lane: something may have been written.
 
-    def _handle(self, number: int, lane: str, wake: threading.Event) -> None:
+        Not of the lane that says so, which looks when it has ended its rows, and not of what may lag.
+        """
+        mine = getattr(self._mine, "lane", None)
+        for lane in self._lanes:
+            if lane is not mine and not outbox.is_aside(lane.name):
+                lane.nudge()
+
+    def _handle(self, number: int, lane: _Lane) -> None:
         owner = f"{secrets.token_hex(4)}:{os.getpid()}:{number}:{socket.gethostname()}"[:80]
-        while True:
-            wake.clear()  # before looking: a nudge in between is not lost
-            if self._stopping.is_set():
-                return
+        self._mine.lane = lane
+        while not self._stopping.is_set():
+            lane.looking()  # before looking: a nudge in between is not lost
             try:
                 found = self._work(owner, lane)
             except Exception as error:  # the database is away, or this is a defect: the rows return after their lease
                 log.error("worker failed: error=%s", place(error))
                 found = False
             if not found:
-                wake.wait(SWEEP)
+                lane.wait()
 
-    def _work(self, owner: str, lane: str) -> bool:
-        rows = outbox.lease(self._db, owner, _AT_ONCE, lane)
+    def _work(self, owner: str, lane: _Lane) -> bool:
+        limit = _OUTSIDE_AT_ONCE if lane.name else _AT_ONCE
+        rows = outbox.lease(self._db, owner, limit, lane.name)
+        if len(rows) == limit:
+            lane.nudge()  # there may be more, for the others
         for position, row in enumerate(rows):
             if self._stopping.is_set() or row.lease_until - clock.now() < LEASE / 2:
                 outbox.release(self._db, rows[position:])
                 break
             done = outbox.run(self._db, row)
-            if lane and done == "later":  # its channel may be paused or down by now: ask again
+            if lane.name and done == "later":  # its channel may be paused or down by now: ask again
                 outbox.release(self._db, rows[position + 1 :])
                 break
+            if outbox.is_aside(lane.name):
+                self._stopping.wait(_ASIDE_REST)
         return bool(rows)
+
+    def _write_sent(self) -> None:
+        try:
+            outbox.write_sent(self._db)
+        except Exception as error:
+            log.error("sent rows not counted: error=%s", place(error))
 
     def _tick(self) -> None:
         leader = Leader(self._db)

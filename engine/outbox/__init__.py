@@ -10,9 +10,10 @@ An outside system is declared as a `channel`: it has threads, a rate, a breaker 
 is down delays nothing else.
 """
 
-from engine.outbox.channels import INSIDE, Channel, ChannelIncident, OutboxChannel, channel, lanes, limit
+from engine.outbox.channels import INSIDE, Channel, ChannelIncident, OutboxChannel, channel, is_aside, lanes, limit
 from engine.outbox.handlers import Again, Configuration, Leased, Permanent, Transient, check, declare, handler
-from engine.outbox.handling import SUPERSEDED, Lost, lease, release, renew, run
+from engine.outbox.handling import run
+from engine.outbox.leasing import SUPERSEDED, Lost, lease, release, renew, write_sent
 from engine.outbox.oversight import (
     MAX_REASON,
     ChannelState,
@@ -56,6 +57,7 @@ __all__ = [
     "enqueue",
     "handler",
     "incidents",
+    "is_aside",
     "lanes",
     "lease",
     "limit",
@@ -73,4 +75,5 @@ __all__ = [
     "states",
     "stopped",
     "take",
+    "write_sent",
 ]

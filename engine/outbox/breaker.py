@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from engine import clock
-from engine.outbox.channels import Channel, OutboxChannel, locked, raise_incident, resolve
+from engine.outbox.channels import Channel, OutboxChannel, lanes_of, locked, raise_incident, resolve
 from engine.outbox.handlers import Leased, Transient
 from engine.outbox.rate import PATIENCE, wait
 from engine.outbox.table import PENDING, Outbox
@@ -21,26 +21,18 @@ from engine.outbox.table import PENDING, Outbox
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(minutes=5)
 
 
-def admits(session: Session, channel: Channel, lease: timedelta) -> tuple[bool, bool]:
-    """Return whether rows of a channel may be leased now, and whether it is one, to probe.
+def may_probe(session: Session, channel: Channel, lease: timedelta) -> bool:
+    """Return whether a channel is down and it is the caller's turn to probe with one row.
 
-    Who is told to probe has taken the turn until `lease` from now, and holds the lock; `pass_on` gives it back.
+    Who is told so has taken the turn until `lease` from now, and holds the lock; `pass_on` gives it back.
     """
-    state = session.get(OutboxChannel, channel.system, populate_existing=True)
-    now = clock.now()
-    if state is None:
-        return True, False
-    if state.paused_at is not None or wait(channel, state.taken_to, 1, now) > PATIENCE:
-        return False, False
-    if state.open_until is None:
-        return True, False
-    if state.open_until > now:
-        return False, False
-    state = locked(session, channel.system)
+    state, now = locked(session, channel.system), clock.now()
     if state.open_until is None or state.open_until > now or state.paused_at is not None:
-        return False, False
+        return False
+    if wait(channel, state.taken_to, 1, now) > PATIENCE:
+        return False
     state.open_until = now + lease
-    return True, True
+    return True
 
 
 def pass_on(session: Session, channel: Channel) -> None:
@@ -48,23 +40,13 @@ def pass_on(session: Session, channel: Channel) -> None:
     locked(session, channel.system).open_until = clock.now()
 
 
-def answered(session: Session, channel: Channel, *, sent: bool) -> None:
-    """Note that the other side answers; `sent`: that it took a row. Locks the channel."""
-    statement = (
-        update(OutboxChannel)
-        .where(OutboxChannel.system == channel.system)
-        .values(sent=OutboxChannel.sent + int(sent))
-        .returning(OutboxChannel.failures, OutboxChannel.open_until)
-        .execution_options(synchronize_session=False)
-    )
-    found = session.execute(statement).one_or_none()
-    if found is None:
-        locked(session, channel.system).sent += int(sent)
-    elif found.failures or found.open_until:
-        state = locked(session, channel.system)
-        if state.open_until is not None:
-            resolve(session, channel.system, "down")
-            bring_back(session, channel.system)
+def answered(session: Session, channel: Channel) -> None:
+    """Note that the other side answers. Locks the channel."""
+    state = locked(session, channel.system)
+    if state.open_until is not None:
+        resolve(session, channel.system, "down")
+        bring_back(session, channel.system)
+    if state.failures or state.open_until is not None:
         _close(state)
 
 
@@ -112,7 +94,7 @@ def bring_back(session: Session, system: str) -> None:
     delayed = (
         select(Outbox.id)
         .where(
-            Outbox.lane == system,
+            Outbox.lane.in_(lanes_of(system)),
             Outbox.state == PENDING,
             Outbox.due_at > now,
             Outbox.last_error != "",

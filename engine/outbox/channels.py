@@ -21,6 +21,8 @@ from engine.outbox.handlers import handlers
 INSIDE = ""
 """The lane of everything that is done inside the database."""
 
+_ASIDE = ".aside"  # after a channel's system: the lane of what may lag
+
 _BIGID = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -97,17 +99,36 @@ def limit(system: str, *, per_minute: int) -> None:
 
 
 def lane(system: str, topic: str) -> str:
-    """Return which threads do the rows of a topic: those of its channel, or the INSIDE ones.
+    """Return which threads do the rows of a topic: those of its channel, the one for what may lag, or the INSIDE ones.
 
     What a channel's system does in a transaction, such as a callback that it sent, is inside: it needs no channel.
     """
     found = handlers.get((system, topic))
-    return system if system in channels and not (found and found.in_transaction) else INSIDE
+    if system not in channels or (found and found.in_transaction):
+        return INSIDE
+    return system + _ASIDE if found and found.aside else system
 
 
 def lanes() -> dict[str, int]:
     """Return the lanes of channels and how many threads of a worker each has."""
-    return {system: found.threads for system, found in sorted(channels.items())}
+    found = {system: channel.threads for system, channel in sorted(channels.items())}
+    lagging = {lane(system, topic) for system, topic in handlers}
+    return found | {name: 1 for name in sorted(lagging) if is_aside(name)}
+
+
+def is_aside(name: str) -> bool:
+    """Return whether a lane is that of what may lag."""
+    return name.endswith(_ASIDE)
+
+
+def channel_of(name: str) -> Channel | None:
+    """Return the channel of a lane, None for INSIDE."""
+    return channels.get(name.removesuffix(_ASIDE))
+
+
+def lanes_of(system: str) -> tuple[str, str]:
+    """Return the lanes that a channel may have."""
+    return system, system + _ASIDE
 
 
 def locked(session: Session, system: str) -> OutboxChannel:

@@ -27,6 +27,7 @@ class Leased:
     lease_owner: str
     lease_until: datetime
     probe: bool = False  # whether its channel is down and this row shows whether it still is
+    troubled: bool = False  # whether its channel had failures in a row when it was leased
 
 
 class Again(Exception):  # no error: a row that goes on
@@ -72,6 +73,7 @@ class Handler:
     max_attempts: MaxAttempts
     on_dead: OnDead | None
     newest: bool
+    aside: bool
 
     def allowed(self, leased: Leased, *, expected: bool) -> int:
         """Return after how many attempts a row is given up whose error was expected, or wasn't."""
@@ -98,6 +100,7 @@ def handler(
     max_attempts: MaxAttempts = ...,
     on_dead: OnDead | None = ...,
     newest: bool = ...,
+    aside: bool = ...,
 ) -> Callable[[InTransaction], InTransaction]: ...
 @overload
 def handler(
@@ -108,6 +111,7 @@ def handler(
     max_attempts: MaxAttempts = ...,
     on_dead: OnDead | None = ...,
     newest: bool = ...,
+    aside: bool = ...,
 ) -> Callable[[Outside], Outside]: ...
 def handler(
     system: str,
@@ -117,6 +121,7 @@ def handler(
     max_attempts: MaxAttempts = PATIENT,
     on_dead: OnDead | None = None,
     newest: bool = False,
+    aside: bool = False,
 ) -> Callable[[Callable[[Any, Leased], object]], Callable[[Any, Leased], object]]:
     """Register the decorated function for the rows of a topic.
 
@@ -126,14 +131,15 @@ def handler(
     `max_attempts(row)` is a function it holds for both, but for Unavailable: that says nothing of the effect.
     `on_dead(row, reason, session)` runs in the transaction that marks the row dead. With `newest` a row brings the
     other side to the present state, whatever it was written for: where a younger one of its shard and topic is due, it
-    is done in passing.
+    is done in passing. `aside`: the topic may lag; it has a slow lane of its channel, so that it never stands
+    before what is urgent.
     """
 
     def register(run: Callable[[Any, Leased], object]) -> Callable[[Any, Leased], object]:
         if (system, topic) in handlers:
             raise RuntimeError(f"two handlers for {system}/{topic}")
         declare(system, topic)
-        handlers[system, topic] = Handler(run, in_transaction, max_attempts, on_dead, newest)
+        handlers[system, topic] = Handler(run, in_transaction, max_attempts, on_dead, newest, aside)
         return run
 
     return register

@@ -1,22 +1,20 @@
-"""Leasing rows and doing what they say; every result is recorded in a transaction."""
+"""Doing what leased rows say; every result is recorded in a transaction."""
 
 import logging
 import secrets
 import traceback
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
-from sqlalchemy import exists, func, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from engine import clock
+from engine.batch import Batch, Statement
 from engine.db import Database
 from engine.errors import EngineError, Unavailable
 from engine.outbox import breaker
-from engine.outbox.channels import INSIDE, Channel, channels, lane, lanes
+from engine.outbox.channels import Channel, channel_of, lane
 from engine.outbox.handlers import (
     DEFECTIVE,
     PATIENT,
@@ -29,14 +27,17 @@ from engine.outbox.handlers import (
     Transient,
     handlers,
 )
-from engine.outbox.table import PENDING, Outbox, affected
+from engine.outbox.leasing import Lost, hands, mark
+from engine.outbox.tally import Tally
 from engine.settings import ROOT
 
-LEASE = timedelta(seconds=15)
-SUPERSEDED = "superseded"  # the last_error of a row that a younger one has made unnecessary
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=1), timedelta(hours=1)
 
 Result = Literal["done", "later", "dead", "lost"]
+_DONE = Statement(
+    "UPDATE outbox SET state = 'done', done_at = :now, lease_until = NULL "
+    "WHERE id = :id AND state = 'pending' AND lease_owner = :owner AND attempts = :attempts"
+)
 _TOLD = (Transient, Permanent, Configuration, EngineError)  # their texts are meant for admins
 
 log = logging.getLogger(__name__)
@@ -46,106 +47,18 @@ class Interrupted(Permanent):
     """Every worker that began the row ended with it."""
 
 
-class Lost(Exception):
-    """The row went to another worker while this one was slow."""
-
-
-def lease(db: Database, owner: str, limit: int, of: str | None = None) -> list[Leased]:
-    """Take up to `limit` due rows for 15 s: each the oldest pending one of its shard, the longest due first.
-
-    `owner` names the thread that asks, uniquely among all processes. `of` is a lane: INSIDE or a channel's system,
-    which gives nothing while it is paused, down or at its rate's limit, but for one row to probe with; without it all
-    are asked, one after the other.
-    """
-    if of is None:
-        found: list[Leased] = []
-        for name in (INSIDE, *lanes()):
-            if len(found) < limit:
-                found += lease(db, owner, limit - len(found), name)
-        return found
-    channel = channels.get(of)
-    with db.unit_of_work() as session:
-        if channel is None:
-            return _take(session, owner, limit, of)
-        admitted, probe = breaker.admits(session, channel, LEASE)
-        if not admitted:
-            return []
-        rows = _take(session, owner, 1 if probe else limit, of, probe=probe)
-        if probe and not rows:
-            breaker.pass_on(session, channel)
-        return rows
-
-
-def _take(session: Session, owner: str, limit: int, of: str, *, probe: bool = False) -> list[Leased]:
-    now = clock.now()
-    older = aliased(Outbox)
-    picked = (
-        select(Outbox.id)
-        .where(
-            Outbox.lane == of,
-            Outbox.state == PENDING,
-            Outbox.due_at <= now,
-            or_(Outbox.lease_until.is_(None), Outbox.lease_until <= now),
-            ~exists().where(
-                older.system == Outbox.system,
-                older.key == Outbox.key,
-                older.state == PENDING,
-                older.id < Outbox.id,
-            ),
-        )
-        .order_by(Outbox.due_at, Outbox.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("picked")
-    )
-    taken = (
-        update(Outbox)
-        .where(Outbox.id.in_(select(picked.c.id)))
-        .values(lease_owner=owner, lease_until=now + LEASE, attempts=Outbox.attempts + 1)
-        .returning(
-            Outbox.id, Outbox.system, Outbox.key, Outbox.topic, Outbox.payload, Outbox.attempts, Outbox.created_at
-        )
-        .execution_options(synchronize_session=False)
-    )
-    return [
-        Leased(id_, system, key, topic, orjson.loads(payload), attempts, created_at, owner, now + LEASE, probe)
-        for id_, system, key, topic, payload, attempts, created_at in sorted(
-            session.execute(taken).all(), key=lambda found: found.id
-        )
-    ]
-
-
-def renew(db: Database, leased: Leased) -> None:
-    """Prolong the lease of a row at work to 15 s from now: for a handler that does a lot in steps.
-
-    Raises Lost, which the handler lets pass, where the row went to another worker meanwhile.
-    """
-    with db.unit_of_work() as session:
-        if not _mark(session, leased, lease_until=clock.now() + LEASE):
-            raise Lost
-
-
-def release(db: Database, rows: Iterable[Leased]) -> None:
-    """Give rows back that were leased and not begun, as if they never had been taken."""
-    with db.unit_of_work() as session:
-        for leased in rows:
-            _mark(session, leased, lease_owner=None, lease_until=None, attempts=leased.attempts - 1)
-
-
 def run(db: Database, leased: Leased) -> Result:
     """Do what a leased row says and record how it went; "lost" if the row went to another worker meanwhile.
 
     Errors of the handler end here; errors of the database while recording go up, and the row returns after its lease.
     """
     found = handlers.get((leased.system, leased.topic))
-    channel = channels.get(lane(leased.system, leased.topic))
+    channel = channel_of(lane(leased.system, leased.topic))
     try:
         if found is None:
             raise LookupError("no handler")
         if leased.attempts > _interruptions(found):
             raise Interrupted("办理进程在执行中反复中断")
-        if found.newest and _superseded(db, leased):
-            return "done"
         if found.in_transaction:
             with db.unit_of_work() as session:
                 _done(session, leased)  # first, because it locks the row: whoever comes late finds it taken
@@ -153,9 +66,10 @@ def run(db: Database, leased: Leased) -> Result:
         else:
             found.run(db, leased)
             with db.unit_of_work() as session:
-                if channel:
-                    breaker.answered(session, channel, sent=True)
-                _done(session, leased)
+                _answered(db, session, channel, leased)
+                _done(session, leased, alone=True)
+            if channel:
+                db.own(Tally).sent(channel.system)
     except Lost:
         return "lost"
     except Exception as error:
@@ -167,43 +81,34 @@ def run(db: Database, leased: Leased) -> Result:
     return "done"
 
 
-def _superseded(db: Database, leased: Leased) -> bool:
-    """Mark a row done, and those of its shard and topic between, if a younger one will do the same."""
-    alike = (
-        Outbox.system == leased.system,
-        Outbox.key == leased.key,
-        Outbox.topic == leased.topic,
-        Outbox.state == PENDING,
-    )
-    with db.unit_of_work() as session:
-        youngest = session.scalar(select(func.max(Outbox.id)).where(*alike, Outbox.due_at <= clock.now()))
-        if youngest is None or youngest <= leased.id:
-            return False
-        passed = {"state": "done", "done_at": clock.now(), "lease_until": None, "last_error": SUPERSEDED}
-        if not _mark(session, leased, **passed):
-            raise Lost
-        between = update(Outbox).where(*alike, Outbox.id > leased.id, Outbox.id < youngest)
-        session.execute(between.values(passed).execution_options(synchronize_session=False))
-        session.info["outbox"] = True
-    return True
-
-
 def _interruptions(found: Handler) -> int:
     """Return how often a row may be kept from running, by busy data or the end of a worker."""
     return PATIENT if callable(found.max_attempts) else found.max_attempts
 
 
-def _done(session: Session, leased: Leased) -> None:
-    if not _mark(session, leased, state="done", done_at=clock.now(), lease_until=None):
+def _done(session: Session, leased: Leased, *, alone: bool = False) -> None:
+    """Mark the row done; `alone`: in one round trip with the commit, where nothing was said in this transaction."""
+    batch = Batch()
+    batch.change(_DONE, hands(leased) | {"now": clock.now()})
+    if (batch.apart(session) if alone else batch.run(session)) != [1]:
         raise Lost
+
+
+def _answered(db: Database, session: Session, channel: Channel | None, leased: Leased) -> None:
+    """Tell the breaker that the other side answers, where there is a doubt: the channel's row stays unlocked else."""
+    if channel is None:
+        return
+    tally = db.own(Tally)
+    if leased.probe or leased.troubled or tally.has_failed(channel.system):
+        breaker.answered(session, channel)
+        tally.failing(channel.system, since=False)
 
 
 def _again(db: Database, leased: Leased, channel: Channel | None) -> Result:
     with db.unit_of_work() as session:
-        if channel:
-            breaker.answered(session, channel, sent=False)
+        _answered(db, session, channel, leased)
         session.info["outbox"] = True
-        kept = _mark(session, leased, **_back(leased, clock.now()), last_error="")
+        kept = mark(session, leased, **_back(leased, clock.now()), last_error="")
     return "later" if kept else "lost"
 
 
@@ -212,7 +117,7 @@ def _halted(db: Database, leased: Leased, channel: Channel, error: Configuration
     log.error("channel paused: system=%s id=%d error=%s", leased.system, leased.id, place(error))
     with db.unit_of_work() as session:
         breaker.halt(session, channel, reason)
-        kept = _mark(session, leased, **_back(leased, clock.now()), last_error=reason)
+        kept = mark(session, leased, **_back(leased, clock.now()), last_error=reason)
     return "later" if kept else "lost"
 
 
@@ -234,13 +139,15 @@ def _failed(db: Database, leased: Leased, found: Handler | None, channel: Channe
     reason = (str(error) if isinstance(error, _TOLD) else place(error))[:400]
     with db.unit_of_work() as session:
         down = None
-        if channel and isinstance(error, Permanent) and not isinstance(error, Interrupted):  # an answer too
-            breaker.answered(session, channel, sent=False)
+        if isinstance(error, Permanent) and not isinstance(error, Interrupted):  # an answer too
+            _answered(db, session, channel, leased)
         if channel:
             down = breaker.failed(session, channel, leased, error, reason)
+            if isinstance(error, Transient):
+                db.own(Tally).failing(channel.system, since=True)
             dead = dead and down is None
         if dead:
-            kept = _mark(session, leased, state="dead", done_at=clock.now(), lease_until=None, last_error=reason)
+            kept = mark(session, leased, state="dead", done_at=clock.now(), lease_until=None, last_error=reason)
             if kept and found and found.on_dead:
                 _tell(session, leased, found.on_dead, reason)
         else:
@@ -249,7 +156,7 @@ def _failed(db: Database, leased: Leased, found: Handler | None, channel: Channe
             if down is not None and asked is None:
                 due_at = down
             values = {"due_at": due_at, "lease_until": None} if counted and not down else _back(leased, due_at)
-            kept = _mark(session, leased, **values, last_error=reason)
+            kept = mark(session, leased, **values, last_error=reason)
     log.log(
         logging.ERROR if dead else logging.WARNING,
         "outbox row failed: id=%d system=%s topic=%s attempts=%d dead=%s error=%s",
@@ -265,22 +172,6 @@ def _tell(session: Session, leased: Leased, on_dead: OnDead, reason: str) -> Non
             on_dead(leased, reason, session)
     except Exception as error:
         log.error("outbox on_dead failed: id=%d error=%s", leased.id, place(error))
-
-
-def _mark(session: Session, leased: Leased, **values: Any) -> bool:
-    """Change the row if it still is in these hands: the same owner at the same attempt."""
-    statement = (
-        update(Outbox)
-        .where(
-            Outbox.id == leased.id,
-            Outbox.state == PENDING,
-            Outbox.lease_owner == leased.lease_owner,
-            Outbox.attempts == leased.attempts,
-        )
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    return affected(session.execute(statement)) == 1
 
 
 def _delay(attempts: int) -> timedelta:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from engine import audit, clock
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
 from engine.outbox.breaker import bring_back, halt
-from engine.outbox.channels import ChannelIncident, OutboxChannel, channels, locked, resolve
+from engine.outbox.channels import ChannelIncident, OutboxChannel, channels, lanes_of, locked, resolve
 from engine.outbox.table import DEAD, PENDING, Outbox
 from engine.viewer import Doer
 
@@ -67,10 +67,11 @@ def dead(session: Session) -> dict[str, int]:
 def states(session: Session) -> list[ChannelState]:
     """Return the state of each channel that is declared, by name."""
     kept = {row.system: row for row in session.scalars(select(OutboxChannel))}
-    backlog = select(Outbox.lane, func.count(), func.min(Outbox.created_at)).where(
-        Outbox.state == PENDING, Outbox.lane.in_(sorted(channels))
+    every = [lane for system in channels for lane in lanes_of(system)]
+    backlog = select(Outbox.system, func.count(), func.min(Outbox.created_at)).where(
+        Outbox.state == PENDING, Outbox.lane.in_(every)
     )
-    waiting = {lane: (count, oldest) for lane, count, oldest in session.execute(backlog.group_by(Outbox.lane))}
+    waiting = {system: (count, oldest) for system, count, oldest in session.execute(backlog.group_by(Outbox.system))}
     found = []
     for system in sorted(channels):
         row = kept.get(system) or OutboxChannel(system=system, reason="", sent=0, failed=0)

@@ -144,6 +144,93 @@ def test_a_younger_row_that_is_not_due_makes_no_other_wait(committed_db: Databas
     assert ran == [0]
 
 
+def test_what_is_done_in_passing_takes_no_place_of_what_is_leased(committed_db: Database) -> None:
+    outbox.handler("wecom", "tell", in_transaction=False, newest=True)(lambda *_: None)
+    write(committed_db, *"aaa", *"bbb", "c", "d")
+    rows = outbox.lease(committed_db, "w1", 3, "wecom")
+    assert [(row.key, row.payload["n"], row.attempts) for row in rows] == [("a", 2, 1), ("b", 5, 1), ("c", 6, 1)]
+    assert states(committed_db) == ["done", "done", "pending", "done", "done", "pending", "pending", "pending"]
+    assert [row.key for row in outbox.lease(committed_db, "w2", 3, "wecom")] == ["d"]
+
+
+def test_four_threads_lose_no_newest_row(committed_db: Database) -> None:
+    shown: dict[str, int] = {}
+    clock.freeze(None)
+
+    @outbox.handler("wecom", "tell", in_transaction=False, newest=True)
+    def tell(_db: Database, row: Leased) -> None:
+        shown[row.key] = row.payload["n"]
+
+    writing, broken = threading.Event(), []
+
+    def work(owner: str) -> None:
+        try:
+            while not writing.is_set() or "pending" in states(committed_db):
+                for row in outbox.lease(committed_db, owner, 3, "wecom"):
+                    assert outbox.run(committed_db, row) == "done"
+        except Exception as error:
+            broken.append(error)
+
+    threads = [threading.Thread(target=work, args=(f"w{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(10):
+        write(committed_db, *(f"k{number % 5}" for number in range(15)))
+    writing.set()
+    for thread in threads:
+        thread.join()
+    assert broken == []
+    assert set(states(committed_db)) == {"done"}
+    assert shown == {f"k{number}": number + 10 for number in range(5)}
+
+
+def test_what_may_lag_has_a_lane_of_its_own_in_the_one_channel(committed_db: Database, side: Side) -> None:
+    outbox.handler("wecom", "board", in_transaction=False, aside=True)(side.tell)
+    write(committed_db, "figures", topic="board")
+    write(committed_db, "a")
+    assert outbox.lanes() == {"wecom": 2, "wecom.aside": 1}
+    for lane, key in (("wecom", "a"), ("wecom.aside", "figures")):
+        (row,) = outbox.lease(committed_db, "w", 8, lane)
+        assert row.key == key
+        assert outbox.run(committed_db, row) == "done"
+    break_it(committed_db, side)
+    write(committed_db, "figures", topic="board")
+    assert outbox.lease(committed_db, "w", 8, "wecom.aside") == []  # the breaker is that of the channel
+    with committed_db.reading() as session:
+        (found,) = outbox.states(session)
+    assert (found.state, found.pending, found.failed) == ("down", 6, 5)
+    side.error = None
+    until = state(committed_db).open_until
+    assert until is not None
+    clock.freeze(until)
+    (probe,) = outbox.lease(committed_db, "w", 8, "wecom.aside")
+    assert outbox.run(committed_db, probe) == "done"
+    assert set(drain(committed_db)) == {"done"}  # an answer to either brings the rows of both back
+    assert states(committed_db) == ["done"] * 8
+    assert incidents(committed_db) == [("down", "对方没有回答", True)]
+
+
+def test_rows_that_are_sent_lock_the_channel_only_where_there_is_a_doubt(committed_db: Database, side: Side) -> None:
+    write(committed_db, *"abc")
+    rows = outbox.lease(committed_db, "w", 8, "wecom")
+    assert [outbox.run(committed_db, row) for row in rows] == ["done"] * 3
+    with committed_db.reading() as session:
+        assert session.get(OutboxChannel, "wecom") is None
+    outbox.write_sent(committed_db)
+    outbox.write_sent(committed_db)
+    assert state(committed_db).sent == 3
+
+
+def test_the_first_answer_in_a_process_ends_a_row_of_failures(committed_db: Database, side: Side) -> None:
+    write(committed_db, *"abcdefghi")
+    rows = outbox.lease(committed_db, "w", 9, "wecom")
+    for position, row in enumerate(rows):
+        side.error = None if position == 4 else away
+        outbox.run(committed_db, row)
+    assert (state(committed_db).failures, state(committed_db).failed) == (4, 8)
+    assert incidents(committed_db) == []
+
+
 def test_a_handler_with_more_to_do_goes_on_at_once_and_uses_up_no_attempt(committed_db: Database) -> None:
     parts = iter(range(100))
 
@@ -327,6 +414,54 @@ def test_no_minute_holds_more_calls_than_allowed(committed_db: Database, slept: 
     windows = [sum(start <= moment < start + 60 for moment in moments) for start in moments]
     assert max(windows) == per_minute
     assert len(moments) >= 2 * per_minute
+
+
+@pytest.mark.backend("postgresql")
+def test_places_taken_ahead_by_several_processes_stay_under_the_rate(
+    committed_db: Database, database_url: str, slept: list[float]
+) -> None:
+    outbox.limit("wecom", per_minute=2400)
+    processes = [committed_db, Database(database_url), Database(database_url)]
+    moments: list[float] = []
+    for number in range(65 * 20):
+        now = number * 0.05
+        clock.freeze(NOON + now * SECOND)
+        busy = [processes[0]] if number < 40 else processes  # one has places that it uses late
+        for process in busy:
+            before = len(slept)
+            try:
+                outbox.take(process, "wecom")
+            except outbox.Transient:
+                continue
+            moments.append(now + sum(slept[before:]))
+    moments.sort()
+    windows, first = [], 0
+    for last, moment in enumerate(moments):
+        while moments[first] <= moment - 60:
+            first += 1
+        windows.append(last - first + 1)
+    assert 2300 <= max(windows) <= 2400
+    for process in processes[1:]:
+        process.dispose()
+
+
+@pytest.mark.parametrize(("per_minute", "asked"), [(6000, 13), (600, 100)])
+def test_much_is_taken_eight_at_a_time_and_for_a_second(
+    committed_db: Database, slept: list[float], per_minute: int, asked: int
+) -> None:
+    outbox.limit("wecom", per_minute=per_minute)
+    asks: list[object] = []
+    kept = committed_db.unit_of_work
+    committed_db.unit_of_work = lambda: (asks.append(0), kept())[1]  # type: ignore[method-assign]
+    for _ in range(100):
+        try:
+            outbox.take(committed_db, "wecom")
+        except outbox.Transient:
+            pass
+    assert len(asks) == asked
+    clock.freeze(NOON + SECOND)
+    outbox.take(committed_db, "wecom")
+    assert len(asks) == asked + 1  # those that were left are too old
 
 
 @pytest.mark.usefixtures("slept")

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from engine import outbox
 from engine.db import Database
-from engine.outbox import handling
+from engine.outbox import leasing
 
 DYING = 33  # of so many rows one ends the process between sending and marking: 3 %
 
@@ -38,7 +38,7 @@ def send(_db: Database, row: outbox.Leased) -> None:
 
 
 if __name__ == "__main__":
-    handling.LEASE = timedelta(seconds=float(os.environ["CARRIER_LEASE"]))
+    leasing.LEASE = timedelta(seconds=float(os.environ["CARRIER_LEASE"]))
     import piyue
 
     declare()

@@ -97,6 +97,52 @@ def test_the_sweep_finds_what_a_lost_nudge_left(
     until(lambda: states(committed_db) == ["done"])
 
 
+@pytest.mark.usefixtures("no_sweep")
+def test_a_nudge_wakes_one_thread_of_each_lane(
+    committed_db: Database, start: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[tuple[str, str]] = []
+    lease = outbox.lease
+
+    def counted(db: Database, owner: str, limit: int, of: str) -> list[Leased]:
+        looks.append((of, owner))
+        return lease(db, owner, limit, of)
+
+    monkeypatch.setattr(outbox, "lease", counted)
+    outbox.channel("far", per_minute=600, threads=4)
+    worker = start(threads=3)
+    until(lambda: len(looks) == 7)  # each when it starts
+    looks.clear()
+    worker.nudge()
+    until(lambda: len(looks) == 2)
+    outbox.handler("test", "job", in_transaction=True)(lambda *_: None)
+    write(committed_db, "a")
+    until(lambda: states(committed_db) == ["done"])
+    until(lambda: len(looks) == 5)  # the row, what may follow it, and the channel in vain
+    assert sorted({of for of, _ in looks}) == ["", "far"]
+
+
+def test_what_may_lag_is_found_without_a_nudge_and_nothing_waits_for_it(
+    committed_db: Database, start: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SWEEP", 0.05)
+    order: list[str] = []
+    outbox.channel("far", per_minute=600, threads=1)
+    outbox.handler("far", "figures", in_transaction=False, aside=True)(lambda _, row: order.append(row.key))
+    outbox.handler("far", "message", in_transaction=False)(lambda _, row: order.append(row.key))
+    with committed_db.unit_of_work() as session:
+        for topic, keys in (("figures", "ABCDE"), ("message", "abcde")):
+            for key in keys:
+                outbox.enqueue(session, "far", key, topic, {})
+    worker = start()
+    until(lambda: states(committed_db) == ["done"] * 10)
+    assert sorted(order) == [*"ABCDEabcde"]
+    assert order.index("e") < order.index("E")
+    worker.stop()
+    with committed_db.reading() as session:
+        assert [state.sent for state in outbox.states(session)] == [10]
+
+
 def test_a_poisoned_row_blocks_no_other_shard(committed_db: Database, start: Callable[..., Worker]) -> None:
     @outbox.handler("test", "job", in_transaction=True)
     def poisoned(_session: object, row: Leased) -> None:

@@ -23,7 +23,7 @@ from engine.org.directory import directory
 from engine.org.identity import actor_of
 
 
-@outbox.handler("wecom", "board", in_transaction=False, newest=True)
+@outbox.handler("wecom", "board", in_transaction=False, newest=True, aside=True)
 def push(db: Database, row: outbox.Leased) -> None:
     """Show a person's figures in WeCom, if they aren't shown already; who isn't there any more has none."""
     wecom, links = parts(db)
