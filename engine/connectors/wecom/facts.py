@@ -1,9 +1,8 @@
 """What the cards of an instance should say now, read off the rows."""
 
 import uuid
-from datetime import datetime
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,6 +12,7 @@ from engine.bpm.closings import closing
 from engine.bpm.mirrors import Offers
 from engine.bpm.models import ItemState, WorkItem
 from engine.connectors.wecom import cards
+from engine.connectors.wecom.deliveries import Item
 
 _SUBJECT = Statement(
     "SELECT i.title, i.summary, c.name AS process, i.urgency, p.name AS applicant, a.userid FROM instance i "
@@ -23,21 +23,6 @@ _RETURNED = Statement(
     "SELECT p.name, l.opinion FROM action_log l JOIN person p ON p.id = l.actor_id "
     "WHERE l.instance_id = :id AND l.verb = 'return' AND l.at = :at LIMIT 1"
 )
-
-
-class Item(NamedTuple):
-    """A work item with its round, as a card shows it."""
-
-    id: uuid.UUID
-    round_id: uuid.UUID
-    assignee_id: uuid.UUID
-    state: str
-    outcome: str | None
-    opened_at: datetime
-    closed_at: datetime | None
-    step: str
-    step_name: str
-    task_id: int
 
 
 class Facts:

@@ -18,19 +18,20 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
-from engine.batch import AMONG, Batch, Statement, listed
+from engine.batch import Batch, listed
 from engine.bpm.models import ItemState
 from engine.connectors.wecom import cards, planning
 from engine.connectors.wecom.client import WeCom
+from engine.connectors.wecom.deliveries import CARDS, CHAT, TEXTS, Delivery, Item, marking
 from engine.connectors.wecom.errors import CodeSpent, Duplicate, NoRecipient, Refused
-from engine.connectors.wecom.facts import Facts, Item
+from engine.connectors.wecom.facts import Facts
 from engine.connectors.wecom.planning import AGAIN, CLICKED, SENT, UNSENT
 from engine.db import Database
 
@@ -46,47 +47,6 @@ log = logging.getLogger(__name__)
 outbox.declare("wecom", "chat")
 
 Call = Callable[[], None]
-
-_TEXTS = Statement(
-    "SELECT d.id, d.shown, d.reason, d.sent_at, n.title, n.text, n.created_at, a.userid FROM wecom_delivery d "
-    "JOIN notice n ON n.id = d.notice_id JOIN wecom_account a ON a.person_id = d.person_id "
-    "WHERE d.instance_id = :id AND d.form = 'text' AND d.shown IN ('', 'again') AND a.vanished_at IS NULL "
-    "ORDER BY d.id",
-    id=uuid.UUID,
-    sent_at=datetime,
-    created_at=datetime,
-)
-_CARDS = Statement(
-    "SELECT d.id, d.notice_id, d.shown, d.reason, d.response_code, d.code_at, d.msgid, d.sent_at, a.userid, "
-    "w.id AS item_id, w.round_id, w.assignee_id, w.state, w.outcome, w.opened_at, w.closed_at, "
-    "r.step, r.step_name, r.task_id FROM wecom_delivery d JOIN work_item w ON w.id = d.item_id "
-    "JOIN work_round r ON r.id = w.round_id JOIN wecom_account a ON a.person_id = d.person_id "
-    "WHERE d.instance_id = :id AND d.form = 'card' AND a.vanished_at IS NULL ORDER BY d.id",
-    id=uuid.UUID,
-    notice_id=uuid.UUID,
-    code_at=datetime,
-    sent_at=datetime,
-    item_id=uuid.UUID,
-    round_id=uuid.UUID,
-    assignee_id=uuid.UUID,
-    opened_at=datetime,
-    closed_at=datetime,
-)
-_CHAT = Statement("SELECT instance_id FROM wecom_chat WHERE instance_id = :id", instance_id=uuid.UUID)
-
-
-class _Delivery(NamedTuple):
-    """A card as it was sent, or is to be."""
-
-    id: uuid.UUID
-    notice_id: uuid.UUID
-    shown: str
-    reason: str
-    response_code: str | None
-    code_at: datetime | None
-    msgid: str | None
-    sent_at: datetime
-    userid: str
 
 
 @outbox.handler("wecom", "tell", in_transaction=False, newest=True)
@@ -145,7 +105,7 @@ class _Work:
     def calls(self) -> tuple[list[Call], int]:
         """Return the calls, and how many of them come first because WeCom hasn't refused them before."""
         batch, of = Batch(), {"id": self._id}
-        for query in (_TEXTS, _CARDS, _CHAT):
+        for query in (TEXTS, CARDS, CHAT):
             batch.query(query, of)
         texts, all_cards, chats = batch.run(self._session)
         self.chat = bool(chats)
@@ -188,14 +148,14 @@ class _Work:
     def _cards(self, rows: Iterable[Any]) -> list[tuple[bool, Call]]:
         found: list[tuple[bool, Call]] = []
         for row in rows:
-            delivery, item = _Delivery(*row[:9]), Item(*row[9:])
+            delivery, item = Delivery(*row[:9]), Item(*row[9:])
             call = None if self._tried(delivery) else self._card(delivery, item)
             if call is not None:
                 unsent = delivery.shown in (UNSENT, AGAIN)  # of others the reason is what a click met
                 found.append((unsent and bool(delivery.reason), call))
         return found
 
-    def _card(self, delivery: _Delivery, item: Item) -> Call | None:
+    def _card(self, delivery: Delivery, item: Item) -> Call | None:
         """Return what brings one card to the truth, None where it is true, or can't be changed any more."""
         want, shown = self._facts.state(item, item.step_name), delivery.shown
         is_open, was_final = item.state == ItemState.OPEN, cards.kind_of(shown) in cards.FINAL
@@ -242,7 +202,7 @@ class _Work:
                 code_at=now,
             )
 
-    def _update_card(self, delivery: _Delivery, card: cards.Json, state: str) -> None:
+    def _update_card(self, delivery: Delivery, card: cards.Json, state: str) -> None:
         code = delivery.response_code or ""
         try:
             self._wecom.update_card(code, [delivery.userid], card)
@@ -259,17 +219,17 @@ class _Work:
         else:
             self._mark([delivery.id], code=code, response_code=None, shown=state)
 
-    def _recall(self, delivery: _Delivery, state: str) -> None:
+    def _recall(self, delivery: Delivery, state: str) -> None:
         self._take_away(delivery)
         self._mark([delivery.id], shown=state, msgid=None)
 
-    def _replace(self, delivery: _Delivery) -> None:
+    def _replace(self, delivery: Delivery) -> None:
         self._take_away(delivery)
         with self._db.unit_of_work() as session:
             planning.replan(session, delivery.id, delivery.notice_id, callbacks=self._wecom.settings.callbacks)
         self.again = True
 
-    def _take_away(self, delivery: _Delivery) -> None:
+    def _take_away(self, delivery: Delivery) -> None:
         """Recall a message; one that is gone already, or too old, stays as it is."""
         if delivery.msgid is None or self._now - delivery.sent_at >= RECALLABLE:
             return
@@ -290,18 +250,10 @@ class _Work:
         if not deliveries:
             return
         batch = Batch()
-        marking = _marking(tuple(values), guarded=code is not None)
-        batch.add(marking, {"ids": listed(deliveries), "code": code, **values})
+        statement = marking(tuple(values), guarded=code is not None)
+        batch.add(statement, {"ids": listed(deliveries), "code": code, **values})
         with self._db.unit_of_work() as session:
             batch.defer(session)
-
-
-@cache
-def _marking(names: tuple[str, ...], *, guarded: bool) -> Statement:
-    """Return the update of these columns, `guarded` by the code that the deliveries still have."""
-    changes = ", ".join(f"{name} = :{name}" for name in names)
-    guard = " AND response_code = :code" if guarded else ""
-    return Statement(f"UPDATE wecom_delivery SET {changes} WHERE id IN {AMONG}{guard}")
 
 
 def _message(card: cards.Json) -> cards.Json:

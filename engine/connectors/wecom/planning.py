@@ -11,15 +11,16 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
 from engine.batch import AMONG, Batch, Statement, listed
-from engine.bpm.models import ItemKind, ItemState
+from engine.bpm.models import Instance, ItemKind, ItemState
 from engine.connectors.wecom.models import WeComDelivery
 from engine.connectors.wecom.preferences import BREAKS_THROUGH, CHOICES, MUTABLE, Choice, read
-from engine.db import new_id
+from engine.db import Database, new_id
+from engine.outbox.table import affected
 
 UNSENT, AGAIN, SENT = "", "again", "sent"  # what `shown` says of a delivery before and after its send
 CLICKED = "clicked"  # … and between a click and the card's answer: whatever it said, it is to be brought to the truth
@@ -170,6 +171,24 @@ def _these(session: Session, notices: Iterable[uuid.UUID]) -> list[Told]:
     batch.query(_THESE, {"ids": listed(notices)})
     [rows] = batch.run(session)
     return [Told(*row) for row in rows]
+
+
+def purge(db: Database, before: datetime, limit: int) -> int:
+    """Delete up to `limit` deliveries from before a moment, sent or not, and return how many.
+
+    Not those of an instance that is running, or ended later: its cards may be clicked. The notices stay, as the
+    person's own list of what they were told; so old ones are never told anew (RECENT).
+    """
+    over = or_(WeComDelivery.instance_id.is_(None), Instance.ended_at < before)
+    old = (
+        select(WeComDelivery.id)
+        .outerjoin(Instance, Instance.id == WeComDelivery.instance_id)
+        .where(WeComDelivery.sent_at < before, over)
+        .limit(limit)
+    )
+    with db.unit_of_work() as session:
+        statement = delete(WeComDelivery).where(WeComDelivery.id.in_(old))
+        return affected(session.execute(statement.execution_options(synchronize_session=False)))
 
 
 def look(session: Session, instance_id: uuid.UUID) -> None:
