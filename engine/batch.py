@@ -35,6 +35,9 @@ _INSERT = re.compile(
     r"INSERT INTO (?P<table>\w+) \((?P<columns>[^)]*)\) VALUES \((?P<values>[^)]*)\)(?P<rest>.*)", re.S
 )
 
+AMONG = "(SELECT CAST(value AS uuid) FROM json_array_elements_text(CAST(:ids AS json)))"
+"""In a statement after IN: the ids that its parameter `ids` lists, as `listed` writes them."""
+
 # Parameters skip SQLAlchemy's types; on SQLite these two write what its types write.
 sqlite3.register_adapter(uuid.UUID, lambda value: value.hex)
 sqlite3.register_adapter(datetime, lambda value: value.astimezone(UTC).strftime(STORED))
@@ -56,7 +59,8 @@ class Statement:
         self.sql = sql
         self.names = tuple(dict.fromkeys(_NAME.findall(sql)))
         self.insert = _INSERT.fullmatch(sql)
-        self.sqlite = re.sub(r"\s+FOR (NO KEY )?UPDATE( OF \w+)?", "", sqlite or sql)
+        sqlite = (sqlite or sql).replace(AMONG, "(SELECT value FROM json_each(:ids))")
+        self.sqlite = re.sub(r"\s+FOR (NO KEY )?UPDATE( OF \w+)?", "", sqlite)
         self.postgresql = numbered(sql, {name: n for n, name in enumerate(self.names, 1)})
         self._types = types
         self._make: Callable[[Iterable[Any]], Any] | None = None
@@ -82,6 +86,11 @@ class Statement:
 def numbered(sql: str, numbers: Mapping[str, int]) -> str:
     """Return the SQL with PostgreSQL's own placeholders: $1, $2, … for the names."""
     return _NAME.sub(lambda match: f"${numbers[match[1]]}", sql)
+
+
+def listed(ids: Iterable[uuid.UUID]) -> str:
+    """Return ids as a statement takes them that says AMONG; any number of them is one parameter."""
+    return orjson.dumps([id_.hex for id_ in ids]).decode()
 
 
 _GIVEN: dict[type, Callable[[Any], Any]] = {

@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, ScalarSelect, Select, String, func, insert, select, update
+from sqlalchemy import ForeignKey, Index, ScalarSelect, String, func, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from engine import clock
+from engine.batch import Batch, Statement
 from engine.db import Base, new_id
 from engine.errors import Invalid
 from engine.viewer import Viewer
@@ -58,8 +59,18 @@ class NewNotice:
     item_id: uuid.UUID | None = None
 
 
-def add_many(session: Session, rows: Sequence[NewNotice]) -> None:
-    """Write notices in one statement, dated now."""
+_INSERT = Statement(
+    "INSERT INTO notice (id, person_id, kind, title, text, instance_id, item_id, created_at) "
+    "VALUES (:id, :person_id, :kind, :title, :text, :instance_id, :item_id, :created_at)"
+)
+_SETTLE = Statement(
+    "UPDATE notice SET read_at = :now WHERE instance_id = :instance AND read_at IS NULL AND (kind = :kind "
+    "OR item_id IN (SELECT id FROM work_item WHERE instance_id = :instance AND state <> 'open'))"
+)
+
+
+def add_many(batch: Batch, rows: Sequence[NewNotice]) -> None:
+    """Queue the writing of notices, dated now."""
     now = clock.now()
     values: list[dict[str, Any]] = [
         asdict(row)
@@ -67,7 +78,15 @@ def add_many(session: Session, rows: Sequence[NewNotice]) -> None:
         for row in rows
     ]
     if values:
-        session.execute(insert(Notice), values)
+        batch.add(_INSERT, values)
+
+
+def mark_settled(batch: Batch, instance_id: uuid.UUID, kind: str = "") -> None:
+    """Queue the marking of notices about an instance as read, whoever's they are: what they asked for is over.
+
+    Those of items that aren't open any more, and those of a kind.
+    """
+    batch.add(_SETTLE, {"instance": instance_id, "kind": kind, "now": clock.now()})
 
 
 def unread(session: Session, viewer: Viewer, about: uuid.UUID | None = None) -> int:
@@ -105,16 +124,6 @@ def mark_seen(session: Session, viewer: Viewer, instance_id: uuid.UUID | ScalarS
     """Mark the viewer's notices about an instance as read: they have opened it."""
     mine = update(Notice).where(Notice.person_id == viewer.person_id, Notice.read_at.is_(None))
     session.execute(mine.where(Notice.instance_id == instance_id).values(read_at=clock.now()))
-
-
-def mark_settled(session: Session, instance_id: uuid.UUID, items: Select[uuid.UUID], *kinds: str) -> None:
-    """Mark notices about an instance as read, whoever's they are: those of `items`, and those of some kinds.
-
-    What they asked for is done, or is needed no more.
-    """
-    settled = Notice.item_id.in_(items) | Notice.kind.in_(kinds)
-    open_ = update(Notice).where(Notice.instance_id == instance_id, Notice.read_at.is_(None), settled)
-    session.execute(open_.values(read_at=clock.now()), execution_options={"synchronize_session": False})
 
 
 def _cut(words: str, longest: int) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
-from engine.connectors.wecom import contacts, entry, inbox
+from engine.connectors.wecom import contacts, entry, inbox, planning
 from engine.db import Database
 from engine.org import auth
 from engine.settings import Settings
@@ -13,6 +13,7 @@ from workers.loop import Tick
 
 KEEP_DONE = timedelta(days=30)  # how long rows that are done stay in the outbox
 KEEP_CALLBACKS = timedelta(days=30)  # how long what WeCom has called us with stays
+KEEP_DELIVERIES = timedelta(days=90)  # how long what was sent to WeCom stays after the end of its instance
 _SEAL = 2.0  # seconds: the trail of the last ones can be changed unseen
 _HALF_HOUR, _HOUR, _DAY = 1800.0, 3600.0, 86400.0
 _AT_ONCE = 1000
@@ -33,6 +34,9 @@ def standard(settings: Settings) -> list[Tick]:
 
     def wecom_callbacks(db: Database) -> bool:
         return inbox.purge(db, clock.now() - KEEP_CALLBACKS, _AT_ONCE) == _AT_ONCE
+
+    def wecom_deliveries(db: Database) -> bool:
+        return planning.purge(db, clock.now() - KEEP_DELIVERIES, _AT_ONCE) == _AT_ONCE
 
     def wecom_contacts(db: Database) -> bool:
         contacts.nightly(db)
@@ -64,6 +68,7 @@ def standard(settings: Settings) -> list[Tick]:
         Tick("seal", _SEAL, sealing.seal, leader_only=True),
         Tick("purge.outbox", _HOUR, outbox_rows, leader_only=True),
         Tick("purge.callbacks", _HOUR, wecom_callbacks, leader_only=True),
+        Tick("purge.deliveries", _DAY, wecom_deliveries, leader_only=True),
         Tick("wecom.contacts", _HALF_HOUR, wecom_contacts, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
         Tick("purge.sessions", _HOUR, expired_sessions, leader_only=True),

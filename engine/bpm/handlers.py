@@ -1,18 +1,20 @@
 """The engine's outbox handlers: jobs, events, settled read steps, and the in-app notices (站内通知)."""
 
 import uuid
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import notices, outbox
+from engine.batch import Batch, Statement
 from engine.bpm import definitions, mirrors
 from engine.bpm.commands import describing, events, jobs, reading
 from engine.bpm.commands.jobs import stuck
-from engine.bpm.models import ActionLog, Instance, InstanceState, ItemKind, ItemState, WorkItem, WorkRound
-from engine.org.models import Person
+from engine.bpm.models import ActionLog, InstanceState, ItemKind
 
 outbox.handler("job", "run", in_transaction=True, max_attempts=jobs.attempts, on_dead=jobs.dead)(jobs.run)
 outbox.handler("event", "thrown", in_transaction=True)(events.spread)
@@ -26,22 +28,45 @@ def settle(session: Session, row: outbox.Leased) -> None:
         reading.settle(session, uuid.UUID(row.payload["instance"]), uuid.UUID(row.payload["round"]))
 
 
+_INSTANCE = Statement(
+    "SELECT id, version_id, title, state, initiator_id, ended_at FROM instance WHERE id = :id",
+    id=uuid.UUID,
+    version_id=uuid.UUID,
+    initiator_id=uuid.UUID,
+    ended_at=datetime,
+)
+_LAST = Statement(
+    "SELECT l.actor_id, l.verb, l.step, l.step_name, l.outcome, l.opinion, l.at, p.name "
+    "FROM action_log l JOIN person p ON p.id = l.actor_id "
+    "WHERE l.instance_id = :id AND l.verb IN (:verb, :other) ORDER BY l.id DESC LIMIT 1",
+    actor_id=uuid.UUID,
+    at=datetime,
+)
+_UNTOLD = Statement(
+    "SELECT i.id, i.assignee_id, i.kind, i.round_id, r.step_name, r.opened_at "
+    "FROM work_item i JOIN work_round r ON r.id = i.round_id WHERE i.instance_id = :id AND i.state = 'open' "
+    "AND NOT EXISTS (SELECT 1 FROM notice n WHERE n.instance_id = :id AND n.item_id = i.id) ORDER BY i.id",
+    id=uuid.UUID,
+    assignee_id=uuid.UUID,
+    round_id=uuid.UUID,
+    opened_at=datetime,
+)
+_FREED = Statement(
+    "SELECT DISTINCT i.assignee_id FROM work_item i JOIN instance o ON o.id = i.instance_id WHERE o.id = :id "
+    "AND i.state = 'cancelled' AND i.closed_at = o.ended_at AND i.kind <> 'read' AND i.assignee_id <> o.initiator_id",
+    assignee_id=uuid.UUID,
+)
+
+
 @outbox.handler("notice", "items", in_transaction=True)
 def notice_items(session: Session, row: outbox.Leased) -> None:
     """Tell the assignees of the items that are open now; who was told of an item before is not told again."""
-    instance = _instance(session, row)
-    told = select(notices.Notice.item_id).where(
-        notices.Notice.instance_id == instance.id, notices.Notice.item_id.is_not(None)
-    )
-    found = session.execute(
-        select(WorkItem.id, WorkItem.assignee_id, WorkItem.kind, WorkRound.step_name, WorkRound.opened_at)
-        .join(WorkRound, WorkRound.id == WorkItem.round_id)
-        .where(WorkItem.round_id.in_([uuid.UUID(r) for r in row.payload["rounds"]]))
-        .where(WorkItem.state == ItemState.OPEN, WorkItem.id.not_in(told))
-    ).all()
-    returned = _last(session, instance, ActionLog.verb == "return")
+    instance, returned, untold = _read(session, row, "return", "", _UNTOLD)
+    rounds = {uuid.UUID(r) for r in row.payload["rounds"]}
     written = []
-    for item in found:
+    for item in untold:
+        if item.round_id not in rounds:
+            continue
         kind, text = ("read", "请阅读") if item.kind == ItemKind.READ else ("todo", "请办理")
         text = f"{text}：{item.step_name}"
         if returned is not None and returned.at == item.opened_at:
@@ -49,8 +74,7 @@ def notice_items(session: Session, row: outbox.Leased) -> None:
         written.append(
             notices.NewNotice(item.assignee_id, kind, instance.title, text, instance_id=instance.id, item_id=item.id)
         )
-    notices.add_many(session, written)
-    _settle(session, instance, row)
+    _write(session, instance, row, written)
 
 
 @outbox.handler("notice", "agreed", in_transaction=True)
@@ -59,75 +83,72 @@ def notice_agreed(session: Session, row: outbox.Leased) -> None:
 
     It may wait no more: a time that was due already, as that of a leave from today on, can be quicker than this.
     """
-    instance = _instance(session, row)
-    agreed = _last(session, instance, ActionLog.verb == "complete")
+    instance, agreed, _ = _read(session, row, "complete")
+    told = []
     if instance.state == InstanceState.RUNNING and agreed is not None and agreed.actor_id != instance.initiator_id:
-        _tell_initiator(session, instance, "agreed", f"{agreed.step_name}：{agreed.name}已同意")
-    _settle(session, instance, row)
+        told.append(_to_initiator(instance, "agreed", f"{agreed.step_name}：{agreed.name}已同意"))
+    _write(session, instance, row, told)
 
 
 @outbox.handler("notice", "changed", in_transaction=True)
 def notice_changed(session: Session, row: outbox.Leased) -> None:
     """Tell nobody; items have changed all the same."""
-    _settle(session, _instance(session, row), row)
+    instance, *_ = _read(session, row)
+    _write(session, instance, row, [])
 
 
 @outbox.handler("notice", "ended", in_transaction=True)
 def notice_ended(session: Session, row: outbox.Leased) -> None:
     """Tell the initiator how their instance ended, and who was to act that nothing is to be done any more."""
-    instance, state = _instance(session, row), row.payload["state"]
-    name = describing.STATE_NAMES[state]
+    state = row.payload["state"]
     if state == InstanceState.COMPLETED:
-        _tell_initiator(session, instance, "ended", _result(session, instance))
+        instance, last, _ = _read(session, row, "complete")
+        told = [_to_initiator(instance, "ended", _result(session, instance, last))]
     else:
-        ending = _last(session, instance, ActionLog.verb.in_(("withdraw", "terminate")))
-        reason = "" if ending is None else f"：{ending.opinion}"
+        instance, ending, freed = _read(session, row, "withdraw", "terminate", _FREED)
+        name, reason = describing.STATE_NAMES[state], "" if ending is None else f"：{ending.opinion}"
+        told = [
+            notices.NewNotice(
+                person.assignee_id, "ended", instance.title, f"已{name}，不用再办{reason}", instance_id=instance.id
+            )
+            for person in freed
+        ]
         if state == InstanceState.TERMINATED:
-            _tell_initiator(session, instance, "ended", f"您发起的事项已{name}{reason}")
-        freed = select(WorkItem.assignee_id).where(
-            WorkItem.instance_id == instance.id,
-            WorkItem.state == ItemState.CANCELLED,
-            WorkItem.closed_at == instance.ended_at,
-            WorkItem.kind != ItemKind.READ,
-            WorkItem.assignee_id != instance.initiator_id,
-        )
-        text = f"已{name}，不用再办{reason}"
-        people = session.scalars(freed.distinct())
-        notices.add_many(
-            session, [notices.NewNotice(p, "ended", instance.title, text, instance_id=instance.id) for p in people]
-        )
-    _settle(session, instance, row, "urge")
+            told.insert(0, _to_initiator(instance, "ended", f"您发起的事项已{name}{reason}"))
+    _write(session, instance, row, told, "urge")
 
 
-def _instance(session: Session, row: outbox.Leased) -> Instance:
-    return session.get_one(Instance, uuid.UUID(row.payload["instance"]))
+def _read(
+    session: Session, row: outbox.Leased, verb: str = "", other: str = "", more: Statement | None = None
+) -> tuple[Any, Any, list[Any]]:
+    """Return the instance of a row, the newest row of its trail by one of two verbs (or None), and what `more` asks."""
+    batch, params = Batch(), {"id": uuid.UUID(row.payload["instance"])}
+    batch.query(_INSTANCE, params)
+    if verb:
+        batch.query(_LAST, params | {"verb": verb, "other": other})
+    if more is not None:
+        batch.query(more, params)
+    [instance], *answers = batch.run(session)
+    last = answers.pop(0) if verb else []
+    return instance, last[0] if last else None, answers[0] if answers else []
 
 
-def _last(session: Session, instance: Instance, condition: ColumnElement[bool]) -> Any:
-    """Return the newest row of the trail of a kind with its actor's name, None where there is none."""
-    columns = ActionLog.actor_id, ActionLog.step, ActionLog.step_name, ActionLog.outcome, ActionLog.opinion
-    return session.execute(
-        select(*columns, ActionLog.at, Person.name)
-        .join(Person, Person.id == ActionLog.actor_id)
-        .where(ActionLog.instance_id == instance.id, condition)
-        .order_by(ActionLog.id.desc())
-        .limit(1)
-    ).first()
+def _write(
+    session: Session, instance: Any, row: outbox.Leased, told: Sequence[notices.NewNotice], settled: str = ""
+) -> None:
+    """Write notices, let what asks for nothing any more count as read, and the mirrors look again: in one statement."""
+    batch = Batch()
+    notices.add_many(batch, told)
+    notices.mark_settled(batch, instance.id, settled)
+    mirrors.changed(session, batch, instance.id, row.created_at)
+    batch.defer(session)
 
 
-def _settle(session: Session, instance: Instance, row: outbox.Leased, *kinds: str) -> None:
-    """Let what asks for nothing any more count as read, and the mirrors look again."""
-    closed = select(WorkItem.id).where(WorkItem.instance_id == instance.id, WorkItem.state != ItemState.OPEN)
-    notices.mark_settled(session, instance.id, closed, *kinds)
-    mirrors.changed(session, instance.id, row.created_at)
+def _to_initiator(instance: Any, kind: str, text: str) -> notices.NewNotice:
+    return notices.NewNotice(instance.initiator_id, kind, instance.title, text, instance_id=instance.id)
 
 
-def _tell_initiator(session: Session, instance: Instance, kind: str, text: str) -> None:
-    told = notices.NewNotice(instance.initiator_id, kind, instance.title, text, instance_id=instance.id)
-    notices.add_many(session, [told])
-
-
-def _result(session: Session, instance: Instance) -> str:
+def _result(session: Session, instance: Any, last: Any) -> str:
     """Return how an instance came out: the end that it reached, and who refused it in what words."""
     definition = definitions.version(session, instance.version_id).definition
     paths = session.scalars(
@@ -139,7 +160,6 @@ def _result(session: Session, instance: Instance) -> str:
     walked = [element for path in paths for element in reversed(orjson.loads(path))]
     ends = (definition.names[element] for element in walked if element in definition.ends)
     text = f"您发起的事项已办结：{next(ends, '')}".removesuffix("：已办结").removesuffix("：")
-    last = _last(session, instance, ActionLog.verb == "complete")
     task = None if last is None else definition.tasks.get(last.step)
     if last is None or task is None or task.kind != ItemKind.DECIDE or last.outcome == task.outcomes[0].id:
         return text
@@ -151,10 +171,10 @@ def _result(session: Session, instance: Instance) -> str:
 @outbox.handler("notice", "person", in_transaction=True)
 def notice_person(session: Session, row: outbox.Leased) -> None:
     """Tell named people something about an instance: a copy, an urge."""
-    instance = _instance(session, row)
+    instance, *_ = _read(session, row)
     people = [uuid.UUID(p) for p in row.payload["persons"]]
     kind, text = row.payload["kind"], row.payload["text"]
-    notices.add_many(
-        session, [notices.NewNotice(p, kind, instance.title, text, instance_id=instance.id) for p in people]
-    )
-    mirrors.changed(session, instance.id)
+    batch = Batch()
+    notices.add_many(batch, [notices.NewNotice(p, kind, instance.title, text, instance_id=instance.id) for p in people])
+    mirrors.changed(session, batch, instance.id)
+    batch.defer(session)

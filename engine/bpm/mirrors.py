@@ -10,31 +10,28 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, undefer
+from sqlalchemy.orm import Session
 
 from engine import clock, outbox
 from engine.batch import Batch
 from engine.bpm import figures
 from engine.bpm.commands import checks, returning
 from engine.bpm.commands.case import Case
+from engine.bpm.commands.statements import INSTANCE
 from engine.bpm.extensions import Outcome
-from engine.bpm.models import Instance
 from engine.errors import EngineError
 
 
-def changed(session: Session, instance_id: uuid.UUID, since: datetime | None = None) -> None:
-    """Let every mirror look at an instance again: a row `(system, instance, "tell")` each, in this transaction.
+def changed(session: Session, batch: Batch, instance_id: uuid.UUID, since: datetime | None = None) -> None:
+    """Let every mirror look at an instance again: a row `(system, instance, "tell")` each, queued in the batch.
 
     `since` is when the instance changed: then people's figures may be others (`figures`).
     """
-    systems, key = session.info.get("mirrors", ()), str(instance_id)
-    for system in systems:
-        outbox.enqueue(session, system, key, "tell", {"instance": key})
-    if systems and since is not None:
-        batch = Batch()
-        figures.enqueue(session, batch, sorted(figures.touched(session, instance_id, since)))
-        batch.run(session)
+    key, now = str(instance_id), clock.now()
+    systems = session.info.get("mirrors", ())
+    outbox.put(session, batch, [outbox.row(system, key, "tell", {"instance": key}, now) for system in systems])
+    if since is not None:
+        figures.enqueue_touched(session, batch, instance_id, since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +47,9 @@ class Offers:
     """Tells what the open items of one instance offer to their assignees, away from our own pages."""
 
     def __init__(self, session: Session, instance_id: uuid.UUID) -> None:
-        loaded = undefer(Instance.engine_state), undefer(Instance.data)
-        row = session.scalars(select(Instance).where(Instance.id == instance_id).options(*loaded)).one()
+        batch = Batch()
+        batch.query(INSTANCE, {"id": instance_id})
+        [[row]] = batch.run(session)
         self._case = Case(session, None, row, clock.now())
 
     def outcome(self, step: str, outcome_id: str | None) -> Outcome | None:

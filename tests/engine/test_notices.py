@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from engine import notices
+from engine.batch import Batch
 from engine.errors import Invalid
 from engine.notices import NewNotice
 from engine.org.models import Department, Person
@@ -35,7 +36,9 @@ def people(session: Session) -> list[Somebody]:
 
 
 def send(session: Session, to: Somebody, *titles: str) -> None:
-    notices.add_many(session, [NewNotice(to.person_id, "todo", title) for title in titles])
+    batch = Batch()
+    notices.add_many(batch, [NewNotice(to.person_id, "todo", title) for title in titles])
+    batch.run(session)
 
 
 def test_pages_go_from_the_newest_to_the_oldest_without_gap_or_double(session: Session, people: list[Somebody]) -> None:
@@ -91,7 +94,9 @@ def test_reading_again_keeps_the_first_moment(session: Session, people: list[Som
 
 def test_long_texts_are_cut_and_nothing_is_written_for_nobody(session: Session, people: list[Somebody]) -> None:
     me = people[0]
-    notices.add_many(session, [])
-    notices.add_many(session, [NewNotice(me.person_id, "todo", "长" * 201, "文" * 401)])
+    batch = Batch()
+    notices.add_many(batch, [])
+    notices.add_many(batch, [NewNotice(me.person_id, "todo", "长" * 201, "文" * 401)])
+    batch.run(session)
     (notice,), _ = notices.list_notices(session, me)
     assert (notice.title, notice.text) == ("长" * 199 + "…", "文" * 399 + "…")

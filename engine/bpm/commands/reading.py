@@ -44,7 +44,7 @@ def _write(session: Session, row: dict[str, Any]) -> bool:
     batch = Batch()
     for statement in (sql.ACKNOWLEDGE, sql.LOG_READ, sql.SETTLE_READ):
         batch.change(statement, row)
-    figures.enqueue(session, batch, [row["actor_id"]])
+    figures.enqueue(session, batch, row["actor_id"])
     changed, _, settling = batch.apart(session)
     if settling:
         session.info["outbox"] = True

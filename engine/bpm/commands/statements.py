@@ -20,6 +20,7 @@ _INSTANCE_TYPES: dict[str, Any] = {
     "org_revision": UUID,
 }
 
+INSTANCE = Statement(_INSTANCE + ":id", **_INSTANCE_TYPES)
 # one more command on the same instance waits here, 3 seconds at most
 LOCK_INSTANCE = Statement(_INSTANCE + ":id FOR NO KEY UPDATE", **_INSTANCE_TYPES)
 LOCK_BY_ITEM = Statement(

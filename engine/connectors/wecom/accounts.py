@@ -67,7 +67,7 @@ def same_number(session: Session, userid: str) -> Person | None:
 
 
 def open_account(session: Session, person: Person, userid: str, by: str) -> WeComAccount:
-    """Return a member's account, made where there is none, and entered now if it never was.
+    """Return a member's account, made where there is none, and entered now if it never was, or is back.
 
     `by` says on the trail what it rests on: staff_number, account (it was there), mobile, sms, mail. Raises Conflict
     where the member or the person has another one.
@@ -82,7 +82,7 @@ def open_account(session: Session, person: Person, userid: str, by: str) -> WeCo
             "这位职工或这个企业微信账号已经与别人对应，不能重复绑定。请联系信息科核对",
             code="wecom_account_taken",
         )
-    account.joined_at = now
+    account.joined_at, account.vanished_at = now, None
     session.flush()
     _record(session, actor_for(session, person.id), "wecom_join", person, {"userid": userid, "by": by})
     return account
@@ -118,7 +118,8 @@ def link(session: Session, actor: Actor | None, number: str, userid: str) -> Lin
     if account is None:
         account = WeComAccount(person_id=person.id)
         session.add(account)
-    account.userid, account.userid_key, account.joined_at = userid, key_of(userid), None
+    account.userid, account.userid_key = userid, key_of(userid)
+    account.joined_at = account.vanished_at = None
     session.flush()
     auth.end_sessions(session, person.id)
     _record(session, actor, "wecom_link", person, {"userid": userid})
@@ -141,12 +142,16 @@ def unlink(session: Session, actor: Actor | None, number: str) -> None:
 
 
 def people_of(session: Session, userids: list[str]) -> list[tuple[str, uuid.UUID, str]]:
-    """Return (userid as asked, person, name) of those members who are active people of ours, in the order asked."""
+    """Return (userid as asked, person, name) of those members who are active people of ours, in the order asked.
+
+    Whoever has vanished from WeCom is none: their userid may be somebody else's by now.
+    """
     by_key = {key_of(userid): userid for userid in userids}
     rows = session.execute(
         select(WeComAccount.userid_key, Person.id, Person.name)
         .join(Person, Person.id == WeComAccount.person_id)
-        .where(WeComAccount.userid_key.in_(by_key), Person.disabled_at.is_(None), Person.system.is_(False))
+        .where(WeComAccount.userid_key.in_(by_key), WeComAccount.vanished_at.is_(None))
+        .where(Person.disabled_at.is_(None), Person.system.is_(False))
     )
     found = {key: (by_key[key], person_id, name) for key, person_id, name in rows}
     return [found[key] for key in by_key if key in found]

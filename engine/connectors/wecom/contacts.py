@@ -183,7 +183,8 @@ def _newest_event(session: Session) -> int:
 
 
 def _plan(session: Session, wecom: WeCom, snapshot: Snapshot) -> Plan:
-    plan = compare(stored(session), snapshot, clock.now())
+    matching = wecom.settings.match != "none"
+    plan = compare(stored(session), snapshot, clock.now(), matching=matching)
     plan.lead = wecom.settings.contacts == "lead"
     return plan
 

@@ -35,9 +35,9 @@ def digest(db: Database, row: outbox.Leased) -> None:
             for delivery, told in planning.waiting(session, person_id, "digest")
             if (delivery.task_id or "").startswith(row.key)
         ]
-    if not pending or account is None:
+    if not pending or account is None or account.vanished_at is not None:
         return
-    rows = [(told.notice.title, told.notice.text, _link(told, links)) for _, told in pending]
+    rows = [(told.title, told.text, _link(told, links)) for _, told in pending]
     content = {"msgtype": "markdown", "markdown": {"content": cards.digest(rows, links.todo())}}
     ids = [delivery.id for delivery, _ in pending]
     try:
@@ -74,13 +74,13 @@ def _release(session: Session, person_id: uuid.UUID, key: str, *, callbacks: boo
         delivery.sent_at = now
         if len(going) <= _SINGLY:
             delivery.form = planning.form_of(told, callbacks=callbacks)
-            if told.notice.instance_id is not None:
-                planning.look(session, told.notice.instance_id)
+            if told.instance_id is not None:
+                planning.look(session, told.instance_id)
         else:
             delivery.form, delivery.task_id = "digest", name
 
 
 def _link(told: Told, links: cards.Links) -> str:
-    if told.item is not None:
-        return links.item(told.item.id)
-    return links.todo() if told.notice.instance_id is None else links.open(told.notice.instance_id)
+    if told.item_id is not None:
+        return links.item(told.item_id)
+    return links.todo() if told.instance_id is None else links.open(told.instance_id)

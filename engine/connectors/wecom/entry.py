@@ -179,6 +179,8 @@ def _admit(
     browser: Mapping[str, Any],
 ) -> Arrival:
     account = accounts.account_of(session, userid)
+    if account is not None and account.vanished_at is not None:  # perhaps somebody else's by now: it is to be proven
+        account = None
     person = _person(session, settings, account, userid)
     if person is not None and person.disabled_at is not None:
         refuse("entry_disabled", "您的职工账号已停用。如果您仍在岗，请联系人事科或信息科恢复")
@@ -211,7 +213,7 @@ def _person(session: Session, settings: WeComSettings, account: WeComAccount | N
 def let_in(session: Session, person: Person, userid: str, by: str, target: str, browser: Mapping[str, Any]) -> Arrival:
     """Open a session for a person whom WeCom names; an account that is made or joined by it rests on `by`."""
     account = accounts.account_of(session, userid)
-    if account is None or account.joined_at is None:
+    if account is None or account.joined_at is None or account.vanished_at is not None:
         accounts.open_account(session, person, userid, by)
     return Arrival(target, auth.login_by(session, person.id, {"wecom": userid}, **browser))
 

@@ -111,7 +111,8 @@ def _members(session: Session, instance_id: uuid.UUID) -> dict[uuid.UUID, str]:
     rows = session.execute(
         select(WeComAccount.person_id, WeComAccount.userid)
         .join(Person, Person.id == WeComAccount.person_id)
-        .where(WeComAccount.person_id.in_(select(people)), Person.disabled_at.is_(None))
+        .where(WeComAccount.person_id.in_(select(people)), WeComAccount.vanished_at.is_(None))
+        .where(Person.disabled_at.is_(None))
         .order_by(WeComAccount.person_id)
         .limit(MOST)
     )

@@ -18,14 +18,17 @@ _NUMBER = re.compile(r"[A-Za-z0-9_-]{1,20}")
 _MOBILE = re.compile(r"\+?[0-9]{5,18}")
 
 
-def compare(stored: Stored, snapshot: Snapshot, now: datetime) -> Plan:
-    """Return what is to be done so that we say what WeCom says; `stored.org` gets the wanted rows."""
-    return _Comparison(stored, snapshot, now).plan()
+def compare(stored: Stored, snapshot: Snapshot, now: datetime, *, matching: bool = True) -> Plan:
+    """Return what is to be done so that we say what WeCom says; `stored.org` gets the wanted rows.
+
+    Without `matching` nobody is recognised but by their account: the others prove themselves who they are.
+    """
+    return _Comparison(stored, snapshot, now, matching=matching).plan()
 
 
 class _Comparison:
-    def __init__(self, stored: Stored, snapshot: Snapshot, now: datetime) -> None:
-        self._stored, self._snapshot, self._now = stored, snapshot, now
+    def __init__(self, stored: Stored, snapshot: Snapshot, now: datetime, *, matching: bool) -> None:
+        self._stored, self._snapshot, self._now, self._matching = stored, snapshot, now, matching
         self._people = stored.org.people
         self._plan = Plan(stored.org, now, live=sum(a.vanished_at is None for a in stored.accounts.values()))
         self._taken: dict[str, str] = {}  # userids by number
@@ -70,6 +73,8 @@ class _Comparison:
                 self._unclear(member, f"这个账号原来是{self._named(account.number)}的，现在换了姓名")
                 return None
             return self._take(account.number, member)
+        if not self._matching:
+            return None
         number = member.userid if member.userid in self._people.stored else self._numbers.get(key)
         found = [number] if number is not None else self._mobiles.get(_mobile(member.mobile), [])
         if len(found) > 1:

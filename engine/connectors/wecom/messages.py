@@ -16,25 +16,24 @@ task_id, for the others WeCom's duplicate check, which the client asks for (30 m
 
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
-from engine.bpm.models import ItemState, WorkItem, WorkRound
+from engine.batch import Batch, listed
+from engine.bpm.models import ItemState
 from engine.connectors.wecom import cards, planning
 from engine.connectors.wecom.client import WeCom
+from engine.connectors.wecom.deliveries import CARDS, CHAT, TEXTS, Delivery, Item, marking
 from engine.connectors.wecom.errors import CodeSpent, Duplicate, NoRecipient, Refused
 from engine.connectors.wecom.facts import Facts
-from engine.connectors.wecom.models import WeComAccount, WeComChat, WeComDelivery
 from engine.connectors.wecom.planning import AGAIN, CLICKED, SENT, UNSENT
 from engine.db import Database
-from engine.notices import Notice
 
 CODE_LASTS = timedelta(hours=72)
 RECALLABLE = timedelta(hours=24)
@@ -61,11 +60,12 @@ def tell(db: Database, row: outbox.Leased) -> None:
     instance_id = uuid.UUID(row.payload["instance"])
     with db.unit_of_work() as session:
         more = planning.plan(session, instance_id, callbacks=wecom.settings.callbacks)
-        if session.get(WeComChat, instance_id) is not None:  # whoever is new joins the group chat
-            outbox.enqueue(session, "wecom", f"chat:{instance_id}", "chat", row.payload)
     with db.reading() as session:
         work = _Work(db, wecom, links, session, instance_id, row.created_at)
         calls, fresh = work.calls()
+    if work.chat:  # whoever is new joins the group chat
+        with db.unit_of_work() as session:
+            outbox.enqueue(session, "wecom", f"chat:{instance_id}", "chat", row.payload)
     failed: Refused | None = None
     renewed = clock.now()
     for call in islice(calls, _CALLS):
@@ -100,37 +100,32 @@ class _Work:
         self._session, self._id, self._since = session, instance_id, since
         self._facts = Facts(session, instance_id)
         self._now = clock.now()
-        self.again = False
+        self.chat = self.again = False
 
     def calls(self) -> tuple[list[Call], int]:
         """Return the calls, and how many of them come first because WeCom hasn't refused them before."""
-        found = [*self._texts(), *self._cards()]
+        batch, of = Batch(), {"id": self._id}
+        for query in (TEXTS, CARDS, CHAT):
+            batch.query(query, of)
+        texts, all_cards, chats = batch.run(self._session)
+        self.chat = bool(chats)
+        found = [*self._texts(texts), *self._cards(all_cards)]
         calls = [call for _, call in sorted(found, key=lambda pair: pair[0])]
         return calls, sum(not refused for refused, _ in found)
 
     # -- text messages ------------------------------------------------------------------------------------------------
 
-    def _texts(self) -> list[tuple[bool, Call]]:
-        unsent = (
-            select(WeComDelivery, Notice, WeComAccount.userid)
-            .join(Notice, Notice.id == WeComDelivery.notice_id)
-            .join(WeComAccount, WeComAccount.person_id == WeComDelivery.person_id)
-            .where(WeComDelivery.instance_id == self._id, WeComDelivery.form == "text")
-            .where(WeComDelivery.shown.in_((UNSENT, AGAIN)))
-            .order_by(WeComDelivery.id)
-        )
-        groups: dict[tuple[str, str, str], list[tuple[WeComDelivery, datetime, str]]] = {}
-        for delivery, notice, userid in self._session.execute(unsent):
-            if self._tried(delivery):
-                continue
-            key = notice.title, notice.text, cards.moment(notice.created_at)
-            groups.setdefault(key, []).append((delivery, notice.created_at, userid))
+    def _texts(self, unsent: Iterable[Any]) -> list[tuple[bool, Call]]:
+        groups: dict[tuple[str, str, str], list[Any]] = {}
+        for row in unsent:
+            if not self._tried(row):
+                groups.setdefault((row.title, row.text, cards.moment(row.created_at)), []).append(row)
         found: list[tuple[bool, Call]] = []
         for (title, text, _), rows in groups.items():
-            card = cards.notice(title, text, rows[0][1], self._links.open(self._id))
+            card = cards.notice(title, text, rows[0].created_at, self._links.open(self._id))
+            failed_before = any(row.reason for row in rows)
             for start in range(0, len(rows), TO_AT_ONCE):
-                to = {userid: delivery.id for delivery, _, userid in rows[start : start + TO_AT_ONCE]}
-                failed_before = any(delivery.reason for delivery, *_ in rows)
+                to = {row.userid: row.id for row in rows[start : start + TO_AT_ONCE]}
                 found.append((failed_before, partial(self._send_text, card, to)))
         return found
 
@@ -150,40 +145,33 @@ class _Work:
 
     # -- cards --------------------------------------------------------------------------------------------------------
 
-    def _cards(self) -> list[tuple[bool, Call]]:
-        all_ = (
-            select(WeComDelivery, WorkItem, WorkRound, WeComAccount.userid)
-            .join(WorkItem, WorkItem.id == WeComDelivery.item_id)
-            .join(WorkRound, WorkRound.id == WorkItem.round_id)
-            .join(WeComAccount, WeComAccount.person_id == WeComDelivery.person_id)
-            .where(WeComDelivery.instance_id == self._id, WeComDelivery.form == "card")
-            .order_by(WeComDelivery.id)
-        )
+    def _cards(self, rows: Iterable[Any]) -> list[tuple[bool, Call]]:
         found: list[tuple[bool, Call]] = []
-        for delivery, item, round_, userid in self._session.execute(all_):
-            call = None if self._tried(delivery) else self._card(delivery, item, round_, userid)
+        for row in rows:
+            delivery, item = Delivery(*row[:9]), Item(*row[9:])
+            call = None if self._tried(delivery) else self._card(delivery, item)
             if call is not None:
                 unsent = delivery.shown in (UNSENT, AGAIN)  # of others the reason is what a click met
                 found.append((unsent and bool(delivery.reason), call))
         return found
 
-    def _card(self, delivery: WeComDelivery, item: WorkItem, round_: WorkRound, userid: str) -> Call | None:
+    def _card(self, delivery: Delivery, item: Item) -> Call | None:
         """Return what brings one card to the truth, None where it is true, or can't be changed any more."""
-        want, shown = self._facts.state(item, round_.step_name), delivery.shown
+        want, shown = self._facts.state(item, item.step_name), delivery.shown
         is_open, was_final = item.state == ItemState.OPEN, cards.kind_of(shown) in cards.FINAL
         if shown == UNSENT and not is_open:
             return partial(self._mark, [delivery.id], form="none", reason="发送之前已不需要办理")
         if shown in (UNSENT, AGAIN):
             task_id = delivery.id.hex
-            card = self._facts.card(task_id, item, round_, self._links)
-            return partial(self._send_card, delivery.id, task_id, userid, card, want)
+            card = self._facts.card(task_id, item, self._links)
+            return partial(self._send_card, delivery.id, task_id, delivery.userid, card, want)
         if shown == want or (is_open and shown.startswith("open:")):
             return None
         code = delivery.response_code
         if code is not None and delivery.code_at is not None and self._now - delivery.code_at < CODE_LASTS:
             remark = delivery.reason if is_open else ""
-            card = self._facts.card(delivery.id.hex, item, round_, self._links, remark)
-            return partial(self._update_card, delivery, userid, card, want)
+            card = self._facts.card(delivery.id.hex, item, self._links, remark)
+            return partial(self._update_card, delivery, card, want)
         recallable = delivery.msgid is not None and self._now - delivery.sent_at < RECALLABLE
         if recallable and was_final and not is_open:
             return partial(self._recall, delivery, want)
@@ -214,10 +202,10 @@ class _Work:
                 code_at=now,
             )
 
-    def _update_card(self, delivery: WeComDelivery, userid: str, card: cards.Json, state: str) -> None:
+    def _update_card(self, delivery: Delivery, card: cards.Json, state: str) -> None:
         code = delivery.response_code or ""
         try:
-            self._wecom.update_card(code, [userid], card)
+            self._wecom.update_card(code, [delivery.userid], card)
         except CodeSpent:
             log.warning("wecom card's code is spent: delivery=%s", delivery.id)
             if delivery.shown == CLICKED:  # the click was answered before, and its event has come again
@@ -231,17 +219,17 @@ class _Work:
         else:
             self._mark([delivery.id], code=code, response_code=None, shown=state)
 
-    def _recall(self, delivery: WeComDelivery, state: str) -> None:
+    def _recall(self, delivery: Delivery, state: str) -> None:
         self._take_away(delivery)
         self._mark([delivery.id], shown=state, msgid=None)
 
-    def _replace(self, delivery: WeComDelivery) -> None:
+    def _replace(self, delivery: Delivery) -> None:
         self._take_away(delivery)
         with self._db.unit_of_work() as session:
-            planning.replan(session, delivery, callbacks=self._wecom.settings.callbacks)
+            planning.replan(session, delivery.id, delivery.notice_id, callbacks=self._wecom.settings.callbacks)
         self.again = True
 
-    def _take_away(self, delivery: WeComDelivery) -> None:
+    def _take_away(self, delivery: Delivery) -> None:
         """Recall a message; one that is gone already, or too old, stays as it is."""
         if delivery.msgid is None or self._now - delivery.sent_at >= RECALLABLE:
             return
@@ -252,7 +240,7 @@ class _Work:
 
     # -- marks --------------------------------------------------------------------------------------------------------
 
-    def _tried(self, delivery: WeComDelivery) -> bool:
+    def _tried(self, delivery: Any) -> bool:
         """Whether WeCom refused an unsent delivery for good, and no dead letter from before that is brought back."""
         unsent = delivery.shown in (UNSENT, AGAIN)
         return unsent and bool(delivery.reason) and self._since > delivery.sent_at
@@ -261,11 +249,11 @@ class _Work:
         """Note what was done; with a `code`, only where no click has brought a newer one meanwhile."""
         if not deliveries:
             return
-        mine = update(WeComDelivery).where(WeComDelivery.id.in_(deliveries)).values(**values)
-        if code is not None:
-            mine = mine.where(WeComDelivery.response_code == code)
+        batch = Batch()
+        statement = marking(tuple(values), guarded=code is not None)
+        batch.add(statement, {"ids": listed(deliveries), "code": code, **values})
         with self._db.unit_of_work() as session:
-            session.execute(mine.execution_options(synchronize_session=False))
+            batch.defer(session)
 
 
 def _message(card: cards.Json) -> cards.Json:

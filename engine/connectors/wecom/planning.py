@@ -7,21 +7,20 @@ member counts what is about to go out too: WeCom drops in silence what is above 
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import String, case, cast, delete, func, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
-from engine.bpm.models import Instance, ItemKind, ItemState, WorkItem
-from engine.connectors.wecom.models import WeComAccount, WeComDelivery
-from engine.connectors.wecom.preferences import BREAKS_THROUGH, MUTABLE, Choice, choices
-from engine.db import new_id
-from engine.notices import Notice
-from engine.org.models import Person
+from engine.batch import AMONG, Batch, Statement, listed
+from engine.bpm.models import Instance, ItemKind, ItemState
+from engine.connectors.wecom.models import WeComDelivery
+from engine.connectors.wecom.preferences import BREAKS_THROUGH, CHOICES, MUTABLE, Choice, read
+from engine.db import Database, new_id
+from engine.outbox.table import affected
 
 UNSENT, AGAIN, SENT = "", "again", "sent"  # what `shown` says of a delivery before and after its send
 CLICKED = "clicked"  # … and between a click and the card's answer: whatever it said, it is to be brought to the truth
@@ -34,55 +33,92 @@ BREATH = timedelta(minutes=1)  # after which what was too much is looked at agai
 outbox.declare("wecom", "tell", "digest")
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A notice with what decides whether and how it is sent; `item` is None for one about no work item."""
+_TOLD = (
+    "SELECT n.id, n.person_id, n.instance_id, n.item_id, n.kind, n.title, n.text, n.read_at, w.kind AS item_kind, "
+    "w.state AS item_state, COALESCE(i.urgency, 0) AS urgency FROM notice n LEFT JOIN work_item w ON w.id = n.item_id "
+    "LEFT JOIN instance i ON i.id = n.instance_id WHERE "
+)
+_TOLD_TYPES: dict[str, Any] = {
+    "id": uuid.UUID,
+    "person_id": uuid.UUID,
+    "instance_id": uuid.UUID,
+    "item_id": uuid.UUID,
+    "read_at": datetime,
+}
+_UNTOLD = Statement(
+    f"{_TOLD}n.instance_id = :instance AND n.created_at > :since AND NOT EXISTS "
+    f"(SELECT 1 FROM wecom_delivery d WHERE d.notice_id = n.id) ORDER BY n.id LIMIT {_AT_ONCE}",
+    **_TOLD_TYPES,
+)
+_THESE = Statement(f"{_TOLD}n.id IN {AMONG}", **_TOLD_TYPES)
+# what was not sent because nothing was to be done, where it is to be done again (退签、撤回)
+_AWAKEN = Statement(
+    "DELETE FROM wecom_delivery WHERE instance_id = :instance AND form = 'none' AND reason = :reason "
+    "AND item_id IN (SELECT id FROM work_item WHERE instance_id = :instance AND state = 'open')"
+)
+_ACCOUNTS = Statement(
+    "SELECT a.person_id FROM wecom_account a JOIN person p ON p.id = a.person_id "
+    f"WHERE a.person_id IN {AMONG} AND a.vanished_at IS NULL AND p.disabled_at IS NULL "
+    "ORDER BY a.person_id FOR UPDATE OF a",
+    person_id=uuid.UUID,
+)
+_SENT = Statement(
+    "SELECT person_id, count(DISTINCT one) AS hour, count(DISTINCT CASE WHEN sent_at > :minute THEN one END) AS minute "
+    "FROM (SELECT person_id, sent_at, CASE WHEN form = 'digest' THEN task_id ELSE CAST(id AS VARCHAR(36)) END AS one "
+    f"FROM wecom_delivery WHERE person_id IN {AMONG} AND sent_at > :hour AND form IN ('card', 'text', 'digest')) d "
+    "GROUP BY person_id",
+    person_id=uuid.UUID,
+)
+_INSERT = Statement(
+    "INSERT INTO wecom_delivery (id, notice_id, person_id, instance_id, item_id, form, shown, reason, sent_at) "
+    "VALUES (:id, :notice_id, :person_id, :instance_id, :item_id, :form, :shown, :reason, :sent_at)"
+)
 
-    notice: Notice
-    item: WorkItem | None
+
+class Told(NamedTuple):
+    """A notice with what decides whether and how it is sent; without an item it is about no work item."""
+
+    id: uuid.UUID
+    person_id: uuid.UUID
+    instance_id: uuid.UUID | None
+    item_id: uuid.UUID | None
+    kind: str
+    title: str
+    text: str
+    read_at: datetime | None
+    item_kind: str | None
+    item_state: str | None
     urgency: int
 
     @property
     def asks(self) -> bool:
         """Whether somebody must decide or fill something: that becomes a card with buttons."""
-        return self.item is not None and self.item.kind != ItemKind.READ
+        return self.item_id is not None and self.item_kind != ItemKind.READ
 
     def stale(self) -> str:
         """Say why it needn't be told any more, empty where it must."""
-        if self.item is not None:
-            return "" if self.item.state == ItemState.OPEN else _STALE
-        return "" if self.notice.read_at is None else "已在批阅里看过"
+        if self.item_id is not None:
+            return "" if self.item_state == ItemState.OPEN else _STALE
+        return "" if self.read_at is None else "已在批阅里看过"
 
 
 class Room:
     """How much each of some people may still be sent, with their accounts locked until the transaction ends."""
 
     def __init__(self, session: Session, people: Collection[uuid.UUID], now: datetime) -> None:
-        locked = (
-            select(WeComAccount)
-            .join(Person, Person.id == WeComAccount.person_id)
-            .where(WeComAccount.person_id.in_(people), Person.disabled_at.is_(None))
-            .order_by(WeComAccount.person_id)
-            .with_for_update(of=WeComAccount)
-        )
-        self.accounts = {row.person_id for row in session.scalars(locked)}
-        self.choices = choices(session, people)
-        one = case((WeComDelivery.form == "digest", WeComDelivery.task_id), else_=cast(WeComDelivery.id, String))
-        last = case((WeComDelivery.sent_at > now - BREATH, one))
-        sent = (
-            select(WeComDelivery.person_id, func.count(one.distinct()), func.count(last.distinct()))
-            .where(WeComDelivery.person_id.in_(people), WeComDelivery.sent_at > now - timedelta(hours=1))
-            .where(WeComDelivery.form.in_(("card", "text", "digest")))
-            .group_by(WeComDelivery.person_id)
-        )
-        self._hour: Counter[uuid.UUID] = Counter()
-        self._minute: Counter[uuid.UUID] = Counter()
-        for person_id, hour, minute in session.execute(sent):
-            self._hour[person_id], self._minute[person_id] = hour, minute
+        batch, among = Batch(), {"ids": listed(people)}
+        batch.query(_ACCOUNTS, among)
+        batch.query(CHOICES, among)
+        batch.query(_SENT, among | {"minute": now - BREATH, "hour": now - timedelta(hours=1)})
+        accounts, chosen, sent = batch.run(session)
+        self.accounts = {row.person_id for row in accounts}
+        self._choices = {row.person_id: read(row) for row in chosen}
+        self._hour = Counter({row.person_id: row.hour for row in sent})
+        self._minute = Counter({row.person_id: row.minute for row in sent})
 
     def choice(self, person_id: uuid.UUID) -> Choice:
         """Return what a person wants to be told."""
-        return self.choices.get(person_id, Choice())
+        return self._choices.get(person_id, Choice())
 
     def left(self, person_id: uuid.UUID) -> int:
         """Return how many messages more the person may be sent now."""
@@ -103,22 +139,18 @@ def plan(session: Session, instance_id: uuid.UUID, *, callbacks: bool) -> bool:
     `callbacks`: whether WeCom can call us; without it no card may have buttons that act.
     """
     now = clock.now()
-    _awaken(session, instance_id)
-    untold = (
-        _told(Notice.instance_id == instance_id, Notice.created_at > now - RECENT)
-        .where(~select(WeComDelivery.id).where(WeComDelivery.notice_id == Notice.id).exists())
-        .limit(_AT_ONCE)
-    )
-    found = [Told(*row) for row in session.execute(untold)]
-    _write(session, found, now, callbacks=callbacks)
-    return len(found) == _AT_ONCE
+    batch = Batch()
+    batch.change(_AWAKEN, {"instance": instance_id, "reason": _STALE})
+    batch.query(_UNTOLD, {"instance": instance_id, "since": now - RECENT})
+    _, rows = batch.run(session)
+    _write(session, [Told(*row) for row in rows], now, callbacks=callbacks)
+    return len(rows) == _AT_ONCE
 
 
-def replan(session: Session, delivery: WeComDelivery, *, callbacks: bool) -> None:
+def replan(session: Session, delivery: uuid.UUID, notice: uuid.UUID, *, callbacks: bool) -> None:
     """Plan a notice once more whose card was taken back, to be sent as it is true now, however old it is."""
-    session.execute(delete(WeComDelivery).where(WeComDelivery.id == delivery.id))
-    found = [Told(*row) for row in session.execute(_told(Notice.id == delivery.notice_id))]
-    _write(session, found, clock.now(), callbacks=callbacks, again=True)
+    session.execute(delete(WeComDelivery).where(WeComDelivery.id == delivery))
+    _write(session, _these(session, [notice]), clock.now(), callbacks=callbacks, again=True)
 
 
 def waiting(session: Session, person_id: uuid.UUID, form: str) -> list[tuple[WeComDelivery, Told]]:
@@ -130,9 +162,33 @@ def waiting(session: Session, person_id: uuid.UUID, form: str) -> list[tuple[WeC
         .order_by(WeComDelivery.id)
         .limit(_AT_ONCE)
     ).all()
-    rows = session.execute(_told(Notice.id.in_([d.notice_id for d in deliveries])))
-    told = {row[0].id: Told(*row) for row in rows}
+    told = {found.id: found for found in _these(session, [d.notice_id for d in deliveries])}
     return [(d, told[d.notice_id]) for d in deliveries]
+
+
+def _these(session: Session, notices: Iterable[uuid.UUID]) -> list[Told]:
+    batch = Batch()
+    batch.query(_THESE, {"ids": listed(notices)})
+    [rows] = batch.run(session)
+    return [Told(*row) for row in rows]
+
+
+def purge(db: Database, before: datetime, limit: int) -> int:
+    """Delete up to `limit` deliveries from before a moment, sent or not, and return how many.
+
+    Not those of an instance that is running, or ended later: its cards may be clicked. The notices stay, as the
+    person's own list of what they were told; so old ones are never told anew (RECENT).
+    """
+    over = or_(WeComDelivery.instance_id.is_(None), Instance.ended_at < before)
+    old = (
+        select(WeComDelivery.id)
+        .outerjoin(Instance, Instance.id == WeComDelivery.instance_id)
+        .where(WeComDelivery.sent_at < before, over)
+        .limit(limit)
+    )
+    with db.unit_of_work() as session:
+        statement = delete(WeComDelivery).where(WeComDelivery.id.in_(old))
+        return affected(session.execute(statement.execution_options(synchronize_session=False)))
 
 
 def look(session: Session, instance_id: uuid.UUID) -> None:
@@ -152,52 +208,32 @@ def form_of(told: Told, *, callbacks: bool) -> str:
     return "card" if told.asks and callbacks else "text"
 
 
-def _told(*where: Any) -> Any:
-    return (
-        select(Notice, WorkItem, func.coalesce(Instance.urgency, 0))
-        .outerjoin(WorkItem, WorkItem.id == Notice.item_id)
-        .outerjoin(Instance, Instance.id == Notice.instance_id)
-        .where(*where)
-        .order_by(Notice.id)
-    )
-
-
-def _awaken(session: Session, instance_id: uuid.UUID) -> None:
-    """Forget what was not sent because nothing was to be done, where it is to be done again (退签、撤回)."""
-    stale = (
-        select(WeComDelivery.id)
-        .join(WorkItem, WorkItem.id == WeComDelivery.item_id)
-        .where(WeComDelivery.instance_id == instance_id, WeComDelivery.form == "none")
-        .where(WeComDelivery.reason == _STALE, WorkItem.state == ItemState.OPEN)
-    )
-    if ids := session.scalars(stale).all():
-        session.execute(delete(WeComDelivery).where(WeComDelivery.id.in_(ids)))
-
-
-def _write(session: Session, found: Iterable[Told], now: datetime, *, callbacks: bool, again: bool = False) -> None:
-    found = list(found)
+def _write(session: Session, found: Sequence[Told], now: datetime, *, callbacks: bool, again: bool = False) -> None:
     if not found:
         return
-    room = Room(session, {t.notice.person_id for t in found}, now)
+    room = Room(session, {t.person_id for t in found}, now)
     waiting: dict[tuple[uuid.UUID, str], datetime] = {}
+    rows = []
     for told in found:
         form, reason = _decided(told, room, waiting, now, callbacks=callbacks, again=again)
-        session.add(
-            WeComDelivery(
-                id=new_id(),
-                notice_id=told.notice.id,
-                person_id=told.notice.person_id,
-                instance_id=told.notice.instance_id,
-                item_id=told.notice.item_id,
-                form=form,
-                shown=AGAIN if again else UNSENT,
-                reason=reason,
-                sent_at=now,
-            )
+        rows.append(
+            {
+                "id": new_id(),
+                "notice_id": told.id,
+                "person_id": told.person_id,
+                "instance_id": told.instance_id,
+                "item_id": told.item_id,
+                "form": form,
+                "shown": AGAIN if again else UNSENT,
+                "reason": reason,
+                "sent_at": now,
+            }
         )
-    session.flush()
     for (person_id, why), until in waiting.items():
         hold(session, person_id, why, until)
+    batch = Batch()
+    batch.add(_INSERT, rows)
+    batch.defer(session)
 
 
 def _decided(
@@ -210,7 +246,7 @@ def _decided(
     again: bool,
 ) -> tuple[str, str]:
     """Return the form of a delivery and why it isn't sent; what is held is noted in `waiting`."""
-    person_id, kind = told.notice.person_id, told.notice.kind
+    person_id, kind = told.person_id, told.kind
     stale = told.stale()
     if person_id not in room.accounts:
         return "none", "没有企业微信账号，或已停用"

@@ -5,13 +5,14 @@ what is urgent (加急、特急) breaks through them.
 """
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from engine.batch import AMONG, Statement
 from engine.clock import LOCAL
 from engine.connectors.wecom.models import WeComAccount, WeComPreference
 from engine.errors import Invalid
@@ -45,15 +46,22 @@ class Choice:
         return midnight + timedelta(days=minute >= self.quiet_to, minutes=self.quiet_to)
 
 
+CHOICES = Statement(
+    f"SELECT person_id, muted, quiet_from, quiet_to FROM wecom_preference WHERE person_id IN {AMONG}",
+    person_id=uuid.UUID,
+)
+"""The choices of those among some people who have made one; `read` makes a choice of a row."""
+
+
+def read(row: Any) -> Choice:
+    """Return the choice that a row keeps."""
+    return Choice(frozenset(row.muted.split()), row.quiet_from, row.quiet_to)
+
+
 def choice(session: Session, viewer: Viewer) -> Choice:
     """Return the viewer's own choice; whoever has made none is told everything at any time."""
-    return choices(session, [viewer.person_id]).get(viewer.person_id, Choice())
-
-
-def choices(session: Session, people: Iterable[uuid.UUID]) -> dict[uuid.UUID, Choice]:
-    """Return the choices of those who have made one."""
-    rows = session.scalars(select(WeComPreference).where(WeComPreference.person_id.in_(list(people))))
-    return {row.person_id: Choice(frozenset(row.muted.split()), row.quiet_from, row.quiet_to) for row in rows}
+    row = session.get(WeComPreference, viewer.person_id)
+    return Choice() if row is None else read(row)
 
 
 def choose(
@@ -82,7 +90,8 @@ def choose(
 
 def reachable(session: Session, viewer: Viewer) -> bool:
     """Whether the viewer has an account in WeCom, so that they are told anything there."""
-    return session.get(WeComAccount, viewer.person_id) is not None
+    account = session.get(WeComAccount, viewer.person_id)
+    return account is not None and account.vanished_at is None
 
 
 def minutes(text: str, place: str) -> int | None:

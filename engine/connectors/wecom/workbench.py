@@ -6,10 +6,8 @@ is told 8 s later, with all that came meanwhile (`engine.bpm.figures`), and only
 
 import uuid
 
-from sqlalchemy import exists, select
-from sqlalchemy.orm import Session
-
 from engine import clock, outbox
+from engine.batch import Batch, Statement
 from engine.bpm import queries
 from engine.bpm.queries import Board
 from engine.connectors.wecom.answers import KeyData
@@ -17,10 +15,20 @@ from engine.connectors.wecom.cards import Links
 from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.errors import NoRecipient, Refused, Unknown
 from engine.connectors.wecom.messages import parts
-from engine.connectors.wecom.models import WeComAccount, WeComBoard
 from engine.db import Database
 from engine.org.directory import directory
 from engine.org.identity import actor_of
+
+# a member's userid, what is shown to them, and whether this application (`mine`) ever showed anybody anything
+_MEMBER = Statement(
+    "SELECT a.userid, b.shown, EXISTS (SELECT 1 FROM wecom_board o WHERE substr(o.shown, 1, length(:mine)) = :mine) "
+    "AS ever FROM wecom_account a LEFT JOIN wecom_board b ON b.person_id = a.person_id "
+    "WHERE a.person_id = :person AND a.vanished_at IS NULL"
+)
+_SHOWN = Statement(
+    "INSERT INTO wecom_board (person_id, shown, pushed_at) VALUES (:person, :shown, :now) "
+    "ON CONFLICT (person_id) DO UPDATE SET shown = excluded.shown, pushed_at = excluded.pushed_at"
+)
 
 
 @outbox.handler("wecom", "board", in_transaction=False, newest=True, aside=True)
@@ -29,24 +37,27 @@ def push(db: Database, row: outbox.Leased) -> None:
     wecom, links = parts(db)
     person_id = uuid.UUID(row.payload["person"])
     with db.reading() as session:
-        account = session.get(WeComAccount, person_id)
         actor = actor_of(directory(session), person_id)
-        if account is None or account.vanished_at is not None or actor is None:
+        batch, mine = Batch(), {"person": person_id, "mine": _of(wecom)}
+        batch.query(_MEMBER, mine)
+        [member] = batch.run(session)
+        if not member or actor is None:
             return
         items = figures(queries.board(session, actor), links)
-        shown = _written(wecom, items)
-        last = session.get(WeComBoard, person_id)
-        if last is not None and last.shown == shown:
-            return
-        first = not _ever(session, wecom)
-    if first:
+    [(userid, last, ever)] = member
+    shown = _written(wecom, items)
+    if last == shown:
+        return
+    if not ever:
         wecom.workbench_template()
     try:
-        _show(wecom, account.userid, items, retry=not first)
+        _show(wecom, userid, items, retry=bool(ever))
     except (NoRecipient, Unknown):
         return  # not a member any more, or outside of the visible scope: the contacts tell
+    batch = Batch()
+    batch.add(_SHOWN, {"person": person_id, "shown": shown, "now": clock.now()})
     with db.unit_of_work() as session:
-        session.merge(WeComBoard(person_id=person_id, shown=shown, pushed_at=clock.now()))
+        batch.defer(session)
 
 
 def figures(board: Board, links: Links) -> list[KeyData]:
@@ -80,9 +91,3 @@ def _written(wecom: WeCom, items: list[KeyData]) -> str:
 
 def _of(wecom: WeCom) -> str:
     return f"{wecom.settings.corp_id}:{wecom.settings.agent_id}:"
-
-
-def _ever(session: Session, wecom: WeCom) -> bool:
-    """Whether anything was ever shown by this application."""
-    mine = WeComBoard.shown.startswith(_of(wecom), autoescape=True)
-    return bool(session.scalar(select(exists().where(mine))))

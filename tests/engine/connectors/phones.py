@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 from starlette.types import ASGIApp
 
 from engine import clock
+from engine.batch import Batch
 from engine.bpm import mirrors
 from engine.connectors import wecom as connector
 from engine.connectors.wecom import clicks
@@ -102,7 +103,9 @@ class Phones:
     def look_again(self, story: Story) -> None:
         """Let the worker compare WeCom with an instance once more."""
         with self.bpm.db.unit_of_work() as session:
-            mirrors.changed(session, story.id)
+            batch = Batch()
+            mirrors.changed(session, batch, story.id)
+            batch.run(session)
         self.bpm.work()
 
     def deliveries(self, who: str) -> list[WeComDelivery]:

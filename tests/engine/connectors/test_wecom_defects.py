@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-import requests
+import urllib3
 from pydantic import SecretStr
 
 from engine.connectors.wecom import callbacks, crypto, errors
@@ -105,13 +105,14 @@ def test_4_every_call_goes_to_the_one_address_with_a_limit_of_time(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, object]] = []
-    real = requests.Session.send
+    real = urllib3.HTTPConnectionPool.urlopen
 
-    def watched(session: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        asked.append((request.url or "", options["timeout"]))
-        return real(session, request, **options)
+    def watched(pool: urllib3.HTTPConnectionPool, method: str, url: str, **options: Any) -> Any:
+        limit = options["timeout"]
+        asked.append((f"{pool.scheme}://{pool.host}:{pool.port}{url}", (limit.connect_timeout, limit.read_timeout)))
+        return real(pool, method, url, **options)
 
-    monkeypatch.setattr(requests.Session, "send", watched)
+    monkeypatch.setattr(urllib3.HTTPConnectionPool, "urlopen", watched)
     listener.answer("media/get", Raw(b"bytes", headers=(("Content-Disposition", "attachment"),)))
     listener.answer("media/upload", {"errcode": 0, "media_id": "M"})
     wecom = listener.wecom(api=f"{listener.url}/")
@@ -277,7 +278,7 @@ def test_no_error_and_no_log_tells_a_secret(listener: Listener, caplog: pytest.L
         told.append(refused.value)
     text = "".join(line for error in told for line in (*traceback.format_exception(error), repr(error)))
     contexts = [error.__context__ for error in told]
-    assert not any(isinstance(context, requests.RequestException) for context in contexts)
+    assert not any(isinstance(context, urllib3.exceptions.HTTPError) for context in contexts)
     assert "canary" not in text
     assert "cgi-bin" in caplog.text  # urllib3 has logged the addresses
     assert "canary" not in caplog.text

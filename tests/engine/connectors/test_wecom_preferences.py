@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from engine.batch import Batch
 from engine.bpm.models import Instance
 from engine.connectors.wecom import cards, planning, preferences
 from engine.connectors.wecom.models import WeComAccount, WeComDelivery
@@ -38,8 +39,10 @@ def forms(phones: Phones, who: str) -> list[str]:
 def remind(phones: Phones, story: Story, who: str, *texts: str) -> None:
     """Tell somebody several things about an instance at once."""
     person = phones.bpm.person(who)
+    batch = Batch()
+    add_many(batch, [NewNotice(person, "urge", "请假", text, instance_id=story.id) for text in texts])
     with phones.bpm.db.unit_of_work() as session:
-        add_many(session, [NewNotice(person, "urge", "请假", text, instance_id=story.id) for text in texts])
+        batch.run(session)
     phones.look_again(story)
 
 
@@ -148,9 +151,10 @@ def test_nor_more_than_it_delivers_in_an_hour(phones: Phones) -> None:
     phones.at(MONDAY)
     story = start(phones, ONE)
     phones.at(MONDAY + timedelta(minutes=30))
-    with phones.bpm.db.unit_of_work() as session:  # as if a busy half-hour had gone by
-        notice = NewNotice(phones.bpm.person("surgeon"), "urge", "x", "x")
-        add_many(session, [notice] * (planning.AN_HOUR - 1))
+    batch = Batch()  # as if a busy half-hour had gone by
+    add_many(batch, [NewNotice(phones.bpm.person("surgeon"), "urge", "x", "x")] * (planning.AN_HOUR - 1))
+    with phones.bpm.db.unit_of_work() as session:
+        batch.run(session)
     with phones.bpm.db.unit_of_work() as session:
         for id_ in session.scalars(select(Notice.id).where(Notice.title == "x")):
             session.add(

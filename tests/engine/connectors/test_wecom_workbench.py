@@ -176,7 +176,7 @@ def test_who_is_not_there_is_left_out(connected: Bpm, stand_in: Running, change:
     with connected.db.reading() as session:
         assert session.get(WeComBoard, connected.person("nurse")) is None
         assert session.scalars(
-            select(Outbox.state).where(Outbox.key == f"board:{connected.person('nurse')}")
+            select(Outbox.state).where(Outbox.key == f"board:{connected.person('nurse').hex}")
         ).all() == ["done"]
 
 
