@@ -1,12 +1,13 @@
 """First joining: who must prove who they are before the first session, page by page."""
 
 import re
+import threading
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from engine import clock
 from engine.connectors.wecom import accounts, codes, joining
@@ -248,6 +249,35 @@ def test_nobody_takes_the_place_of_who_has_joined(bpm: Bpm, stranger: Phone) -> 
     assert (answer.status_code, "已有别的企业微信账号" in answer.text) == (409, True)
     with bpm.db.reading() as session:
         assert session.scalars(select(WeComCode)).all() == []
+
+
+@pytest.mark.backend("postgresql")
+def test_a_code_proves_only_whom_it_was_sent_to(bpm: Bpm, stranger: Phone) -> None:
+    """Whoever names somebody else while their own code is compared comes in as who they have proven to be."""
+    state = arrived(stranger)
+    named(stranger, state)
+    code = sent(stranger, state)
+    answers: list[httpx.Response] = []
+    check = threading.Thread(target=lambda: answers.append(stranger.post("/wecom/join/check", state=state, code=code)))
+    with bpm.db.unit_of_work() as session:
+        session.scalars(select(WeComCode).with_for_update()).one()
+        check.start()
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        while check.is_alive() and not session.scalar(waiting):
+            check.join(0.02)
+        other = CAST["head_nurse"]
+        assert named(another_window(stranger), state, other.staff_number, other.name).status_code == 303
+    check.join()
+    assert account(bpm, "head_nurse") is None
+    assert [person for _, person, _ in trail(bpm, "wecom_join", "login")] == [bpm.person("nurse")] * 2
+    assert answers[0].status_code == 303
+
+
+def another_window(phone: Phone) -> Phone:
+    """Return another window of the same browser."""
+    window = another(phone, member=phone.member)
+    window.client.cookies.update(phone.client.cookies)
+    return window
 
 
 def test_who_can_be_reached_by_nothing_is_told_whom_to_ask(bpm: Bpm, stranger: Phone) -> None:

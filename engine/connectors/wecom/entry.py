@@ -209,9 +209,12 @@ def _person(session: Session, settings: WeComSettings, account: WeComAccount | N
 
 
 def let_in(session: Session, person: Person, userid: str, by: str, target: str, browser: Mapping[str, Any]) -> Arrival:
-    """Open a session for a person whom WeCom names; an account that is made or joined by it rests on `by`."""
+    """Open a session for a person whom WeCom names; an account that is made or joined by it rests on `by`.
+
+    Raises Conflict where the member is another person by now.
+    """
     account = accounts.account_of(session, userid)
-    if account is None or account.joined_at is None:
+    if account is None or account.joined_at is None or account.person_id != person.id:
         accounts.open_account(session, person, userid, by)
     return Arrival(target, auth.login_by(session, person.id, {"wecom": userid}, **browser))
 
