@@ -92,6 +92,21 @@ def test_an_administrator_has_somebody_verified_anew(bpm: Bpm, strict: Phone) ->
     assert sessions(bpm) == 0
 
 
+def test_a_userid_that_was_given_up_is_nobody_s_until_it_is_verified(bpm: Bpm, phone: Phone) -> None:
+    """Whoever gets the userid of somebody who has left isn't them, also where nobody else is verified."""
+    with bpm.db.unit_of_work() as session:
+        accounts.link(session, None, NURSE, NURSE)
+        account_ = session.get_one(WeComAccount, bpm.person("nurse"))
+        account_.joined_at = account_.vanished_at = clock.now()
+    state = arrived(phone)
+    assert sessions(bpm) == 0
+    phone.post("/wecom/join/check", state=state, code=sent(phone, state))
+    found = account(bpm, "nurse")
+    assert found is not None
+    assert (found.vanished_at, sessions(bpm)) == (None, 1)
+    assert another(phone).enter().headers["location"] == "/box/todo"
+
+
 def test_five_wrong_codes_end_a_code(bpm: Bpm, strict: Phone) -> None:
     state = arrived(strict)
     code = sent(strict, state)

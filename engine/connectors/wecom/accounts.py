@@ -82,7 +82,7 @@ def open_account(session: Session, person: Person, userid: str, by: str) -> WeCo
             "这位职工或这个企业微信账号已经与别人对应，不能重复绑定。请联系信息科核对",
             code="wecom_account_taken",
         )
-    account.joined_at = now
+    account.joined_at, account.vanished_at = now, None
     session.flush()
     _record(session, actor_for(session, person.id), "wecom_join", person, {"userid": userid, "by": by})
     return account
@@ -118,7 +118,8 @@ def link(session: Session, actor: Actor | None, number: str, userid: str) -> Lin
     if account is None:
         account = WeComAccount(person_id=person.id)
         session.add(account)
-    account.userid, account.userid_key, account.joined_at = userid, key_of(userid), None
+    account.userid, account.userid_key = userid, key_of(userid)
+    account.joined_at = account.vanished_at = None
     session.flush()
     auth.end_sessions(session, person.id)
     _record(session, actor, "wecom_link", person, {"userid": userid})
