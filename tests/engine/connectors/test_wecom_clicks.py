@@ -102,6 +102,18 @@ def test_a_decision_on_figures_that_changed_is_refused_and_shows_the_new_ones(ph
     story.expect_open("b")
 
 
+def test_a_double_tap_does_not_decide_on_figures_that_nobody_has_seen(phones: Phones) -> None:
+    story = start(phones, ANY)
+    first, second = phones.event("surgeon", "同意"), phones.event("surgeon", "同意")
+    with phones.bpm.db.unit_of_work() as session:
+        session.execute(update(Instance).where(Instance.id == story.id).values(summary="病假 50 天"))
+    assert clicks.clicked(phones.bpm.db, first) == "refused: wecom_figures"
+    assert phones.hear(second) == "refused: wecom_figures"  # the card couldn't be changed between the two
+    story.expect_open("a")
+    assert phones.tap("surgeon", "同意") == "done"
+    story.expect_open("b")
+
+
 def test_a_step_whose_form_lacks_something_is_handled_on_the_page(phones: Phones) -> None:
     step = (
         '<userTask id="a" name="a"><extensionElements><piyue:task kind="decide" form="f"/>'
