@@ -147,6 +147,19 @@ def test_three_codes_an_hour(strict: Phone) -> None:
     sent(strict, state)
 
 
+def test_six_codes_a_day(strict: Phone) -> None:
+    for _ in (1, 2):
+        state = arrived(strict)
+        for _ in range(codes.SENDS):
+            sent(strict, state)
+        clock.freeze(clock.now() + timedelta(hours=1, seconds=1))
+    state = arrived(strict)
+    answer = strict.post("/wecom/join/send", state=state, way="sms")
+    assert (answer.status_code, "一天内最多发送 6 次" in answer.text) == (409, True)
+    clock.freeze(clock.now() + timedelta(days=1))
+    sent(strict, arrived(strict))
+
+
 def test_another_browser_can_not_go_on_with_somebody_s_joining(bpm: Bpm, strict: Phone) -> None:
     state = arrived(strict)
     code = sent(strict, state)
@@ -254,6 +267,17 @@ def test_names_are_not_tried_out_without_end(stranger: Phone) -> None:
     assert named(stranger, state).status_code == 409  # a new entry is no way round
     clock.freeze(clock.now() + timedelta(hours=1, seconds=1))
     assert named(stranger, arrived(stranger)).status_code == 303
+
+
+def test_a_member_has_no_codes_sent_to_one_after_the_other(stranger: Phone) -> None:
+    """Each would be a message to somebody who didn't ask for it, and five more guesses."""
+    state = arrived(stranger)
+    for who in ("nurse", "head_nurse", "surgeon"):
+        assert named(stranger, state, CAST[who].staff_number, CAST[who].name).status_code == 303
+        sent(stranger, state)
+    named(stranger, state, CAST["archivist"].staff_number, CAST["archivist"].name)
+    answer = stranger.post("/wecom/join/send", state=state, way="sms")
+    assert (answer.status_code, "一小时内最多发送 3 次" in answer.text) == (409, True)
 
 
 def test_nobody_takes_the_place_of_who_has_joined(bpm: Bpm, stranger: Phone) -> None:
