@@ -40,7 +40,7 @@ def clicked(db: Database, body: Mapping[str, Any]) -> str:
         found = _delivery(session, _text(body, "FromUserName"), task_id)
         actor = None if found is None else _actor(session, found.person_id)
     if found is None or found.item_id is None or not code:
-        log.warning("wecom click refused: nothing was sent to this member under task=%s", task_id[:40])
+        log.warning("wecom click refused: nothing was sent to this member under task=%r", task_id[:40])
         return "refused: not the recipient"
     if actor is None:
         log.warning("wecom click refused: person=%s is disabled", found.person_id)

@@ -161,6 +161,14 @@ def test_a_card_may_be_clicked_before_its_send_was_noted(phones: Phones) -> None
     assert phones.says("head_nurse").startswith(f"已由{phones.bpm.actor('surgeon').name}同意，您无需再办")
 
 
+def test_a_click_writes_one_line_into_the_log(phones: Phones, caplog: pytest.LogCaptureFixture) -> None:
+    start(phones, ANY)
+    event = phones.event("surgeon", "同意") | {"TaskId": "x\n2026-03-02 ERROR engine forged"}
+    assert phones.hear(event) == "refused: not the recipient"
+    (line,) = [record.getMessage() for record in caplog.records if "click refused" in record.getMessage()]
+    assert len(line.splitlines()) == 1
+
+
 def test_a_task_that_is_none_of_ours_is_refused(phones: Phones) -> None:
     start(phones, ANY)
     for task_id in ("", "x", "0" * 32, "１" * 32):
