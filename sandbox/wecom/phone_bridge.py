@@ -1,7 +1,8 @@
 """What WeCom's app does for the JS-SDK outside of the page: it checks signatures, keeps pictures, knows the colleagues.
 
 `ui/bridge.js` asks here through a function that whoever drives the browser binds to the page (see `tests/sandbox`): the
-address of the page, by which a signature is checked, comes from the browser, never from the page.
+address of the page, by which a signature is checked, comes from the browser, never from the page. Only programs on this
+machine are answered.
 """
 
 import base64
@@ -20,8 +21,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.wecom import constants, phone_view
+from sandbox.wecom import constants, phone_text, phone_view
 from sandbox.wecom.codes import fresh
+from sandbox.wecom.phone_pages import is_loopback
 from sandbox.wecom.phone_webview import belongs
 from sandbox.wecom.records import MEDIA_SECONDS, Media, Member
 from sandbox.wecom.state import State
@@ -44,7 +46,8 @@ def routes(state: State) -> list[BaseRoute]:
             member, url = state.member(asked["as"]), str(asked["url"])
         except (ValueError, KeyError, TypeError, AttributeError):
             return JSONResponse({"why": "invalid request"}, 400)
-        if request.headers.get("origin") is not None or member is None or name not in native.functions:
+        theirs = request.headers.get("origin") is None and is_loopback(request)
+        if not theirs or member is None or name not in native.functions:
             return JSONResponse({"why": "no permission"}, 403)
         return JSONResponse(await run_in_threadpool(native.functions[name], member, url, params))
 
@@ -119,7 +122,7 @@ class Native:
     def preview_file(self, member: Member, url: str, params: Params) -> Answer:
         """Fetch a file as the app does: without the page's cookies, so that its address alone must suffice."""
         address = str(params.get("url"))
-        if not self._trusted(address):
+        if not phone_text.is_web(address) or not self._trusted(address):
             return {"ok": False, "why": "invalid url domain"}
         try:
             with _OPENER.open(address, timeout=_SECONDS) as answer:

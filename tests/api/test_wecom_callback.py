@@ -73,6 +73,12 @@ def test_the_check_is_answered_with_the_bare_text(wecom: Api) -> None:
         assert wecom.client().get(PATH, params=params).status_code == 403
 
 
+def test_the_check_opens_no_event(wecom: Api) -> None:
+    encrypted = Crypto(SETTINGS).encrypt(CLICK.format(number=1))
+    answer = wecom.client().get(PATH, params=query(encrypted) | {"echostr": encrypted})
+    assert (answer.status_code, answer.content) == (403, b"")
+
+
 def test_an_event_is_kept_and_answered_with_nothing(wecom: Api) -> None:
     before = kept(wecom)[1]
     for _ in range(2):  # WeCom calls again where the answer was lost

@@ -31,6 +31,18 @@ def test_the_scope_of_an_app(wecom_sandbox: Running, client: Client, contacts: C
     assert client.refused("agent/get") == 41011
 
 
+def test_the_bridge_opens_pages_only_and_answers_programs_of_this_machine_only(wecom_sandbox: Running) -> None:
+    def preview(url: str, **headers: str) -> httpx.Response:
+        asked = {"as": NURSE, "url": "", "name": "previewFile", "params": {"url": url}}
+        return httpx.post(f"{wecom_sandbox.url}/phone/bridge", json=asked, headers=headers)
+
+    assert preview((ROOT / "piyue.py").as_uri()).json() == {"ok": False, "why": "invalid url domain"}
+    own = f"{wecom_sandbox.url}/phone/ui/icon.svg"
+    assert preview(own).json()["ok"]
+    for foreign in ({"Host": "192.0.2.7:8001"}, {"Host": "rebound.example"}, {"Origin": wecom_sandbox.url}):
+        assert preview(own, **foreign).status_code == 403
+
+
 def test_what_the_console_says_of_an_app(client: Client) -> None:
     client.agent.set(AGENT, name="批阅办公", description="医院移动办公", redirect_domain="oa.example")
     told = client.agent.get(AGENT)

@@ -1,12 +1,13 @@
 """First joining: who must prove who they are before the first session, page by page."""
 
 import re
+import threading
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from engine import clock
 from engine.connectors.wecom import accounts, codes, joining
@@ -91,6 +92,21 @@ def test_an_administrator_has_somebody_verified_anew(bpm: Bpm, strict: Phone) ->
     assert sessions(bpm) == 0
 
 
+def test_a_userid_that_was_given_up_is_nobody_s_until_it_is_verified(bpm: Bpm, phone: Phone) -> None:
+    """Whoever gets the userid of somebody who has left isn't them, also where nobody else is verified."""
+    with bpm.db.unit_of_work() as session:
+        accounts.link(session, None, NURSE, NURSE)
+        account_ = session.get_one(WeComAccount, bpm.person("nurse"))
+        account_.joined_at = account_.vanished_at = clock.now()
+    state = arrived(phone)
+    assert sessions(bpm) == 0
+    phone.post("/wecom/join/check", state=state, code=sent(phone, state))
+    found = account(bpm, "nurse")
+    assert found is not None
+    assert (found.vanished_at, sessions(bpm)) == (None, 1)
+    assert another(phone).enter().headers["location"] == "/box/todo"
+
+
 def test_five_wrong_codes_end_a_code(bpm: Bpm, strict: Phone) -> None:
     state = arrived(strict)
     code = sent(strict, state)
@@ -129,6 +145,19 @@ def test_three_codes_an_hour(strict: Phone) -> None:
     clock.freeze(clock.now() + timedelta(hours=1, seconds=1))
     state = arrived(strict)
     sent(strict, state)
+
+
+def test_six_codes_a_day(strict: Phone) -> None:
+    for _ in (1, 2):
+        state = arrived(strict)
+        for _ in range(codes.SENDS):
+            sent(strict, state)
+        clock.freeze(clock.now() + timedelta(hours=1, seconds=1))
+    state = arrived(strict)
+    answer = strict.post("/wecom/join/send", state=state, way="sms")
+    assert (answer.status_code, "一天内最多发送 6 次" in answer.text) == (409, True)
+    clock.freeze(clock.now() + timedelta(days=1))
+    sent(strict, arrived(strict))
 
 
 def test_another_browser_can_not_go_on_with_somebody_s_joining(bpm: Bpm, strict: Phone) -> None:
@@ -240,6 +269,17 @@ def test_names_are_not_tried_out_without_end(stranger: Phone) -> None:
     assert named(stranger, arrived(stranger)).status_code == 303
 
 
+def test_a_member_has_no_codes_sent_to_one_after_the_other(stranger: Phone) -> None:
+    """Each would be a message to somebody who didn't ask for it, and five more guesses."""
+    state = arrived(stranger)
+    for who in ("nurse", "head_nurse", "surgeon"):
+        assert named(stranger, state, CAST[who].staff_number, CAST[who].name).status_code == 303
+        sent(stranger, state)
+    named(stranger, state, CAST["archivist"].staff_number, CAST["archivist"].name)
+    answer = stranger.post("/wecom/join/send", state=state, way="sms")
+    assert (answer.status_code, "一小时内最多发送 3 次" in answer.text) == (409, True)
+
+
 def test_nobody_takes_the_place_of_who_has_joined(bpm: Bpm, stranger: Phone) -> None:
     with bpm.db.unit_of_work() as session:
         accounts.link(session, None, NURSE, NURSE)
@@ -248,6 +288,35 @@ def test_nobody_takes_the_place_of_who_has_joined(bpm: Bpm, stranger: Phone) -> 
     assert (answer.status_code, "已有别的企业微信账号" in answer.text) == (409, True)
     with bpm.db.reading() as session:
         assert session.scalars(select(WeComCode)).all() == []
+
+
+@pytest.mark.backend("postgresql")
+def test_a_code_proves_only_whom_it_was_sent_to(bpm: Bpm, stranger: Phone) -> None:
+    """Whoever names somebody else while their own code is compared comes in as who they have proven to be."""
+    state = arrived(stranger)
+    named(stranger, state)
+    code = sent(stranger, state)
+    answers: list[httpx.Response] = []
+    check = threading.Thread(target=lambda: answers.append(stranger.post("/wecom/join/check", state=state, code=code)))
+    with bpm.db.unit_of_work() as session:
+        session.scalars(select(WeComCode).with_for_update()).one()
+        check.start()
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        while check.is_alive() and not session.scalar(waiting):
+            check.join(0.02)
+        other = CAST["head_nurse"]
+        assert named(another_window(stranger), state, other.staff_number, other.name).status_code == 303
+    check.join()
+    assert account(bpm, "head_nurse") is None
+    assert [person for _, person, _ in trail(bpm, "wecom_join", "login")] == [bpm.person("nurse")] * 2
+    assert answers[0].status_code == 303
+
+
+def another_window(phone: Phone) -> Phone:
+    """Return another window of the same browser."""
+    window = another(phone, member=phone.member)
+    window.client.cookies.update(phone.client.cookies)
+    return window
 
 
 def test_who_can_be_reached_by_nothing_is_told_whom_to_ask(bpm: Bpm, stranger: Phone) -> None:

@@ -77,6 +77,15 @@ def test_other_sites_pages_are_not_signed(nurse: Phone, url: str) -> None:
     assert nurse.client.get("/wecom/js-config", params={"url": url}).status_code == 403
 
 
+def test_the_host_that_a_request_names_is_not_ours_by_that(nurse: Phone) -> None:
+    answer = nurse.get("/wecom/js-config?url=https%3A%2F%2Fevil.example%2F", Host="evil.example", Cookie=cookies(nurse))
+    assert answer.status_code == 403
+
+
+def cookies(phone: Phone) -> str:
+    return "; ".join(f"{name}={value}" for name, value in phone.client.cookies.items())
+
+
 def test_strangers_get_no_signature(phone: Phone) -> None:
     answer = phone.client.get("/wecom/js-config", params={"url": "http://testserver/"})
     assert answer.status_code == 303

@@ -1,9 +1,13 @@
 """Nudges over Redis: all workers hear them, and nobody waits where Redis is absent, frozen, killed or wiped."""
 
+import base64
+import json
+import pickle
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -135,6 +139,43 @@ def test_redis_may_be_killed_and_wiped_under_both(server: Redis, listen: Listen,
     client.flushall()
     client.close()
     told(publisher, ear)
+
+
+class Evil:
+    """Leaves a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Path.touch, (self._path,)
+
+
+def test_what_somebody_else_publishes_runs_nothing_and_stops_nothing(
+    server: Redis, listen: Listen, publish: Publish, tmp_path: Path
+) -> None:
+    ear, publisher = listen(server.url), publish(server.url)
+    told(publisher, ear)
+    client = redis.Redis.from_url(server.url)
+    spy = client.pubsub(ignore_subscribe_messages=True)
+    spy.psubscribe("*")
+    spy.get_message(timeout=1)
+    told(publisher, ear)
+    channel = spy.get_message(timeout=1)["channel"]
+    spy.close()
+    trap = tmp_path / "trap"
+    message = {
+        "body": base64.b64encode(pickle.dumps(Evil(trap))).decode(),
+        "content-type": "application/x-python-serialize",
+        "content-encoding": "binary",
+        "headers": {"task": "os.system", "id": "x"},
+        "properties": {"body_encoding": "base64", "delivery_info": {}, "delivery_tag": "x"},
+    }
+    for content in (json.dumps(message), "no JSON", b"\x80\x04", "[]", "{}", '{"properties": 7}'):
+        client.publish(channel, content)
+        told(publisher, ear)
+    client.close()
+    assert not trap.exists()
 
 
 def test_redis_may_come_later(server: Redis, listen: Listen, publish: Publish) -> None:

@@ -168,9 +168,8 @@ def codes(call: Visit) -> Codes:
 
 @router.get("/wecom/js-config")
 def js_config(call: Visitor, url: Annotated[str, Query(max_length=2000)]) -> Response:
-    """Sign one of our own pages for the JS-SDK."""
-    ours = {urlsplit(call.settings.base_url).netloc, call.request.headers.get("host", "")}
-    if not url.startswith(("https://", "http://")) or _host(url) not in ours:
+    """Sign one of our own pages for the JS-SDK: by the configured address, not by the host that a request names."""
+    if not url.startswith(("https://", "http://")) or _host(url) != _host(call.settings.base_url):
         raise Forbidden("只能为批阅自己的页面签名", code="foreign_page")
     wecom = client(call)
     call.session.close()  # nobody's connection is held while WeCom is asked

@@ -47,8 +47,14 @@ class Call:
 
 
 def echo(settings: WeComSettings, call: Call, echostr: str) -> str:
-    """Return what WeCom wants to read when an administrator saves our address; raises Forged."""
-    return _opened(settings, call, echostr)
+    """Return what WeCom wants to read when an administrator saves our address; raises Forged.
+
+    An event that somebody has seen on its way and asks for in this manner is not told.
+    """
+    said = _opened(settings, call, echostr)
+    if said.lstrip().startswith("<"):
+        raise Forged("echo")
+    return said
 
 
 def receive(db: Database, settings: WeComSettings, call: Call, content: bytes) -> bool:

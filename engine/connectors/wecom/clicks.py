@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.bpm import commands
-from engine.bpm.models import WorkItem, WorkRound
+from engine.bpm.models import ItemState, WorkItem, WorkRound
 from engine.connectors.wecom import cards, inbox, planning
 from engine.connectors.wecom.facts import Facts
 from engine.connectors.wecom.models import WeComAccount, WeComDelivery
@@ -40,7 +40,7 @@ def clicked(db: Database, body: Mapping[str, Any]) -> str:
         found = _delivery(session, _text(body, "FromUserName"), task_id)
         actor = None if found is None else _actor(session, found.person_id)
     if found is None or found.item_id is None or not code:
-        log.warning("wecom click refused: nothing was sent to this member under task=%s", task_id[:40])
+        log.warning("wecom click refused: nothing was sent to this member under task=%r", task_id[:40])
         return "refused: not the recipient"
     if actor is None:
         log.warning("wecom click refused: person=%s is disabled", found.person_id)
@@ -94,10 +94,12 @@ def _decide(session: Session, actor: Actor, delivery: WeComDelivery, key: str, c
 
 
 def _require_figures(session: Session, delivery: WeComDelivery) -> None:
-    """Refuse a decision on figures that have changed since the card was shown (409)."""
+    """Refuse a decision on figures that have changed since the card was shown (409), and one before it shows them."""
+    item = session.get_one(WorkItem, delivery.item_id)
+    if delivery.shown == CLICKED and item.state == ItemState.OPEN:
+        raise Conflict("卡片还没有更新，请稍等，看过新的内容再办", code="wecom_figures")
     if not delivery.shown.startswith("open:"):
         return
-    item = session.get_one(WorkItem, delivery.item_id)
     step = session.get_one(WorkRound, item.round_id).step_name
     state = Facts(session, item.instance_id).state(item, step)
     if state.startswith("open:") and state != delivery.shown:

@@ -1,15 +1,16 @@
 """Codes (验证码) by which somebody proves who they are: sent to the mobile or mail on our record.
 
-Six digits, good for ten minutes and five tries, at most three sent to a person in an hour. A code is kept nowhere: it
-follows from the row's id and a key of the installation, so neither the table nor the outbox tells it.
+Six digits, good for ten minutes and five tries; at most three an hour and six a day are sent to a person, and no more
+for a member, whomever they name. A code is kept nowhere: it follows from the row's id and a key of the installation, so
+neither the table nor the outbox tells it.
 """
 
 import re
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
@@ -27,10 +28,11 @@ LASTS = timedelta(minutes=10)
 MINUTES = 10
 TRIES = 5
 SENDS = 3  # in an hour
+SENDS_A_DAY = 6
 WAYS = ("sms", "mail")
 SYSTEM = "joining"  # of the outbox
 _PER_MINUTE = 120
-_HOUR = timedelta(hours=1)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 class Codes:
@@ -97,16 +99,16 @@ def same_mobile(left: str, right: str) -> bool:
 def send(session: Session, codes: Codes, person: Person, userid: str, way: str) -> WeComCode:
     """Make a code for a person and have it sent; earlier ones are good no more.
 
-    Raises Invalid for a way in which this person can't be reached, Conflict where the hour's codes are sent.
+    Raises Invalid for a way in which this person can't be reached, Conflict where the hour's or the day's codes are
+    sent.
     """
     if way not in {contact.way for contact in contacts(codes, person)}:
         message = "不能用这种方式接收验证码，请选择页面上列出的方式"
         raise Invalid(message, code="joining_way", errors=[{"place": "way", "message": message}])
     session.execute(select(Person.id).where(Person.id == person.id).with_for_update())  # two clicks wait for each other
     now = clock.now()
-    recent = select(func.count()).where(WeComCode.person_id == person.id, WeComCode.sent_at > now - _HOUR)
-    if (session.scalar(recent) or 0) >= SENDS:
-        raise Conflict(f"验证码一小时内最多发送 {SENDS} 次，请稍后再试，或联系信息科", code="joining_sends")
+    _require_few(session, WeComCode.person_id == person.id, now)
+    _require_few(session, WeComCode.userid == userid, now)
     session.execute(
         update(WeComCode)
         .where(WeComCode.person_id == person.id, WeComCode.expires_at > now)
@@ -119,6 +121,12 @@ def send(session: Session, codes: Codes, person: Person, userid: str, way: str) 
     if not codes.shows(way):
         outbox.enqueue(session, SYSTEM, str(person.id), way, {"code": str(row.id)})
     return row
+
+
+def _require_few(session: Session, of: ColumnElement[bool], now: datetime) -> None:
+    for span, most, words in ((_HOUR, SENDS, "一小时内"), (_DAY, SENDS_A_DAY, "一天内")):
+        if (session.scalar(select(func.count()).where(of, WeComCode.sent_at > now - span)) or 0) >= most:
+            raise Conflict(f"验证码{words}最多发送 {most} 次，请稍后再试，或联系信息科", code="joining_sends")
 
 
 def current(session: Session, person_id: uuid.UUID, userid: str) -> WeComCode | None:

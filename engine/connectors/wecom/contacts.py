@@ -252,6 +252,7 @@ def _write_departments(session: Session, plan: Plan) -> None:
 
 
 def _write_links(session: Session, plan: Plan) -> None:
+    """Write what becomes of accounts; whoever left, came back or is another member now is verified anew."""
     ids = plan.org.people.ids
     for link in plan.links:  # first out of one another's way: A may be B now, and B be C
         if link.verb == "rename":
@@ -260,11 +261,11 @@ def _write_links(session: Session, plan: Plan) -> None:
     for link in plan.links:
         mine = update(WeComAccount).where(WeComAccount.person_id == ids[link.number])
         if link.verb == "vanish":
-            session.execute(mine.values(vanished_at=plan.now))
+            session.execute(mine.values(vanished_at=plan.now, joined_at=None))
         elif link.verb == "back":
-            session.execute(mine.values(vanished_at=None))
+            session.execute(mine.values(vanished_at=None, joined_at=None))
         elif link.verb == "rename":
-            session.execute(mine.values(userid=link.userid, userid_key=link.userid.lower()))
+            session.execute(mine.values(userid=link.userid, userid_key=link.userid.lower(), joined_at=None))
     new = [
         {"person_id": ids[link.number], "userid": link.userid, "userid_key": link.userid.lower()}
         for link in plan.links

@@ -185,7 +185,10 @@ def _admit(
     if person is not None and person.disabled_at is not None:
         refuse("entry_disabled", "您的职工账号已停用。如果您仍在岗，请联系人事科或信息科恢复")
     by = "staff_number" if account is None else "account"
-    proven = not settings.verify_joining or (account is not None and account.joined_at is not None)
+    if account is None or account.vanished_at is None:
+        proven = not settings.verify_joining or (account is not None and account.joined_at is not None)
+    else:  # a userid that was given up may be given to somebody else
+        proven = False
     if person is not None and not proven and mobile and same_mobile(mobile, person.mobile):
         by, proven = "mobile", True
     if person is not None and proven:
@@ -211,9 +214,13 @@ def _person(session: Session, settings: WeComSettings, account: WeComAccount | N
 
 
 def let_in(session: Session, person: Person, userid: str, by: str, target: str, browser: Mapping[str, Any]) -> Arrival:
-    """Open a session for a person whom WeCom names; an account that is made or joined by it rests on `by`."""
+    """Open a session for a person whom WeCom names; an account that is made or joined by it rests on `by`.
+
+    Raises Conflict where the member is another person by now.
+    """
     account = accounts.account_of(session, userid)
-    if account is None or account.joined_at is None or account.vanished_at is not None:
+    known = account is not None and account.joined_at is not None and account.vanished_at is None
+    if account is None or not known or account.person_id != person.id:
         accounts.open_account(session, person, userid, by)
     return Arrival(target, auth.login_by(session, person.id, {"wecom": userid}, **browser))
 

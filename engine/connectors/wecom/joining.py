@@ -104,12 +104,15 @@ def send_code(db: Database, codes: Codes, state: str, browser: str, way: str) ->
 
 
 def finish(db: Database, codes: Codes, state: str, browser: str, code: str, seen: Mapping[str, Any]) -> Arrival:
-    """Let in who types the code that they were sent; the entry ends with it. Raises as codes.check does."""
+    """Let in who types the code that they were sent; the entry ends with it. Raises as codes.check does.
+
+    They come in as whom the code was for: by now the entry may name somebody else.
+    """
     with db.reading() as session:
-        entry, person = _named(session, state, browser)
-    sent = sending.check(db, codes, person.id, entry.userid, code)
+        entry, proven = _named(session, state, browser)
+    sent = sending.check(db, codes, proven.id, entry.userid, code)
     with db.unit_of_work() as session:
-        entry, person = _named(session, state, browser)
+        entry, person = _waiting(session, state, browser), session.get_one(Person, proven.id)
         if person.disabled_at is not None:
             refuse("entry_disabled", "您的职工账号已停用。如果您仍在岗，请联系人事科或信息科恢复")
         way = sending.use(session, sent)

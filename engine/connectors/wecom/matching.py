@@ -80,6 +80,9 @@ class _Comparison:
         if len(found) > 1:
             self._unclear(member, f"手机号对应 {len(found)} 位职工")
             return None
+        if found and number is None and member.name in ("", member.userid):
+            self._unclear(member, f"手机号是职工{self._named(found[0])}的，但企业微信没有给出姓名")
+            return None
         if not found:
             if not _NUMBER.fullmatch(member.userid):
                 self._unclear(member, "没有对应的职工，账号也不能作工号（限 20 个字母、数字、- 和 _）")

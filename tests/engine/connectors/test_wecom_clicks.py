@@ -102,6 +102,18 @@ def test_a_decision_on_figures_that_changed_is_refused_and_shows_the_new_ones(ph
     story.expect_open("b")
 
 
+def test_a_double_tap_does_not_decide_on_figures_that_nobody_has_seen(phones: Phones) -> None:
+    story = start(phones, ANY)
+    first, second = phones.event("surgeon", "同意"), phones.event("surgeon", "同意")
+    with phones.bpm.db.unit_of_work() as session:
+        session.execute(update(Instance).where(Instance.id == story.id).values(summary="病假 50 天"))
+    assert clicks.clicked(phones.bpm.db, first) == "refused: wecom_figures"
+    assert phones.hear(second) == "refused: wecom_figures"  # the card couldn't be changed between the two
+    story.expect_open("a")
+    assert phones.tap("surgeon", "同意") == "done"
+    story.expect_open("b")
+
+
 def test_a_step_whose_form_lacks_something_is_handled_on_the_page(phones: Phones) -> None:
     step = (
         '<userTask id="a" name="a"><extensionElements><piyue:task kind="decide" form="f"/>'
@@ -147,6 +159,14 @@ def test_a_card_may_be_clicked_before_its_send_was_noted(phones: Phones) -> None
     story.expect_open("b")
     assert phones.tap("head_nurse", "同意") == "refused: item_closed"  # of a card that nobody knows was sent
     assert phones.says("head_nurse").startswith(f"已由{phones.bpm.actor('surgeon').name}同意，您无需再办")
+
+
+def test_a_click_writes_one_line_into_the_log(phones: Phones, caplog: pytest.LogCaptureFixture) -> None:
+    start(phones, ANY)
+    event = phones.event("surgeon", "同意") | {"TaskId": "x\n2026-03-02 ERROR engine forged"}
+    assert phones.hear(event) == "refused: not the recipient"
+    (line,) = [record.getMessage() for record in caplog.records if "click refused" in record.getMessage()]
+    assert len(line.splitlines()) == 1
 
 
 def test_a_task_that_is_none_of_ours_is_refused(phones: Phones) -> None:

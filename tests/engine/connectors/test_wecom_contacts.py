@@ -158,6 +158,35 @@ def test_vanished_and_back(hospital_db: Database, stand_in: Running) -> None:
     assert found.vanished_at is None
 
 
+def test_who_comes_back_or_is_another_member_is_verified_anew(hospital_db: Database, stand_in: Running) -> None:
+    """WeCom's administrator can give a userid, or a name and mobile, to whomever they like."""
+    connect(hospital_db, stand_in, "accounts")
+    contacts.sync(hospital_db, None, by="command")
+
+    def joined(number: str) -> bool:
+        found = account(hospital_db, number)
+        assert found is not None
+        return found.joined_at is not None
+
+    with hospital_db.unit_of_work() as session:
+        for number in ("10100", "10101", "10102"):
+            session.get_one(WeComAccount, person(hospital_db, number).id).joined_at = NOW
+    members = stand_in.state.members
+    gone, other = members.pop("10100"), members.pop("10101")
+    contacts.sync(hospital_db, None, by="nightly")
+    assert not joined("10100")
+    members["10100"] = gone
+    mobile = person(hospital_db, "10101").mobile
+    members["mallory"] = SandboxMember("mallory", other.name, other.departments, mobile=mobile)
+    for agent in stand_in.state.agents.values():
+        agent.sensitive = True  # an application that is told mobiles
+    contacts.sync(hospital_db, None, by="nightly")
+    found = account(hospital_db, "10101")
+    assert found is not None
+    assert found.userid == "mallory"
+    assert [joined(number) for number in ("10100", "10101", "10102")] == [False, False, True]
+
+
 def test_what_the_hospital_disabled_is_not_enabled_by_a_return(hospital_db: Database, stand_in: Running) -> None:
     connect(hospital_db, stand_in)
     contacts.sync(hospital_db, None, by="command")
