@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import uvicorn
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from api.app import create_app
 from engine import clock, outbox
 from engine.bpm.models import ActionLog
-from engine.connectors.wecom import contact_events, contacts, install
+from engine.connectors.wecom import accounts, contact_events, contacts, install
 from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.difference import Snapshot
 from engine.connectors.wecom.models import WeComAccount, WeComCallback, WeComDepartment
@@ -26,6 +27,7 @@ from engine.org.demo import roster
 from engine.org.models import Department, Membership, Person
 from engine.org.own import Own, set_own
 from engine.org.queries import actor_for, search_people
+from engine.org.staff_writing import Report, Wanted
 from engine.outbox import Permanent
 from engine.settings import Settings
 from sandbox.wecom.corp import corp
@@ -316,8 +318,8 @@ def test_an_event_while_the_whole_is_read_has_it_read_again(
     asked: list[Snapshot] = []
     fetch = contacts.fetch
 
-    def slow(wecom: WeCom) -> Snapshot:
-        snapshot = fetch(wecom)
+    def slow(wecom: WeCom, *more: Any) -> Snapshot:
+        snapshot = fetch(wecom, *more)
         if not asked:
             stand_in.state.members["10027"].name = "单小燕"
             with hospital_db.unit_of_work() as session:
@@ -349,3 +351,43 @@ def test_many_who_vanish_one_by_one_are_stopped(hospital_db: Database, stand_in:
     with pytest.raises(Permanent, match="没有同步"):
         contact_events.changed(hospital_db, body)
     assert person(hospital_db, number).disabled_at is None
+
+
+def test_who_comes_in_while_it_is_written_keeps_their_account(
+    hospital_db: Database, stand_in: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry takes no lock on the organisation."""
+    connect(hospital_db, stand_in)
+    write = contacts.staff_writing.write
+
+    def entered(session: Session, wanted: Wanted) -> Report:
+        nurse = session.scalars(select(Person).where(Person.staff_number == "10027")).one()
+        accounts.open_account(session, nurse, "10027", "staff_number")
+        return write(session, wanted)
+
+    monkeypatch.setattr(contacts.staff_writing, "write", entered)
+    contacts.sync(hospital_db, None, by="command")
+    mine = account(hospital_db, "10027")
+    assert mine is not None
+    assert mine.joined_at is not None
+
+
+def test_once_a_night_by_the_worker(hospital_db: Database, stand_in: Running) -> None:
+    connect(hospital_db, stand_in)
+
+    def night(day: int, hour: int) -> list[str]:
+        clock.freeze(datetime(2026, 3, day, hour, 30, tzinfo=clock.LOCAL))
+        contacts.nightly(hospital_db)
+        return [outbox.run(hospital_db, row) for row in outbox.lease(hospital_db, "w", 8)]
+
+    assert night(2, 1) == night(2, 6) == []
+    assert [night(3, 2), night(3, 2), night(3, 5)] == [["done"], [], []]
+    assert verbs(hospital_db) == ["contacts_sync"]
+    for member in list(stand_in.state.members)[:200]:
+        del stand_in.state.members[member]
+    assert night(4, 2) == ["dead"]  # nobody is disabled, and the page of what wasn't delivered says why
+    assert verbs(hospital_db) == ["contacts_sync", "contacts_refused"]
+    with hospital_db.reading() as session:
+        letter = session.scalars(select(outbox.Outbox).where(outbox.Outbox.state == "dead")).one()
+        assert "没有同步" in letter.last_error
+        assert session.scalars(select(WeComAccount).where(WeComAccount.vanished_at.is_not(None))).all() == []
