@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner, Result
 
 import piyue
+from cli.databases import open_database
 from engine import sealing
 from engine.bpm.models import ActionLog, Process
 from engine.connectors.wecom.models import WeComAccount
@@ -251,7 +252,7 @@ def test_the_trail_is_proved_against_an_anchor_kept_outside(
 ) -> None:
     assert tell(monkeypatch, capsys, "audit", "head") == ["错误：还没有封存：让服务或 piyue worker 运行几秒后再试"]
     assert run("staff", "grant", "1001", ADMIN).exit_code == 0
-    sealing.seal(piyue.open_database(Settings()))
+    sealing.seal(open_database(Settings()))
     anchor = run("audit", "head").stdout.strip()
     proved = run("audit", "verify", "--anchor", anchor)
     assert (proved.exit_code, proved.stdout.splitlines()) == (

@@ -22,6 +22,7 @@ from engine.connectors.wecom.models import WeComAccount, WeComCallback, WeComDep
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Base, Database
 from engine.errors import Conflict, Forbidden
+from engine.org import staff_writing
 from engine.org.actor import SYSTEM_ADMIN
 from engine.org.demo import roster
 from engine.org.models import Department, Membership, Person
@@ -358,14 +359,14 @@ def test_who_comes_in_while_it_is_written_keeps_their_account(
 ) -> None:
     """An entry takes no lock on the organisation."""
     connect(hospital_db, stand_in)
-    write = contacts.staff_writing.write
+    write = staff_writing.write
 
     def entered(session: Session, wanted: Wanted) -> Report:
         nurse = session.scalars(select(Person).where(Person.staff_number == "10027")).one()
         accounts.open_account(session, nurse, "10027", "staff_number")
         return write(session, wanted)
 
-    monkeypatch.setattr(contacts.staff_writing, "write", entered)
+    monkeypatch.setattr(staff_writing, "write", entered)
     contacts.sync(hospital_db, None, by="command")
     mine = account(hospital_db, "10027")
     assert mine is not None
