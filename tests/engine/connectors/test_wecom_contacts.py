@@ -43,9 +43,10 @@ NOW = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 @pytest.fixture
 def stand_in() -> Iterator[Running]:
-    """WeCom's stand-in with the demo hospital's staff."""
+    """WeCom's stand-in with the demo hospital's staff; the clock goes on afterwards."""
     with running(corp(*roster())) as found:
         yield found
+    clock.freeze(None)
 
 
 def connect(db: Database, stand_in: Running, contacts_: str = "lead", **more: Any) -> WeCom:
