@@ -9,17 +9,22 @@ from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner, Result
 
 import piyue
+from cli.databases import open_database
 from engine import sealing
 from engine.bpm.models import ActionLog, Process
+from engine.connectors.wecom.models import WeComAccount
 from engine.db import Database
 from engine.errors import Conflict, Invalid, Unauthenticated
 from engine.org import auth
 from engine.org.actor import ADMIN
+from engine.org.models import Person
 from engine.org.queries import actor_for
 from engine.org.roles import ROLES, numbered
 from engine.org.spreadsheet import write_workbook
 from engine.org.staff_template import DEPARTMENTS, PEOPLE
 from engine.settings import ROOT, Settings
+from sandbox.wecom.records import Member
+from sandbox.wecom.server import Running
 from tests.dsl import bpmn, chain
 
 PASSWORD = "一个 好 长 的 密码 2026"
@@ -247,7 +252,7 @@ def test_the_trail_is_proved_against_an_anchor_kept_outside(
 ) -> None:
     assert tell(monkeypatch, capsys, "audit", "head") == ["错误：还没有封存：让服务或 piyue worker 运行几秒后再试"]
     assert run("staff", "grant", "1001", ADMIN).exit_code == 0
-    sealing.seal(piyue.open_database(Settings()))
+    sealing.seal(open_database(Settings()))
     anchor = run("audit", "head").stdout.strip()
     proved = run("audit", "verify", "--anchor", anchor)
     assert (proved.exit_code, proved.stdout.splitlines()) == (
@@ -272,3 +277,22 @@ def test_lint_looks_into_the_organisation_when_it_is_asked_to(db: Database, home
     told = run("process", "lint", str(home), "--organisation").output
     assert "元素 t: 警告 organisation_nobody: 办理人规则找不到人：角色“人事科经办”（hr_clerk）没有人担任" in told
     assert "0 个错误" in told
+
+
+def test_the_difference_to_wecoms_contacts_is_printed_and_then_written(
+    db: Database, wecom_sandbox: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in wecom_sandbox.settings().items():
+        monkeypatch.setenv(f"PIYUE_WECOM_{name.upper()}", str(value))
+    wecom_sandbox.state.members["1001"] = Member("1001", "张一", [1])
+    looked = run("wecom", "sync", "--dry-run")
+    assert looked.exit_code == 0
+    assert "关联账号 1001：张一（1001）\n" in looked.output
+    assert looked.output.endswith("以上是差异，没有写入\n")
+    accounts = select(Person.staff_number).join(WeComAccount, WeComAccount.person_id == Person.id)
+    with db.reading() as session:
+        assert session.scalars(accounts).all() == []
+    done = run("wecom", "sync")
+    assert done.output.splitlines()[-1].startswith("新增 0、更新 0、停用 0、恢复 0；关联账号 1、")
+    with db.reading() as session:
+        assert session.scalars(accounts).all() == ["1001"]

@@ -45,6 +45,7 @@ LETTERS: Mapping[str, str] = {
     "wecom/board": "企业微信工作台数字",
     "wecom/chat": "企业微信群聊",
     "wecom/callback": "企业微信通讯录变更",
+    "wecom/contacts": "企业微信通讯录夜间同步",
     "joining/sms": "验证码短信",
     "joining/mail": "验证码邮件",
 }

@@ -122,6 +122,7 @@ def test_nudges_are_kept_nowhere_while_no_worker_listens(server: Redis, publish:
         time.sleep(0.05)
     publisher.stop(PATIENCE)
     client = redis.Redis.from_url(server.url)
+    assert client.info("commandstats")["cmdstat_publish"]["calls"] >= 1
     assert client.keys("*") == []
     client.close()
 

@@ -21,8 +21,8 @@ from engine.org.models import Person
 
 USERID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")  # document 90195
 
-# two windows of one person may come in at once
-_INSERT = Statement(
+# two windows of one person may come in at once, and one while the contacts are written
+INSERT_ACCOUNT = Statement(
     "INSERT INTO wecom_account (person_id, userid, userid_key, joined_at) "
     "VALUES (:person_id, :userid, :userid_key, :joined_at) ON CONFLICT DO NOTHING"
 )
@@ -74,7 +74,9 @@ def open_account(session: Session, person: Person, userid: str, by: str) -> WeCo
     """
     now = clock.now()
     batch = Batch()
-    batch.add(_INSERT, {"person_id": person.id, "userid": userid, "userid_key": key_of(userid), "joined_at": now})
+    batch.add(
+        INSERT_ACCOUNT, {"person_id": person.id, "userid": userid, "userid_key": key_of(userid), "joined_at": now}
+    )
     batch.run(session)
     account = account_of(session, userid)
     if account is None or account.person_id != person.id:

@@ -7,28 +7,28 @@ Sources: WeCom documents 90208 (department/list), 90201 (user/list), 96067 (user
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-import orjson
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from engine import clock
+from engine import clock, outbox
 from engine.audit import record
-from engine.bpm.models import ActionLog
+from engine.batch import Batch
+from engine.connectors.wecom.accounts import INSERT_ACCOUNT
 from engine.connectors.wecom.answers import Member
 from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.difference import Account, Plan, Snapshot, Stored
-from engine.connectors.wecom.errors import Barred, Unknown, WeComError
+from engine.connectors.wecom.errors import Barred, Unknown
 from engine.connectors.wecom.matching import compare
 from engine.connectors.wecom.models import WeComAccount, WeComCallback, WeComDepartment
 from engine.db import Database
-from engine.errors import Conflict, EngineError, Forbidden, Unavailable
+from engine.errors import Conflict, Forbidden, Unavailable
 from engine.org import staff_writing
 from engine.org.actor import SYSTEM_ADMIN, Actor
 from engine.org.models import Department, OrgRevision, Person
-from engine.outbox.handling import place
 
 EVENT = "change_contact"
 VERB, REFUSED = "contacts_sync", "contacts_refused"
@@ -91,21 +91,27 @@ def look(db: Database, actor: Actor | None) -> Plan:
 
 
 def sync(
-    db: Database, actor: Actor | None, *, by: str, confirmed: int = 0, expected: str | None = None
+    db: Database,
+    actor: Actor | None,
+    *,
+    by: str,
+    confirmed: int = 0,
+    expected: str | None = None,
+    going_on: Callable[[], object] = lambda: None,
 ) -> tuple[Plan, Done]:
     """Bring our rows to what WeCom says, as a whole; returns what was done.
 
     `by` says on the trail who asked: page, command, nightly. `confirmed`: how many may vanish, where it is more than
-    `Plan.allowed`. `expected`: the digest of the plan that somebody has looked at. Raises Forbidden, Conflict
-    (switched off; nobody there; too many vanish; another plan than looked at), Unavailable while the contacts keep
-    changing, and what WeCom refuses.
+    `Plan.allowed`. `expected`: the digest of the plan that somebody has looked at. `going_on` is called before each
+    call. Raises Forbidden, Conflict (switched off; nobody there; too many vanish; another plan than looked at),
+    Unavailable while the contacts keep changing, and what WeCom refuses.
     """
     require_admin(actor)
     wecom = client(db)
     for _ in range(_TRIES):
         with db.reading() as session:
             told = _newest_event(session)
-        snapshot = fetch(wecom)
+        snapshot = fetch(wecom, going_on)
         with db.unit_of_work() as session:
             _lock(session)
             if _newest_event(session) != told:
@@ -118,21 +124,25 @@ def sync(
     raise Unavailable("企业微信通讯录正在变动，请过几分钟再同步", code="contacts_moving")
 
 
-def fetch(wecom: WeCom) -> Snapshot:
+def fetch(wecom: WeCom, going_on: Callable[[], object] = lambda: None) -> Snapshot:
     """Ask WeCom for all departments and members; the ids of all, where a secret of the contacts is there.
 
-    Raises Conflict for an answer that can't be a hospital's, and what WeCom refuses.
+    `going_on` is called before each call. Raises Conflict for an answer that can't be a hospital's, and what WeCom
+    refuses.
     """
+    going_on()
     departments = wecom.departments()
     if len(departments) > MOST_DEPARTMENTS:
         raise Conflict(f"企业微信返回 {len(departments)} 个部门，超过 {MOST_DEPARTMENTS} 个", code="contacts_too_many")
     members: dict[str, Member] = {}
     for department in departments:
+        going_on()
         try:
             found = wecom.members(department.id)
         except (Barred, Unknown):  # outside of the visible scope: nothing is known of them
             continue
         members |= {member.userid.lower(): member for member in found}
+    going_on()
     there = frozenset(members)
     if wecom.settings.contacts_secret.get_secret_value():
         there |= {userid.lower() for userid, _ in wecom.member_ids()}
@@ -267,33 +277,36 @@ def _write_links(session: Session, plan: Plan) -> None:
         elif link.verb == "rename":
             session.execute(mine.values(userid=link.userid, userid_key=link.userid.lower(), joined_at=None))
     new = [
-        {"person_id": ids[link.number], "userid": link.userid, "userid_key": link.userid.lower()}
+        {
+            "person_id": ids[link.number],
+            "userid": link.userid,
+            "userid_key": link.userid.lower(),
+            "joined_at": None,
+        }
         for link in plan.links
         if link.verb == "link" and _there(plan, link.number)
     ]
     if new:
-        session.execute(insert(WeComAccount), new)
+        batch = Batch()
+        batch.add(INSERT_ACCOUNT, new)
+        batch.run(session)
 
 
 def nightly(db: Database) -> None:
-    """Bring our rows to what WeCom says once a night, between 2 and 6 o'clock; repairs what events have missed.
-
-    What is refused, or not to be had now, is logged; without an answer of WeCom it is tried again the same night.
-    """
+    """Between 2 and 6 o'clock have our rows brought to what WeCom says, once a night; it repairs what events missed."""
     wecom = db.part(WeCom)
     now = clock.now().astimezone(clock.LOCAL)
     if wecom is None or wecom.settings.contacts == "off" or now.hour not in NIGHT:
         return
-    evening = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    done = select(ActionLog.detail).where(
-        ActionLog.instance_id.is_(None), ActionLog.verb.in_((VERB, REFUSED)), ActionLog.at >= evening
-    )
-    with db.reading() as session:
-        if any(orjson.loads(detail)["by"] == NIGHTLY for detail in session.scalars(done)):
-            return
+    with db.unit_of_work() as session:
+        outbox.enqueue(session, "wecom", "contacts", "contacts", {}, idem_key=f"contacts:{now:%Y-%m-%d}")
+
+
+@outbox.handler("wecom", "contacts", in_transaction=False)
+def bring_into_step(db: Database, row: outbox.Leased) -> None:
+    """Synchronise the whole, in one shard with the events; what is refused is a dead letter with the reason."""
     try:
-        plan, result = sync(db, None, by=NIGHTLY)
-    except (EngineError, WeComError) as error:
-        log.warning("nightly synchronisation of contacts failed: error=%s", place(error))
-    else:
-        log.info("contacts synchronised: vanished=%d problems=%d", result.vanished, len(plan.problems))
+        _, done = sync(db, None, by=NIGHTLY, going_on=lambda: outbox.renew(db, row))
+    except Conflict as refusal:
+        raise outbox.Permanent(refusal.message) from None
+    log.info("contacts synchronised: vanished=%d problems=%d", done.vanished, done.problems)

@@ -10,22 +10,25 @@ from typing import Any
 import pytest
 import uvicorn
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from api.app import create_app
 from engine import clock, outbox
 from engine.bpm.models import ActionLog
-from engine.connectors.wecom import contact_events, contacts, install
+from engine.connectors.wecom import accounts, contact_events, contacts, install
 from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.difference import Snapshot
 from engine.connectors.wecom.models import WeComAccount, WeComCallback, WeComDepartment
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Base, Database
 from engine.errors import Conflict, Forbidden
+from engine.org import staff_writing
 from engine.org.actor import SYSTEM_ADMIN
 from engine.org.demo import roster
 from engine.org.models import Department, Membership, Person
 from engine.org.own import Own, set_own
 from engine.org.queries import actor_for, search_people
+from engine.org.staff_writing import Report, Wanted
 from engine.outbox import Permanent
 from engine.settings import Settings
 from sandbox.wecom.corp import corp
@@ -40,9 +43,10 @@ NOW = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 @pytest.fixture
 def stand_in() -> Iterator[Running]:
-    """WeCom's stand-in with the demo hospital's staff."""
+    """WeCom's stand-in with the demo hospital's staff; the clock goes on afterwards."""
     with running(corp(*roster())) as found:
         yield found
+    clock.freeze(None)
 
 
 def connect(db: Database, stand_in: Running, contacts_: str = "lead", **more: Any) -> WeCom:
@@ -345,8 +349,8 @@ def test_an_event_while_the_whole_is_read_has_it_read_again(
     asked: list[Snapshot] = []
     fetch = contacts.fetch
 
-    def slow(wecom: WeCom) -> Snapshot:
-        snapshot = fetch(wecom)
+    def slow(wecom: WeCom, *more: Any) -> Snapshot:
+        snapshot = fetch(wecom, *more)
         if not asked:
             stand_in.state.members["10027"].name = "单小燕"
             with hospital_db.unit_of_work() as session:
@@ -378,3 +382,43 @@ def test_many_who_vanish_one_by_one_are_stopped(hospital_db: Database, stand_in:
     with pytest.raises(Permanent, match="没有同步"):
         contact_events.changed(hospital_db, body)
     assert person(hospital_db, number).disabled_at is None
+
+
+def test_who_comes_in_while_it_is_written_keeps_their_account(
+    hospital_db: Database, stand_in: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An entry takes no lock on the organisation."""
+    connect(hospital_db, stand_in)
+    write = staff_writing.write
+
+    def entered(session: Session, wanted: Wanted) -> Report:
+        nurse = session.scalars(select(Person).where(Person.staff_number == "10027")).one()
+        accounts.open_account(session, nurse, "10027", "staff_number")
+        return write(session, wanted)
+
+    monkeypatch.setattr(staff_writing, "write", entered)
+    contacts.sync(hospital_db, None, by="command")
+    mine = account(hospital_db, "10027")
+    assert mine is not None
+    assert mine.joined_at is not None
+
+
+def test_once_a_night_by_the_worker(hospital_db: Database, stand_in: Running) -> None:
+    connect(hospital_db, stand_in)
+
+    def night(day: int, hour: int) -> list[str]:
+        clock.freeze(datetime(2026, 3, day, hour, 30, tzinfo=clock.LOCAL))
+        contacts.nightly(hospital_db)
+        return [outbox.run(hospital_db, row) for row in outbox.lease(hospital_db, "w", 8)]
+
+    assert night(2, 1) == night(2, 6) == []
+    assert [night(3, 2), night(3, 2), night(3, 5)] == [["done"], [], []]
+    assert verbs(hospital_db) == ["contacts_sync"]
+    for member in list(stand_in.state.members)[:200]:
+        del stand_in.state.members[member]
+    assert night(4, 2) == ["dead"]  # nobody is disabled, and the page of what wasn't delivered says why
+    assert verbs(hospital_db) == ["contacts_sync", "contacts_refused"]
+    with hospital_db.reading() as session:
+        letter = session.scalars(select(outbox.Outbox).where(outbox.Outbox.state == "dead")).one()
+        assert "没有同步" in letter.last_error
+        assert session.scalars(select(WeComAccount).where(WeComAccount.vanished_at.is_not(None))).all() == []
