@@ -18,18 +18,33 @@ INCIDENTS: Mapping[str, str] = {
 }
 """The kinds of incidents (异常) as people read them."""
 
-SYSTEMS: Mapping[str, str] = {"job": "系统步骤", "event": "消息和信号", "settle": "传阅收尾", "notice": "站内通知"}
+SYSTEMS: Mapping[str, str] = {
+    "job": "系统步骤",
+    "event": "消息和信号",
+    "settle": "传阅收尾",
+    "notice": "站内通知",
+    "wecom": "企业微信",
+    "joining": "验证码",
+}
 """The systems of the outbox (投递) as people read them."""
 
 LETTERS: Mapping[str, str] = {
     "notice/items": "待办和待阅通知",
     "notice/agreed": "同意通知",
+    "notice/changed": "变动通知",
     "notice/ended": "办结通知",
     "notice/person": "抄送和催办通知",
     "event/thrown": "发出消息或信号",
     "event/deliver": "送达消息或信号",
     "job/run": "系统步骤",
     "settle/round": "传阅收尾",
+    "wecom/tell": "企业微信卡片和消息",
+    "wecom/digest": "企业微信合并消息",
+    "wecom/board": "企业微信工作台数字",
+    "wecom/chat": "企业微信群聊",
+    "wecom/callback": "企业微信回调",
+    "joining/sms": "短信验证码",
+    "joining/mail": "邮件验证码",
 }
 """What a row of the outbox does, by system and topic, as people read it."""
 
