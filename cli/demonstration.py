@@ -7,10 +7,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import typer
+from sqlalchemy import delete, select
 
 from cli.processes import process_files
+from engine import outbox
 from engine.bpm import definitions
-from engine.connectors.wecom import contacts
+from engine.bpm.models import Instance, InstanceState
+from engine.connectors.wecom import contacts, planning
+from engine.connectors.wecom.models import WeComBoard, WeComChat, WeComDelivery
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Database
 from engine.org import demo as hospital
@@ -63,9 +67,18 @@ class Phones:
         return None if self.stand_in is None else WeComSettings.model_validate(self.stand_in.settings())
 
     def link(self, database: Database) -> None:
-        """Give the hospital's people their accounts."""
-        if self.stand_in is not None:
-            contacts.sync(database, None, by="demo")
+        """Give the hospital's people their accounts; phones that know nothing yet are told again what waits."""
+        if self.stand_in is None:
+            return
+        contacts.sync(database, None, by="demo")
+        with database.unit_of_work() as session:
+            people = session.scalars(select(WeComBoard.person_id)).all()
+            for told in (WeComDelivery, WeComChat, WeComBoard):
+                session.execute(delete(told))
+            for person_id in people:
+                outbox.enqueue(session, "wecom", f"board:{person_id}", "board", {"person": str(person_id)})
+            for instance_id in session.scalars(select(Instance.id).where(Instance.state == InstanceState.RUNNING)):
+                planning.look(session, instance_id)
 
     @contextmanager
     def called_back(self, base_url: str, served: Callable[[], bool]) -> Iterator[None]:

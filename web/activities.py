@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.bpm.queries import Activity
-from web.phrases import SYSTEMS
+from web.phrases import LETTERS, SYSTEMS
 
 Detail = Mapping[str, Any]
 
@@ -73,8 +73,9 @@ def _process(detail: Detail) -> str:
 
 
 def _letter(detail: Detail) -> str:
-    kind = f"{detail.get('system', '')} {detail.get('topic', '')}"
-    return f"{kind} 第 {detail.get('outbox', '')} 条：{detail.get('reason', '')}"
+    system, topic = detail.get("system", ""), detail.get("topic", "")
+    kind = LETTERS.get(f"{system}/{topic}", f"{SYSTEMS.get(system, system)} {topic}")
+    return f"{kind}第 {detail.get('outbox', '')} 条：{detail.get('reason', '')}"
 
 
 def _channel(detail: Detail) -> str:

@@ -139,7 +139,7 @@ def waited(since: datetime) -> str:
 def retried(at: datetime) -> str:
     """Return when a channel that is down is tried again."""
     left = at - clock.now()
-    return f"{span(left + timedelta(seconds=59))}后再试" if left > timedelta() else "马上再试"
+    return f"{span(left + timedelta(seconds=59))}内再试" if left > timedelta() else "马上再试"
 
 
 def due(at: datetime) -> str:

@@ -147,8 +147,9 @@ def _picker(state: State, agent: Agent | None, query: Mapping[str, str]) -> str:
     rows = "".join(_row(state, agent, member) for member in members[:_SHOWN])
     more = f"<p>另有 {len(members) - _SHOWN} 人，请输入姓名或账号查找</p>" if len(members) > _SHOWN else ""
     return (
-        f"<p>以谁的身份进入 <b>{escape(agent.name if agent else constants.CORP_NAME)}</b>？</p>"
-        f'<form>{_hidden(query)}<p><input name="sought" value="{escape(sought)}" placeholder="姓名或账号" autofocus>'
+        f"<p>沙箱里不用扫码：选一个人，就是他进入{escape(agent.name if agent else constants.CORP_NAME)}。</p>"
+        f'<form>{_hidden(query)}<p class="search"><input name="sought" value="{escape(sought)}" '
+        f'placeholder="姓名或账号" aria-label="姓名或账号" autofocus>'
         f'<button>查找</button></p><ul>{rows}<li><button name="member" value="{OUTSIDER}">'
         f"外部人员 <small>不是本企业成员</small></button></li></ul>{more}</form>"
     )
@@ -166,9 +167,24 @@ def _row(state: State, agent: Agent | None, member: Member) -> str:
 
 def _html(title: str, body: str) -> HTMLResponse:
     return HTMLResponse(
-        f'<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>{escape(title)}</title>'
-        '<meta name="viewport" content="width=device-width"><style>body{font:16px/1.6 sans-serif;max-width:30em;'
-        "margin:2em auto;padding:0 1em}ul{list-style:none;padding:0}li button{width:100%;text-align:left;padding:.6em;"
-        "margin:.1em 0;border:1px solid #ddd;border-radius:6px;background:#fff;font:inherit;cursor:pointer}"
-        f"small{{color:#666}}</style><h1>{escape(title)}</h1>{body}</html>"
+        f'<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>{escape(title)} · 企业微信沙箱</title>'
+        '<meta name="viewport" content="width=device-width"><link rel="icon" href="/phone/ui/icon.svg">'
+        f"<style>{_STYLE}</style><h1>{escape(title)}</h1>{body}</html>"
     )
+
+
+_STYLE = """
+body { max-width: 400px; margin: 0 auto; padding: 32px 16px; background: #dfe5ee; color: #1b2330; }
+body, button, input { font: 16px/1.5 sans-serif; }
+h1 { margin: 0; font-size: 20px; }
+p { margin: 6px 0 16px; color: #4d586a; }
+ul { margin: 0 0 16px; padding: 0; overflow: hidden; border-radius: 12px; background: #fff; list-style: none; }
+li + li { border-top: 1px solid #e8ebf0; }
+input, button { min-height: 44px; border: 0; border-radius: 8px; background: #fff; color: inherit; }
+button { padding: 0 16px; color: #1d4f91; cursor: pointer; }
+li button { width: 100%; border-radius: 0; color: inherit; text-align: left; }
+li button:hover { background: #edf2f9; }
+small { color: #5b6675; font-size: 13px; }
+.search { display: flex; gap: 8px; }
+.search input { flex: 1; min-width: 0; padding: 0 12px; }
+"""

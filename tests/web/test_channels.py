@@ -81,7 +81,7 @@ def test_a_channel_that_is_down_says_when_it_tries_again_and_may_be_told_to_now(
     admin = browser_of.login("process_admin")
     page = admin.get("/admin/outbox")
     assert "中断" in page
-    assert "后再试" in page
+    assert "内再试" in page
     assert page.count("短信网关没有回答") == 2
     assert outbox.lease(bpm.db, "w", 8) == []
     assert admin.client.post(RESUME, data=admin.form("/admin/outbox", RESUME)).status_code == 303

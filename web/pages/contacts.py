@@ -14,7 +14,7 @@ from web.session import Page, Router, Visitor
 
 router = Router()
 
-WAYS = {"page": "页面", "command": "命令行", "nightly": "夜间", "event": "通讯录变更"}
+WAYS = {"page": "页面", "command": "命令行", "nightly": "夜间", "event": "通讯录变更", "demo": "演示"}
 SHOWN = 200
 """Changes and links that a page lists; the command line prints all."""
 
