@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from engine import clock, outbox
 from engine.db import Database
@@ -452,7 +454,12 @@ def test_much_is_taken_eight_at_a_time_and_for_a_second(
     outbox.limit("wecom", per_minute=per_minute)
     asks: list[object] = []
     kept = committed_db.unit_of_work
-    committed_db.unit_of_work = lambda: (asks.append(0), kept())[1]  # type: ignore[method-assign]
+
+    def counted() -> AbstractContextManager[Session]:
+        asks.append(0)
+        return kept()
+
+    committed_db.unit_of_work = counted  # type: ignore[method-assign]
     for _ in range(100):
         try:
             outbox.take(committed_db, "wecom")

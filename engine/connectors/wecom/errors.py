@@ -61,23 +61,23 @@ class Unknown(Refused):
 
 _CALL = "程序发给企业微信的内容有误，请把这条记录告诉信息科"
 _CARD = "卡片内容不符合企业微信的要求，请把这条记录告诉信息科"
-_SECRET = "请在企业微信管理后台核对企业ID、AgentId 和 Secret，改正 PIYUE_WECOM_ 开头的设置后重启"
+_CREDENTIALS = "请在企业微信管理后台核对企业ID、AgentId 和 Secret，改正 PIYUE_WECOM_ 开头的设置后重启"
 
 CODES: dict[int, tuple[type[WeComError], str]] = {
     -1: (Later, "企业微信系统繁忙"),
-    40001: (Misconfigured, f"企业微信不认应用的 Secret：{_SECRET}"),
+    40001: (Misconfigured, f"企业微信不认应用的 Secret：{_CREDENTIALS}"),
     40003: (Unknown, "企业微信里没有这个成员账号，请核对通讯录"),
     40004: (Refused, "企业微信不接受这种媒体文件类型，请换一种格式"),
     40005: (Refused, "企业微信不接受这种文件类型，请换一种格式"),
     40006: (Refused, "文件大小不符合企业微信的要求（图片、视频 10 MB，语音 2 MB，文件 20 MB 以内），请压缩后重试"),
     40007: (Unknown, "企业微信里没有这个媒体文件，可能已超过 3 天，请重新上传"),
     40008: (Refused, f"消息类型不对：{_CALL}"),
-    40013: (Misconfigured, f"企业微信不认企业ID：{_SECRET}"),
+    40013: (Misconfigured, f"企业微信不认企业ID：{_CREDENTIALS}"),
     40014: (Later, "企业微信的访问令牌失效，换新后仍被拒绝"),
     40029: (EntryExpired, "登录凭证无效或已用过，请回到企业微信重新打开"),
     40035: (EntryExpired, "登录凭证无效或已过期，请回到企业微信重新打开"),
-    40056: (Misconfigured, f"企业微信不认应用的 AgentId：{_SECRET}"),
-    40091: (Misconfigured, f"企业微信不认应用的 Secret：{_SECRET}"),
+    40056: (Misconfigured, f"企业微信不认应用的 AgentId：{_CREDENTIALS}"),
+    40091: (Misconfigured, f"企业微信不认应用的 Secret：{_CREDENTIALS}"),
     42001: (Later, "企业微信的访问令牌过期，换新后仍被拒绝"),
     42003: (EntryExpired, "登录凭证已过期，请回到企业微信重新打开"),
     42014: (Duplicate, "这张卡片已经发送过（task_id 重复）"),
@@ -108,7 +108,7 @@ CODES: dict[int, tuple[type[WeComError], str]] = {
     86003: (Unknown, "企业微信里没有这个群聊"),
     86215: (Duplicate, "这个群聊已经创建过"),
     86216: (NoRecipient, "群聊里有人不在应用的可见范围内，请在企业微信管理后台检查应用的“可见范围”"),
-    301002: (Misconfigured, f"这个 Secret 无权操作这个应用：{_SECRET}"),
+    301002: (Misconfigured, f"这个 Secret 无权操作这个应用：{_CREDENTIALS}"),
 }
 """Every errcode that is told apart, its class and the Chinese sentence with the cure; all others are Refused."""
 
