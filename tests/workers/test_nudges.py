@@ -158,7 +158,7 @@ def test_what_somebody_else_publishes_runs_nothing_and_stops_nothing(
     ear, publisher = listen(server.url), publish(server.url)
     told(publisher, ear)
     client = redis.Redis.from_url(server.url)
-    spy = client.pubsub(ignore_subscribe_messages=True)
+    spy = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
     spy.psubscribe("*")
     spy.get_message(timeout=1)
     told(publisher, ear)
