@@ -12,6 +12,7 @@ from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
+from engine.batch import Batch, Statement
 from engine.bpm import visibility
 from engine.bpm.models import Instance, ItemKind, WorkItem
 from engine.connectors.wecom.cards import cut
@@ -28,6 +29,12 @@ from engine.viewer import Viewer
 MOST = 500
 _NAME = 50  # characters
 _LEAST = 2
+
+# two may ask for it at once
+_INSERT = Statement(
+    "INSERT INTO wecom_chat (instance_id, owner_id, members, created_at) "
+    "VALUES (:instance_id, :owner_id, '', :created_at) ON CONFLICT DO NOTHING"
+)
 
 
 def may_open(session: Session, viewer: Viewer, instance_id: uuid.UUID) -> bool:
@@ -52,9 +59,9 @@ def open_chat(session: Session, actor: Actor, instance_id: uuid.UUID) -> None:
         raise Conflict("您还没有对应的企业微信账号，请先从企业微信进入一次批阅，或联系信息科", code="wecom_no_account")
     if len(members) < _LEAST:
         raise Conflict("这件事没有别的办理人在企业微信里，建不了群", code="wecom_alone")
-    if session.get(WeComChat, instance_id) is None:
-        session.add(WeComChat(instance_id=instance_id, owner_id=actor.person_id, created_at=clock.now()))
-        session.flush()
+    batch = Batch()
+    batch.add(_INSERT, {"instance_id": instance_id, "owner_id": actor.person_id, "created_at": clock.now()})
+    batch.run(session)
     _enqueue(session, instance_id)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from engine.batch import AMONG, Statement
+from engine.batch import AMONG, Batch, Statement
 from engine.clock import LOCAL
 from engine.connectors.wecom.models import WeComAccount, WeComPreference
 from engine.errors import Invalid
@@ -24,6 +24,13 @@ MUTABLE = {"read": "待阅", "copy": "抄送", "urge": "催办", "agreed": "我�
 BREAKS_THROUGH = 2
 """From this urgency on (加急) quiet hours don't hold."""
 _DAY = 24 * 60
+
+# two windows of one person may choose at once
+_KEEP = Statement(
+    "INSERT INTO wecom_preference (person_id, muted, quiet_from, quiet_to) "
+    "VALUES (:person_id, :muted, :quiet_from, :quiet_to) ON CONFLICT (person_id) DO UPDATE "
+    "SET muted = excluded.muted, quiet_from = excluded.quiet_from, quiet_to = excluded.quiet_to"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +85,11 @@ def choose(
         raise _invalid(place, "免打扰要有开始和结束时间；不需要就都留空")
     if quiet_from is not None and quiet_from == quiet_to:
         raise _invalid("quiet_to", "免打扰的开始和结束时间相同，请改一个；不需要就都留空")
-    row = session.get(WeComPreference, actor.person_id)
-    if row is None:
-        row = WeComPreference(person_id=actor.person_id)
-        session.add(row)
-    row.muted = " ".join(sorted(muted))
-    row.quiet_from, row.quiet_to = quiet_from, quiet_to
-    session.flush()
+    batch = Batch()
+    chosen = {"muted": " ".join(sorted(muted)), "quiet_from": quiet_from, "quiet_to": quiet_to}
+    batch.add(_KEEP, {"person_id": actor.person_id, **chosen})
+    batch.run(session)
+    session.expire_all()  # what the caller holds of the row is old
     return Choice(frozenset(muted), quiet_from, quiet_to)
 
 

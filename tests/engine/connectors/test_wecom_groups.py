@@ -1,6 +1,9 @@
 """A group chat about an instance: its people, once, with a link; who comes later joins."""
 
+import threading
+
 import pytest
+from sqlalchemy import text
 
 from engine.connectors.wecom import groups
 from engine.connectors.wecom.client import WeCom
@@ -40,6 +43,29 @@ def test_it_is_opened_once_and_who_comes_later_joins(phones: Phones) -> None:
     assert len(chat.messages) == 1
     story.approve("archivist")  # whoever only reads it isn't drawn into the discussion
     assert number("doctor") not in chat.userids
+
+
+@pytest.mark.backend("postgresql")
+def test_two_who_open_it_at_once_open_one(phones: Phones) -> None:
+    story = start(phones, FILES)
+    refused: list[Exception] = []
+
+    def join() -> None:
+        try:
+            open_chat(phones, story, "nurse")
+        except Exception as error:
+            refused.append(error)
+
+    second = threading.Thread(target=join)
+    with phones.bpm.db.unit_of_work() as session:
+        groups.open_chat(session, phones.bpm.actor("surgeon"), story.id)
+        second.start()
+        while second.is_alive() and not session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            second.join(0.02)
+    second.join()
+    phones.bpm.work()
+    assert refused == []
+    assert len(phones.state.chats) == 1
 
 
 def test_it_is_for_those_who_take_part(phones: Phones) -> None:

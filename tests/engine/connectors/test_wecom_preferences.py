@@ -1,9 +1,10 @@
 """What a person wants to be told and when, and how much at once: nothing is lost, nobody is flooded."""
 
+import threading
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
 from engine.batch import Batch
@@ -30,6 +31,28 @@ def choose(phones: Phones, who: str, *muted: str, quiet: tuple[int, int] | None 
         actor = phones.bpm.actor(who)
         begin, end = quiet or (None, None)
         preferences.choose(session, actor, muted=muted, quiet_from=begin, quiet_to=end)
+
+
+@pytest.mark.backend("postgresql")
+def test_two_windows_may_choose_at_once(phones: Phones) -> None:
+    refused: list[Exception] = []
+
+    def again() -> None:
+        try:
+            choose(phones, "surgeon", "copy")
+        except Exception as error:
+            refused.append(error)
+
+    second = threading.Thread(target=again)
+    with phones.bpm.db.unit_of_work() as session:
+        preferences.choose(session, phones.bpm.actor("surgeon"), muted=["read"], quiet_from=None, quiet_to=None)
+        second.start()
+        while second.is_alive() and not session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            second.join(0.02)
+    second.join()
+    assert refused == []
+    with phones.bpm.db.reading() as session:
+        assert preferences.choice(session, phones.bpm.actor("surgeon")).muted == {"copy"}
 
 
 def forms(phones: Phones, who: str) -> list[str]:
