@@ -40,35 +40,35 @@ def _decided(story: Story) -> list[tuple[str, str | None, str | None]]:
     return [row for row in story.trail if row[1] == "review"]
 
 
-@pytest.mark.parametrize("clicker", ["pediatrics_head", "surgeon", "nurse", "nobody-at-all", ""])
-def test_the_wrong_person_moves_nothing(ward: Ward, clicker: str) -> None:
+def test_the_wrong_person_moves_nothing(ward: Ward) -> None:
     story = ward.begin("head_nurse")
     task_id = ward.card("head_nurse").raw["task_id"]
-    told = _event(ward, clicker, task_id, "outcome:approve")
-    assert told["attempts"] == ["200"]
-    assert _decided(story) == []
+    for clicker in ("pediatrics_head", "surgeon", "nurse", "nobody-at-all", ""):
+        told = _event(ward, clicker, task_id, "outcome:approve", f"a-code-of-{clicker}")
+        assert told["attempts"] == ["200"]
+        assert _decided(story) == [], clicker
     assert story.open == {("review", "head_nurse")}
     assert "同意" in ward.card("head_nurse").acting, "the one who is asked can still press"
 
 
-@pytest.mark.parametrize(
-    "key",
-    ["outcome:reject", "outcome:nonsense", "outcome:", "", "approve", "return", "outcome:approve:extra", "x" * 1024],
-)
-def test_a_key_that_the_card_never_had_moves_nothing(ward: Ward, key: str) -> None:
+KEYS = ("outcome:reject", "outcome:nonsense", "outcome:", "", "approve", "return", "outcome:approve:extra", "x" * 1024)
+
+
+def test_a_key_that_the_card_never_had_moves_nothing(ward: Ward) -> None:
     """`reject` needs words, which a click doesn't bring: the event's key alone is never trusted."""
     story = ward.begin("head_nurse")
-    _event(ward, "head_nurse", ward.card("head_nurse").raw["task_id"], key)
-    assert _decided(story) == []
+    for n, key in enumerate(KEYS):
+        _event(ward, "head_nurse", ward.card("head_nurse").raw["task_id"], key, f"code-{n}")
+        assert _decided(story) == [], key
     assert story.open == {("review", "head_nurse")}
     assert not [row for row in ward.undelivered() if row[0] == "dead"]
 
 
-@pytest.mark.parametrize("task_id", ["", "unknown", "x" * 128, "'; DROP TABLE work_item; --"])
-def test_a_card_that_nobody_sent_moves_nothing(ward: Ward, task_id: str) -> None:
+def test_a_card_that_nobody_sent_moves_nothing(ward: Ward) -> None:
     story = ward.begin("head_nurse")
-    _event(ward, "head_nurse", task_id, "outcome:approve")
-    assert _decided(story) == []
+    for n, task_id in enumerate(("", "unknown", "x" * 128, "'; DROP TABLE work_item; --")):
+        _event(ward, "head_nurse", task_id, "outcome:approve", f"code-{n}")
+        assert _decided(story) == [], task_id
     assert not [row for row in ward.undelivered() if row[0] == "dead"]
 
 
@@ -78,7 +78,7 @@ def test_pressed_twice_it_is_decided_once(ward: Ward) -> None:
     ward.press("head_nurse", "同意", card, work=False)
     _event(ward, "head_nurse", card.raw["task_id"], "outcome:approve", "another-code-of-the-same-card")
     assert _decided(story) == [("complete", "review", "approve")]
-    assert "已同意" in ward.card("head_nurse").text
+    assert not ward.undelivered()
 
 
 @pytest.mark.parametrize("again", ["repeat", "replay"])
@@ -144,8 +144,9 @@ def test_a_code_that_was_lost_with_its_answer_is_no_loss(ward: Ward) -> None:
 def test_a_code_lost_and_decided_elsewhere_is_answered_in_place(ward: Ward) -> None:
     ward.control.fault(endpoint="message/send", silent=0.2, times=2)
     story = ward.begin(*TWO)
-    ward.pass_time(120)
-    ward.work()
+    for _ in range(3):
+        ward.pass_time(600)
+        ward.work()
     assert [len(ward.chat(who)) for who in TWO] == [1, 1]
     story.approve(by="pediatrics_head")
     card = ward.card("head_nurse")
@@ -179,13 +180,12 @@ def test_an_item_that_needs_words_has_no_button_that_acts(ward: Ward) -> None:
     card = ward.card("head_nurse")
     assert card.acting == {}
     item = str(story.item("head_nurse").id)
-    assert card.links and all(item in url for url in card.links.values()), card.links
+    assert card.links
+    assert all(item in url for url in card.links.values()), card.links
     _event(ward, "head_nurse", card.raw["task_id"], "outcome:approve")
     assert _decided(story) == [], "and a click that says so all the same is refused"
     story.approve(by="head_nurse")
     assert name("head_nurse") in ward.card("head_nurse").text, "it is changed all the same"
-
-
 
 
 def test_each_send_is_stored(ward: Ward) -> None:

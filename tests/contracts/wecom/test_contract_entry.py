@@ -19,8 +19,6 @@ from tests.dsl import Bpm
 
 pytestmark = pytest.mark.backend("sqlite")
 
-TARGET = "/me?tab=%E8%AE%BE%E7%BD%AE"
-
 
 @pytest.fixture
 def ward(bpm: Bpm, wecom_sandbox: Running, tmp_path: Path) -> Iterator[Ward]:
@@ -97,37 +95,53 @@ def test_on_a_desktop_the_login_page_leads_to_the_code(ward: Ward) -> None:
         assert logged_in(browser) == name("nurse")
 
 
-@pytest.mark.parametrize("target", ["/", "/settings", "/items/0198c0de-c0de-7000-8000-00000000c0de?do=return", "/todo?text=%E8%AF%B7%E5%81%87&x=1"])
-def test_the_target_survives_the_detour(ward: Ward, target: str) -> None:
-    with ward.browser(PHONE) as browser:
-        answer = Detour(ward, browser, target).back("nurse")
-        assert answer.status_code in (302, 303)
-        where = urlsplit(answer.headers["location"])
-        assert (where.path, parse_qs(where.query)) == (urlsplit(target).path, parse_qs(urlsplit(target).query))
-
-
-@pytest.mark.parametrize(
-    "evil",
-    ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", "http:evil", "/%0d%0aX:1", "/wecom/go?next=/x"],
+TARGETS = (
+    "/",
+    "/account",
+    "/items/0198c0de-c0de-7000-8000-00000000c0de?do=return",
+    "/box/todo?text=%E8%AF%B7%E5%81%87&x=1",
 )
-def test_nobody_is_led_elsewhere(ward: Ward, evil: str) -> None:
-    with ward.browser(PHONE) as browser:
-        start = str(httpx.URL("/wecom/go", params={"next": evil}))
-        answer = Detour(ward, browser, start).back("nurse")
-        where = answer.headers["location"]
-        assert where.startswith("/") and not where.startswith(("//", "/\\")), where
-        assert "\r" not in where and "\n" not in where
-        assert "/wecom/go" not in where
+
+
+def test_the_target_survives_the_detour(ward: Ward) -> None:
+    for target in TARGETS:
+        with ward.browser(PHONE) as browser:
+            answer = Detour(ward, browser, target).back("nurse")
+            assert answer.status_code in (302, 303)
+            where, meant = urlsplit(answer.headers["location"]), urlsplit(target)
+            assert (where.path, parse_qs(where.query)) == (meant.path, parse_qs(meant.query))
+
+
+EVIL = (
+    "https://evil.example/",
+    "//evil.example/",
+    "/\\evil.example",
+    "javascript:alert(1)",
+    "http:evil",
+    "/\r\nX:1",
+    "/\t/evil.example",
+    "/wecom/go?next=/x",
+)
+
+
+def test_nobody_is_led_elsewhere(ward: Ward) -> None:
+    for evil in EVIL:
+        with ward.browser(PHONE) as browser:
+            answer = Detour(ward, browser, str(httpx.URL("/wecom/go", params={"next": evil}))).back("nurse")
+            where = answer.headers["location"]
+            assert re.match(r"/(?![/\\])", where), (evil, where)
+            assert not set("\r\n\t") & set(where), (evil, where)
+            assert "/wecom/go" not in where
 
 
 def test_an_outsider_is_told_why(ward: Ward) -> None:
     with ward.browser(PHONE) as browser:
         said = refused(Detour(ward, browser, "/").back("*"), browser)
-    assert "企业" in said and ("成员" in said or "本院" in said or "职工" in said), said
+    assert re.search("成员|本院|职工", said), said
 
 
 def test_outside_the_visible_scope_it_is_told_why(ward: Ward) -> None:
-    ward.control.agent(agentid=AGENT, users=[number("nurse")], parties=[], tags=[])
+    ward.show_to("nurse")
     with ward.browser(PHONE) as browser:
         said = refused(Detour(ward, browser, "/").back("surgeon"), browser)
         assert "可见范围" in said, said
@@ -140,7 +154,7 @@ def test_a_member_whom_we_dont_know_is_told_why(ward: Ward) -> None:
     ward.control.add_member(userid="stranger", name="生人", departments=[1])
     with ward.browser(PHONE) as browser:
         said = refused(Detour(ward, browser, "/").back("stranger"), browser)
-    assert "管理员" in said, said
+    assert "联系" in said, said
 
 
 def test_a_disabled_person_is_told_why(ward: Ward) -> None:
@@ -188,10 +202,22 @@ def test_a_state_is_good_for_minutes(ward: Ward) -> None:
     assert "重新" in said or "再" in said, said
 
 
-@pytest.mark.parametrize("change", [{"state": "x" * 32}, {"state": ""}, {"state": "'; --"}, {"state": "状态"}, {"state": "x" * 5000}, {"code": ""}, {"code": "nonsense"}, {"code": "码" * 300}])
-def test_what_wecom_never_gave_lets_nobody_in(ward: Ward, change: dict[str, str]) -> None:
-    with ward.browser(PHONE) as browser:
-        refused(Detour(ward, browser, "/").back("nurse", **change), browser)
+NEVER_GIVEN = (
+    {"state": "x" * 32},
+    {"state": ""},
+    {"state": "'; --"},
+    {"state": "状态"},
+    {"state": "x" * 5000},
+    {"code": ""},
+    {"code": "nonsense"},
+    {"code": "码" * 300},
+)
+
+
+def test_what_wecom_never_gave_lets_nobody_in(ward: Ward) -> None:
+    for change in NEVER_GIVEN:
+        with ward.browser(PHONE) as browser:
+            refused(Detour(ward, browser, "/").back("nurse", **change), browser)
 
 
 def test_a_code_works_once(ward: Ward) -> None:
@@ -214,16 +240,18 @@ def test_the_session_is_a_new_one(ward: Ward) -> None:
             assert logged_in(old) != name("head_nurse")
 
 
-@pytest.mark.parametrize("how", [{"reset": True}, {"status": 502}, {"errcode": -1}, {"errcode": 60020}, {"errcode": 45009}])
+@pytest.mark.parametrize(
+    "how", [{"reset": True}, {"status": 502}, {"errcode": -1}, {"errcode": 60020}, {"errcode": 45009}]
+)
 def test_wecom_away_is_said_so_and_can_be_tried_again(ward: Ward, how: dict[str, int]) -> None:
     ward.control.fault(endpoint="auth/getuserinfo", times=10, **how)
     with ward.browser(PHONE) as browser:
-        answer = Detour(ward, browser, "/settings").back("nurse")
+        answer = Detour(ward, browser, "/account").back("nurse")
         assert answer.status_code == 503, answer.status_code
         assert answer.headers["content-type"].startswith("text/html")
         assert logged_in(browser) == ""
         ward.control.clear_faults()
-        Detour(ward, browser, "/settings").back("nurse")
+        Detour(ward, browser, "/account").back("nurse")
         assert logged_in(browser) == name("nurse")
 
 
@@ -241,4 +269,6 @@ def test_no_secret_and_no_token_reaches_the_browser_or_the_log(ward: Ward, caplo
         answer = detour.back("nurse")
         for secret in (ward.settings.secret.get_secret_value(), ward.settings.contacts_secret.get_secret_value()):
             assert secret not in detour.out + answer.text + str(answer.headers)
-            assert not any(secret in r.getMessage() for r in caplog.records if r.name.startswith(("engine", "api", "web")))
+            assert not any(
+                secret in r.getMessage() for r in caplog.records if r.name.startswith(("engine", "api", "web"))
+            )

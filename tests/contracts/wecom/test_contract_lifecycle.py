@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from engine.bpm import commands
 from engine.bpm.commands import admin
+from engine.bpm.models import WorkItem, WorkRound
 from tests.contracts.wecom.ward import Ward, name
 from tests.dsl import Story
 
@@ -29,10 +31,6 @@ def _over_http(ward: Ward, story: Story) -> None:
 
 def _jump(ward: Ward, story: Story) -> None:
     with ward.db.reading() as session:
-        from sqlalchemy import select
-
-        from engine.bpm.models import WorkItem, WorkRound
-
         task_id = session.scalar(
             select(WorkRound.task_id).join(WorkItem).where(WorkItem.id == story.item("head_nurse").id)
         )
@@ -54,7 +52,7 @@ WAYS: dict[str, tuple[Way, str, tuple[str, ...]]] = {
         "process_admin",
         ("终止",),
     ),
-    "a jump": (_jump, "process_admin", ("跳转",)),
+    "a jump": (_jump, "process_admin", ("移到别的步骤", "走错了")),
 }
 
 
@@ -97,8 +95,7 @@ def test_a_countersign_changes_ones_own_card_only(ward: Ward) -> None:
 
 def test_those_who_are_no_longer_asked_see_who_decided(ward: Ward) -> None:
     """One veto (一票否决) ends a countersign; the others' cards say whose it was."""
-    files = ward.begin
-    story = files(
+    story = ward.begin(
         *TWO,
         "doctor",
         policy='all" veto="true',

@@ -51,12 +51,11 @@ READING = bpmn(
 def test_what_one_has_muted_does_not_come_and_is_in_the_product_all_the_same(ward: Ward) -> None:
     choose(ward, "doctor", muted=["read"])
     ward.bpm.deploy_files(READING)
-    story = ward.bpm.start("p", by="nurse").approve(by="head_nurse")
+    ward.bpm.start("p", by="nurse").approve(by="head_nurse")
     assert ward.chat("doctor") == []
     with ward.api("doctor") as api:
         assert len(api.get("/api/v1/boxes/read_todo").json()["rows"]) == 1
-        assert "review" not in api.get("/api/v1/notices").text or story.id
-        assert api.get("/api/v1/notices").json()["rows"]
+        assert api.get("/api/v1/notices").json()["notices"]
 
 
 @pytest.mark.parametrize("kind", ["todo", "returned", "nonsense"])
@@ -124,7 +123,7 @@ def test_no_message_is_dropped_in_silence_however_many_there_are(ward: Ward) -> 
     """30 a minute per member; the excess is held back and told later, in fewer messages."""
     at(EVENING, ward)
     ward.begin("head_nurse")
-    for _ in range(44):
+    for _ in range(35):
         ward.bpm.start("p", by="nurse")
     sent, arrived = received(ward)
     assert sent == arrived, "WeCom has dropped some in silence"
@@ -137,12 +136,13 @@ def test_no_message_is_dropped_in_silence_however_many_there_are(ward: Ward) -> 
     assert sent == arrived
     assert len(ward.chat("head_nurse")) > first, "what was held back is told"
     digests = [c for c in ward.chat("head_nurse") if c.raw["msgtype"] == "markdown"]
-    assert len([c for c in ward.chat("head_nurse") if c.acting]) == 45 or digests
+    assert len([c for c in ward.chat("head_nurse") if c.acting]) == 36 or digests
     assert not ward.undelivered()
 
 
 def test_five_hundred_readers_are_at_most_two_calls(ward: Ward) -> None:
-    people = [p.number for p in roster()[1] if p.number not in {m.staff_number for m in CAST.values()}][:500]
+    cast = {m.staff_number for m in CAST.values()}
+    people = [p.number for p in roster()[1] if p.state == "在职" and p.number not in cast][:500]
     with ward.db.unit_of_work() as session:
         for each in people:
             accounts.link(session, None, each, each)
@@ -275,7 +275,7 @@ def test_who_has_no_account_stops_nobody(ward: Ward) -> None:
 
 
 def test_who_is_outside_the_scope_stops_nobody(ward: Ward) -> None:
-    ward.control.agent(agentid=AGENT, users=[number("head_nurse")], parties=[], tags=[])
+    ward.show_to("head_nurse")
     story = ward.begin("pediatrics_head", "head_nurse")
     assert "同意" in ward.card("head_nurse").acting
     ward.press("head_nurse", "同意")

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from engine import clock, outbox
 from engine.db import Database
@@ -22,9 +23,9 @@ class Post:
     """A channel that does what the test says, and remembers."""
 
     def __init__(self, db: Database) -> None:
-        self.db, self.sent, self.fails = db, [], {}  # type: ignore[var-annotated]
-        self.sent: list[str]
-        self.fails: dict[str, Callable[[], Exception]]
+        self.db = db
+        self.sent: list[str] = []
+        self.fails: dict[str, Callable[[], Exception]] = {}
 
     def __call__(self, db: Database, row: outbox.Leased) -> None:
         what = str(row.payload["what"])
@@ -49,7 +50,7 @@ class Post:
 
     def row(self, what: str) -> Any:
         with self.db.reading() as session:
-            return next(r for r in session.query(Outbox).all() if r.payload["what"] == what)
+            return session.scalars(select(Outbox).where(Outbox.payload.contains(f'"{what}"'))).one()
 
     def state(self) -> Any:
         with self.db.reading() as session:
@@ -120,7 +121,7 @@ def test_the_newest_state_wins(post: Post) -> None:
 
 @DB
 def test_transient_backs_off_to_an_hour_and_loses_nothing(post: Post) -> None:
-    post.fails["a"] = lambda: ValueError("x") if False else outbox.Transient("503")
+    post.fails["a"] = lambda: outbox.Transient("503")
     post.write("a")
     waits = []
     for _ in range(14):
@@ -159,7 +160,8 @@ def test_configuration_pauses_the_channel_with_an_incident_and_keeps_all(post: P
     assert post.incidents() == [("paused", True)]
     later(86400)
     post.turn()
-    assert post.row("a").state == "pending" and post.row("b").state in ("pending", "done")
+    assert post.row("a").state == "pending"
+    assert post.row("b").state in ("pending", "done")
     assert post.row("a").attempts <= 1
 
 
@@ -170,16 +172,15 @@ def test_the_breaker_opens_probes_and_drains_with_one_incident(post: Post) -> No
     for n in range(30):
         post.write(f"m{n}", key=f"k{n}")
     tried = 0
-    for _ in range(6 * 12):
+    for n in range(6 * 6):
         before = post.state().failed
         post.turn()
-        tried = max(tried, post.state().failed - before) if _ else 0
-        later(300)
+        tried = max(tried, post.state().failed - before) if n else 0
+        later(600)
     assert post.state().state == "down"
     assert tried <= 3, "while it is down one row probes"
     assert post.incidents() == [("down", True)]
     post.fails.clear()
-    later(301)
     post.turn()
     post.turn()
     assert sorted(post.sent) == sorted(f"m{n}" for n in range(30))
@@ -218,11 +219,13 @@ def test_a_row_of_one_channel_waits_for_no_other(post: Post) -> None:
 def test_the_rate_of_a_channel_holds_over_all(post: Post) -> None:
     outbox.channel("slow", per_minute=60)
     taken = 0
-    with pytest.raises(outbox.Transient):
-        for _ in range(100):
+    while taken <= 60:
+        try:
             outbox.take(post.db, "slow")
-            taken += 1
-    assert taken <= 60
+        except outbox.Transient:
+            break
+        taken += 1
+    assert 1 <= taken <= 60
 
 
 @DB
@@ -236,8 +239,12 @@ def test_the_same_key_is_written_once(post: Post) -> None:
 
 @DB
 def test_what_was_rolled_back_is_never_sent(post: Post) -> None:
-    with pytest.raises(RuntimeError), post.db.unit_of_work() as session:
-        outbox.enqueue(session, "post", "k", "send", {"what": "a"})
-        raise RuntimeError
+    def crash() -> None:
+        with post.db.unit_of_work() as session:
+            outbox.enqueue(session, "post", "k", "send", {"what": "a"})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        crash()
     post.turn()
     assert post.sent == []

@@ -22,7 +22,7 @@ from sqlalchemy import select
 from api.app import create_app
 from engine import clock
 from engine.connectors import wecom
-from engine.connectors.wecom import accounts
+from engine.connectors.wecom import accounts, codes
 from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Database
@@ -35,7 +35,7 @@ from tests.dsl import Bpm, Story, bpmn, chain, flow, start_task, task
 from tests.services import free_port
 from web.app import mount
 
-PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 wxwork/4.1.22 MicroMessenger/7.0.1"
+PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 wxwork/4.1.22 MicroMessenger/7.0.1"
 DESKTOP = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
 
 
@@ -126,6 +126,12 @@ class Ward:
         self.control.advance(seconds=seconds)
         clock.freeze(clock.now() + timedelta(seconds=seconds))
 
+    def show_to(self, *who: str) -> None:
+        """Let the app be visible to these members alone; the 1,600 others' events of leaving are not sent."""
+        self.control.callback(agentid=constants.AGENT_ID)
+        self.control.agent(agentid=constants.AGENT_ID, users=[number(each) for each in who], parties=[], tags=[])
+        self.stand_in.call(f"{self.url}/wecom/callback", home=f"{self.url}/", check=False)
+
     def calls(self, endpoint: str) -> int:
         """Return how many calls of an endpoint there have been."""
         return int(self.control.statistics()["endpoints"].get(endpoint, 0))
@@ -183,7 +189,14 @@ def serving(app: FastAPI, port: int) -> Iterator[str]:
 
 @contextmanager
 def opened(
-    bpm: Bpm, stand_in: Running, folder: Path, *, callbacks: bool = True, mode: str = "demo", everybody: bool = True, **more: Any
+    bpm: Bpm,
+    stand_in: Running,
+    folder: Path,
+    *,
+    callbacks: bool = True,
+    mode: str = "demo",
+    everybody: bool = True,
+    **more: Any,
 ) -> Iterator[Ward]:
     """Open a ward: install WeCom, serve the product, let WeCom call it."""
     port = free_port()
@@ -195,18 +208,21 @@ def opened(
     product = Settings(
         secure_cookie=False, mode=mode, var=folder, secret_key="a key of the tests, long enough for all", base_url=url
     )
+    codes.provide(bpm.db, product)
     app = create_app(product, bpm.db)
     mount(app)
     with serving(app, port):
         if callbacks:
-            stand_in.call(f"{url}/wecom/callback", home=f"{url}/")
-            stand_in.control.sign_by_real_clock(offset=None)
+            stand_in.call(f"{url}/wecom/callback", home=f"{url}/", check=False)  # the check is timed
+            stand_in.control.limits(callback_seconds=60.0)  # the machine may be busy
         yield Ward(bpm, stand_in, settings, url)
     bpm.db.mirrors = ()
     clock.freeze(None)
 
 
-def deciding(*persons: str, policy: str = "any", outcomes: str = "", timer: str = "", after: str = "doctor") -> dict[str, str]:
+def deciding(
+    *persons: str, policy: str = "any", outcomes: str = "", timer: str = "", after: str = "doctor"
+) -> dict[str, str]:
     """Return a process: the applicant's step, a decision of these people, and one more of `after`.
 
     `timer`: a duration after which the decision is left for the end.
