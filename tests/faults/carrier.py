@@ -70,8 +70,8 @@ def crew(count: int, main: Callable[[], None]) -> None:
 
     workers = {worker.sentinel: worker for worker in (started() for _ in range(count))}
     while stopped not in (ready := wait([stopped, *workers])):
-        for sentinel in ready:
-            worker = workers.pop(sentinel)  # type: ignore[call-overload]
+        for sentinel in [sentinel for sentinel in workers if sentinel in ready]:
+            worker = workers.pop(sentinel)
             worker.join()
             _tell("ended", worker.exitcode)
             new = started()
