@@ -449,7 +449,7 @@ def test_places_taken_ahead_by_several_processes_stay_under_the_rate(
 
 @pytest.mark.parametrize(("per_minute", "asked"), [(6000, 13), (600, 100)])
 def test_much_is_taken_eight_at_a_time_and_for_a_second(
-    committed_db: Database, slept: list[float], per_minute: int, asked: int
+    committed_db: Database, slept: list[float], monkeypatch: pytest.MonkeyPatch, per_minute: int, asked: int
 ) -> None:
     outbox.limit("wecom", per_minute=per_minute)
     asks: list[object] = []
@@ -459,7 +459,7 @@ def test_much_is_taken_eight_at_a_time_and_for_a_second(
         asks.append(0)
         return kept()
 
-    committed_db.unit_of_work = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(committed_db, "unit_of_work", counted)
     for _ in range(100):
         try:
             outbox.take(committed_db, "wecom")

@@ -1,15 +1,24 @@
 """`piyue` with one more channel, `carrier`: it sends each row to an HTTP server of the test, and may die right after.
 
-Run as `python -m tests.faults.carrier worker`; CARRIER_SINK is the server's port, CARRIER_LEASE the seconds of a lease.
+Run as `python -m tests.faults.carrier 2` it is a crew of so many workers: one that ends is replaced, as a service
+manager does, at once, because all are forked from a process that has imported everything. It tells `began <pid>` and
+`ended <exit code>`, and `stopped <exit code>` of those that SIGTERM ends. CARRIER_SINK is the server's port,
+CARRIER_LEASE the seconds of a lease.
 """
 
 import http.client
+import multiprocessing
 import os
+import signal
+import sys
+from collections.abc import Callable
 from datetime import timedelta
+from multiprocessing.connection import wait
 
 from engine import outbox
 from engine.db import Database
 from engine.outbox import leasing
+from tests import services
 
 DYING = 33  # of so many rows one ends the process between sending and marking: 3 %
 
@@ -37,10 +46,49 @@ def send(_db: Database, row: outbox.Leased) -> None:
         os._exit(9)
 
 
+def _tell(what: str, number: int | None) -> None:
+    sys.stdout.write(f"{what} {number}\n")
+    sys.stdout.flush()
+
+
+def crew(count: int, main: Callable[[], None]) -> None:
+    """Run workers until SIGTERM."""
+    stopped, stop = os.pipe()
+    signal.signal(signal.SIGTERM, lambda *_: os.write(stop, b"."))
+
+    def work() -> None:
+        services._die_with_parent(signal.SIGKILL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        sys.argv = ["piyue", "worker", "--threads", "1"]
+        main()
+
+    def started() -> multiprocessing.process.BaseProcess:
+        worker = multiprocessing.get_context("fork").Process(target=work)
+        worker.start()
+        _tell("began", worker.pid)
+        return worker
+
+    workers = {worker.sentinel: worker for worker in (started() for _ in range(count))}
+    while stopped not in (ready := wait([stopped, *workers])):
+        for sentinel in [sentinel for sentinel in workers if sentinel in ready]:
+            worker = workers.pop(sentinel)
+            worker.join()
+            _tell("ended", worker.exitcode)
+            new = started()
+            workers[new.sentinel] = new
+    for worker in workers.values():
+        worker.terminate()
+    for worker in workers.values():
+        worker.join()
+        _tell("stopped", worker.exitcode)
+
+
 if __name__ == "__main__":
     leasing.LEASE = timedelta(seconds=float(os.environ["CARRIER_LEASE"]))
     import piyue
 
     declare()
     outbox.handler("carrier", "send", in_transaction=False)(send)
-    piyue.main()
+    import workers.app  # noqa: F401  each worker would else import Celery for itself
+
+    crew(int(sys.argv[1]), piyue.main)

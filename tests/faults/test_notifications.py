@@ -72,50 +72,44 @@ class Sink:
 
 
 class Crew:
-    """Worker processes: one that ends is replaced, as a service manager does."""
+    """Worker processes: one that ends is replaced (`carrier.crew`)."""
 
     def __init__(self, folder: Path, count: int, **settings: str) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PIYUE_")}
-        self._environment = environment | {"PIYUE_VAR": str(folder), "PIYUE_SECRET_KEY": SECRET} | settings
-        self._said = folder / "workers"
-        self._count, self._workers = count, list["subprocess.Popen[bytes]"]()
+        self._pids: list[int] = []
         self.ended: list[int] = []
         self.codes: list[int] = []
-        self._stopping = threading.Event()
-        self._watch = threading.Thread(target=self._replace)
-        self._watch.start()
-
-    def _start(self) -> "subprocess.Popen[bytes]":
-        with self._said.open("ab") as said:
-            return subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.carrier", "worker", "--threads", "1"],
+        with (folder / "workers").open("ab") as said:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.carrier", str(count)],
                 cwd=ROOT,
-                env=self._environment,
+                env=environment | {"PIYUE_VAR": str(folder), "PIYUE_SECRET_KEY": SECRET} | settings,
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=said,
+                text=True,
                 preexec_fn=lambda: services._die_with_parent(signal.SIGKILL),
             )
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
 
-    def _replace(self) -> None:
-        """Start and stop all processes: they end with the thread that started them."""
-        self._workers.extend(self._start() for _ in range(self._count))
-        while not self._stopping.wait(0.05):
-            for place, worker in enumerate(self._workers):
-                if (code := worker.poll()) is not None:
-                    self.ended.append(code)
-                    self._workers[place] = self._start()
-        for worker in self._workers:
-            worker.send_signal(signal.SIGTERM)
-        self.codes = [worker.wait(PATIENCE) for worker in self._workers]
+    def _listen(self) -> None:
+        heard = {"began": self._pids, "ended": self.ended, "stopped": self.codes}
+        assert self._process.stdout is not None
+        with self._process.stdout as told:
+            for line in told:
+                what, number = line.split()
+                heard[what].append(int(number))
 
     def kill(self) -> None:
-        """Kill one worker as a crash does."""
-        self._workers[0].kill()
+        """Kill the youngest worker as a crash does."""
+        os.kill(self._pids[-1], signal.SIGKILL)
 
     def stop(self) -> list[int]:
         """Stop all in order; return their exit codes."""
-        self._stopping.set()
-        self._watch.join()
+        self._process.terminate()
+        self._process.wait(PATIENCE)
+        self._listener.join()
         return self.codes
 
 
