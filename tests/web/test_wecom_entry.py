@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from engine import clock
 from engine.connectors.wecom import accounts, entry
@@ -210,6 +210,22 @@ def test_a_member_outside_the_visible_scope_is_refused(bpm: Bpm, phone: Phone) -
     refused(phone.enter(), "应用还没有对您开放")
     assert another(phone, member=CAST["head_nurse"].staff_number).enter().status_code == 303
     assert sessions(bpm) == 1
+
+
+def test_who_has_vanished_from_wecom_does_not_come_in_by_the_old_account(bpm: Bpm, phone: Phone) -> None:
+    """WeCom gives the userid of somebody who has left to the next of that name."""
+    phone.enter()
+    with bpm.db.unit_of_work() as session:
+        session.execute(update(WeComAccount).values(vanished_at=clock.now()))
+        assert accounts.people_of(session, [NURSE]) == []
+    before = sessions(bpm)
+    answer = phone.get(phone.back_from(phone.to_wecom("/wecom/go")))
+    assert answer.headers["location"].startswith("/wecom/join?")  # where they prove who they are
+    assert sessions(bpm) == before
+    with bpm.db.unit_of_work() as session:
+        accounts.link(session, None, NURSE, NURSE)
+        assert [userid for userid, *_ in accounts.people_of(session, [NURSE])] == [NURSE]
+    assert phone.enter().status_code == 303
 
 
 def test_who_is_disabled_is_refused(bpm: Bpm, phone: Phone) -> None:

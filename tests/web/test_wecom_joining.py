@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from engine import clock
 from engine.connectors.wecom import accounts, codes, joining
@@ -248,6 +248,19 @@ def test_a_member_whom_we_can_t_place_says_who_they_are_and_proves_it(bpm: Bpm, 
     assert (found.userid, found.userid_key) == ("ShanXY", "shanxy")
     stranger.member = "shanxy"
     assert another(stranger, member="shanxy").enter().headers["location"] == "/box/todo"
+
+
+def test_who_had_vanished_and_is_back_proves_who_they_are(bpm: Bpm, phone: Phone) -> None:
+    phone.enter()
+    with bpm.db.unit_of_work() as session:
+        session.execute(update(WeComAccount).values(vanished_at=clock.now()))
+    state = arrived(phone, "/wecom/go")
+    assert named(phone, state).status_code == 303
+    phone.post("/wecom/join/check", state=state, code=sent(phone, state))
+    found = account(bpm, "nurse")
+    assert found is not None
+    assert found.vanished_at is None
+    assert another(phone).enter().headers["location"] == "/box/todo"
 
 
 def test_a_wrong_name_and_a_wrong_number_read_the_same(stranger: Phone) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Integer, Select, bindparam, func, literal_
 from sqlalchemy.orm import Session, aliased
 
 from engine import clock
+from engine.batch import Batch, Statement
 from engine.bpm import definitions
 from engine.bpm.models import Copy, Draft, Instance, InstanceState, Process, WorkItem, WorkRound
 from engine.bpm.queries.paging import Filters, Keyset, Page
@@ -454,22 +455,28 @@ def _overdue(predicate: Any) -> Select[Any]:
     )
 
 
-_BOARD = select(
-    _counted(select(_ONE).select_from(WorkItem).where(WorkItem.assignee_id == _VIEWER, _OPEN)),
-    _counted(select(_ONE).select_from(WorkItem).where(WorkItem.assignee_id == _VIEWER, _OPEN_READ)),
-    _counted(
-        select(_ONE)
-        .select_from(Instance)
-        .where(Instance.initiator_id == _VIEWER, Instance.state == literal_column("'running'"))
-    ),
-    _counted(_overdue(_OPEN)),
-    _counted(_overdue(_OPEN_READ)),
+_BOARD = Statement(
+    str(
+        select(
+            _counted(select(_ONE).select_from(WorkItem).where(WorkItem.assignee_id == _VIEWER, _OPEN)),
+            _counted(select(_ONE).select_from(WorkItem).where(WorkItem.assignee_id == _VIEWER, _OPEN_READ)),
+            _counted(
+                select(_ONE)
+                .select_from(Instance)
+                .where(Instance.initiator_id == _VIEWER, Instance.state == literal_column("'running'"))
+            ),
+            _counted(_overdue(_OPEN)),
+            _counted(_overdue(_OPEN_READ)),
+        )
+    )
 )
 
 
 def board(session: Session, viewer: Actor) -> Board:
     """Return what the viewer's workbench shows, in one statement: all numbers are of one moment."""
-    found = session.execute(_BOARD, {"viewer": viewer.person_id, "now": clock.now()}).one()
+    batch = Batch()
+    batch.query(_BOARD, {"viewer": viewer.person_id, "now": clock.now()})
+    [[found]] = batch.run(session)
     todo, read_todo, started, late, late_reading = found
     return Board(todo, read_todo, started, late + late_reading, late)
 

@@ -35,8 +35,9 @@ class Facts:
     def subject(self) -> cards.Subject:
         """The instance as cards name it."""
         [row] = self._ask(_SUBJECT)
-        title, summary, process, urgency, applicant, userid = row
-        return cards.Subject(self._id, title, summary, process, urgency, applicant, userid or "")
+        return cards.Subject(
+            self._id, row.title, row.summary, row.process, row.urgency, row.applicant, row.userid or ""
+        )
 
     def state(self, item: Any, step_name: str) -> str:
         """Return what the card of an item should say, in short."""

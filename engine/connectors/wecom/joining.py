@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.connectors.wecom import codes as sending
+from engine.connectors.wecom.accounts import key_of
 from engine.connectors.wecom.codes import Codes, Contact, contacts
 from engine.connectors.wecom.entry import STATE, Arrival, hashed, let_in, refuse
 from engine.connectors.wecom.models import WeComAccount, WeComCode, WeComEntry
@@ -86,14 +87,15 @@ def name(db: Database, codes: Codes, state: str, browser: str, number: str, call
         if person is None:
             message = "工号和姓名不符，或不是在职职工，请核对"
             raise Invalid(message, code="joining_person", errors=[{"place": "number", "message": message}])
-        if session.get(WeComAccount, person.id) is not None:
+        entry, account = _waiting(session, state, browser), session.get(WeComAccount, person.id)
+        if account is not None and (account.vanished_at is None or account.userid_key != key_of(entry.userid)):
             raise Conflict(
                 "这位职工已有别的企业微信账号。如果是您本人换了账号，请联系信息科解除旧的",
                 code="joined_already",
             )
         if not contacts(codes, person):
             raise Conflict("系统里没有登记您的手机或邮箱，不能发验证码。请联系信息科补登记", code="joining_no_contact")
-        _waiting(session, state, browser).person_id = person.id
+        entry.person_id = person.id
 
 
 def send_code(db: Database, codes: Codes, state: str, browser: str, way: str) -> None:

@@ -75,6 +75,15 @@ def test_who_is_who() -> None:
     assert plan.problems == []
 
 
+def test_without_matching_nobody_is_known_but_by_their_account() -> None:
+    have = stored("1001 张三", "1002 李四", accounts={"zhang": Account("1001", "Zhang", None)})
+    members = (member("Zhang", "张三", position="医师"), member("1002", "李四"), member("zhao6", "赵六"))
+    snapshot = Snapshot((ROOT, WARD, OTHER), members, frozenset(m.userid.lower() for m in members))
+    plan = compare(have, snapshot, NOW, matching=False)
+    assert (links(plan), plan.problems) == ([], [])
+    assert told(plan) == [("person", "update", "1001")]
+
+
 @pytest.mark.parametrize(
     ("members", "message"),
     [

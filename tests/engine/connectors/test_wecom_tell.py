@@ -3,9 +3,12 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from engine import clock
 from engine.bpm.models import WorkRound
+from engine.connectors.wecom import planning
+from engine.connectors.wecom.models import WeComAccount
 from engine.org.models import Person
 from tests.dsl import Bpm, Story, dates, task
 from tests.engine.bpm.contracts.kit import MONDAY, line
@@ -226,3 +229,26 @@ def test_five_hundred_readers_are_one_call(phones: Phones) -> None:
     story.act("circulate", "doctor", story.item("doctor").id, to=others)
     assert phones.calls("message/send") == before + 1
     assert sum(bool(phones.state.inbox(member)) for member in phones.state.members) == 501
+
+
+def test_what_was_sent_is_forgotten_long_after_the_end_and_never_sent_anew(phones: Phones) -> None:
+    over, running = start(phones, line(("a", task("a", "surgeon")))), start(phones, line(("b", task("b", "surgeon"))))
+    over.approve("surgeon")
+    phones.bpm.work()
+    sent = len(phones.messages("surgeon"))
+    assert planning.purge(phones.bpm.db, clock.now() - timedelta(days=90), 10) == 0
+    clock.freeze(clock.now() + timedelta(days=91))
+    before = clock.now() - timedelta(days=90)
+    assert [planning.purge(phones.bpm.db, before, 1) for _ in range(3)] == [1, 1, 0]
+    assert [d.instance_id for d in phones.deliveries("surgeon")] == [running.id]
+    phones.look_again(over)
+    assert len(phones.messages("surgeon")) == sent
+
+
+def test_who_has_vanished_from_wecom_is_told_nothing_there(phones: Phones) -> None:
+    gone = phones.bpm.person("surgeon")
+    with phones.bpm.db.unit_of_work() as session:
+        session.execute(update(WeComAccount).where(WeComAccount.person_id == gone).values(vanished_at=clock.now()))
+    start(phones, line(("a", task("a", "surgeon", "head_nurse"))))
+    assert (phones.cards("surgeon"), len(phones.cards("head_nurse"))) == ([], 1)
+    assert [d.reason for d in phones.deliveries("surgeon")] == ["没有企业微信账号，或已停用"]
