@@ -179,8 +179,6 @@ def _admit(
     browser: Mapping[str, Any],
 ) -> Arrival:
     account = accounts.account_of(session, userid)
-    if account is not None and account.vanished_at is not None:  # perhaps somebody else's by now: it is to be proven
-        account = None
     person = _person(session, settings, account, userid)
     if person is not None and person.disabled_at is not None:
         refuse("entry_disabled", "您的职工账号已停用。如果您仍在岗，请联系人事科或信息科恢复")
