@@ -65,20 +65,6 @@ def test_a_userid_is_known_in_any_case(ward: Ward) -> None:
     assert name("surgeon") in ward.card("XianGuoDong").text
 
 
-def test_a_click_counts_while_the_channel_is_paused(ward: Ward) -> None:
-    """What staff decide doesn't wait until an operator has mended the sending."""
-    story = ward.begin("head_nurse", "pediatrics_head")
-    with ward.api("process_admin") as api:
-        assert api.post("/api/v1/admin/channels/wecom/pause", json={"reason": "维护"}).status_code == 204
-        ward.press("head_nurse", "同意")
-        assert story.open_steps == {"then"}
-        assert api.post("/api/v1/admin/channels/wecom/resume").status_code == 204
-    ward.work()
-    for who in ("head_nurse", "pediatrics_head"):
-        assert not ward.card(who).acting
-        assert name("head_nurse") in ward.card(who).text
-
-
 def test_a_step_that_fills_a_form_is_opened_and_its_card_changes_too(ward: Ward) -> None:
     body = '<startEvent id="s"/>' + start_task() + task("fill", "doctor", kind="fill") + '<endEvent id="e"/>'
     ward.bpm.deploy_files(bpmn(body + chain("s", "apply", "fill", "e")))

@@ -54,7 +54,7 @@ def test_what_one_has_muted_does_not_come_and_is_in_the_product_all_the_same(war
     ward.bpm.start("p", by="nurse").approve(by="head_nurse")
     assert ward.chat("doctor") == []
     with ward.api("doctor") as api:
-        assert len(api.get("/api/v1/boxes/read_todo").json()["rows"]) == 1
+        assert len(api.get("/api/v1/boxes/read-todo").json()["rows"]) == 1
         assert api.get("/api/v1/notices").json()["notices"]
 
 
@@ -161,7 +161,7 @@ def test_five_hundred_readers_are_at_most_two_calls(ward: Ward) -> None:
     assert sent == 500
 
 
-BOXES = {"待办": "todo", "待阅": "read_todo", "我发起": "started"}
+BOXES = {"待办": "todo", "待阅": "read-todo", "我发起": "started"}
 
 
 def board(ward: Ward, who: str) -> dict[str, str]:
