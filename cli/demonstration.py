@@ -25,7 +25,7 @@ from sandbox.wecom.server import Running, running
 PROCESSES = ROOT / "processes"
 _NAMED = (
     "nurse", "head_nurse", "office_clerk", "office_director", "hospital_director", "archivist", "designer",
-    "process_admin",
+    "process_admin", "system_admin",
 )  # fmt: skip
 
 
@@ -120,5 +120,5 @@ def welcome(url: str, phones_url: str | None) -> None:
         typer.echo(f"    {member.name}（{member.label}）")
     if phones_url is not None:
         nurse, head = hospital.CAST["nurse"].staff_number, hospital.CAST["head_nurse"].staff_number
-        typer.echo(f"  她们手机上的企业微信（替身）：{phones_url}?as={nurse}&and={head}")
+        typer.echo(f"  她们手机上的企业微信（沙箱）：{phones_url}?as={nurse}&and={head}")
     typer.echo("  按 Ctrl-C 停止。\n")

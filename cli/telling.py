@@ -1,5 +1,6 @@
 """How the command line tells an operator of an error: in a few lines, with their places."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,9 @@ def told(error: Exception) -> list[str]:
             more = [f"  另有 {len(places) - _MOST_TOLD} 处"] if len(places) > _MOST_TOLD else []
             return [f"错误：{error.message}", *(f"  {place}" for place in places[:_MOST_TOLD]), *more]
         case ValidationError():  # of the settings
-            return [f"错误：环境变量 PIYUE_{str(e['loc'][0]).upper()} {_expected(e)}" for e in error.errors()]
+            prefix = "PIYUE_WECOM_" if error.title == "WeComSettings" else "PIYUE_"
+            by_name = {e["loc"][0]: e for e in reversed(error.errors())}  # one line each: the first of its mistakes
+            return [f"错误：环境变量 {prefix}{str(n).upper()} {_expected(e)}" for n, e in reversed(by_name.items())]
         case ArgumentError():
             return ["错误：PIYUE_DATABASE_URL 不是可用的数据库地址，写法如 postgresql://用户:密码@主机:端口/库"]
         case _ if lacks_tables(error):
@@ -52,7 +55,9 @@ def _expected(problem: Any) -> str:
         case "greater_than_equal":
             return f"至少是 {context['ge']}"
         case "literal_error":
-            return "只能是 " + str(context["expected"]).replace("'", "").replace(" or ", "、")
+            return "只能是 " + re.sub(", | or ", "、", str(context["expected"]).replace("'", ""))
+        case "string_pattern_mismatch" if context["pattern"].startswith("^http"):
+            return "应是 http:// 或 https:// 开头的网址"
         case "string_pattern_mismatch":
             return "应以 postgresql: 或 sqlite: 开头"
         case _:

@@ -11,7 +11,7 @@ Roster = Callable[[], tuple[Iterable[DepartmentRow], Iterable[PersonRow]]]
 
 def commands(roster: Roster) -> typer.Typer:
     """Return the commands; `roster` gives the departments and people that the stand-ins know."""
-    app = typer.Typer(no_args_is_help=True, help="替身：代替企业微信等外部系统，供演示和测试")
+    app = typer.Typer(no_args_is_help=True, help="沙箱：代替企业微信等外部系统，供演示和测试")
 
     @app.callback()
     def group() -> None:
@@ -19,7 +19,7 @@ def commands(roster: Roster) -> typer.Typer:
 
     @app.command("wecom")
     def wecom(host: str = "127.0.0.1", port: int = 8001) -> None:
-        """Start the stand-in for WeCom (企业微信替身) with the staff of the demo hospital."""
+        """Start the stand-in for WeCom (企业微信沙箱) with the staff of the demo hospital."""
         import signal
         import threading
 
@@ -28,7 +28,7 @@ def commands(roster: Roster) -> typer.Typer:
         stopped = threading.Event()
         try:
             with running(corp(*roster()), host=host, port=port) as stand_in:
-                typer.echo(f"\n  企业微信替身已启动：{stand_in.url}\n  在批阅服务的环境变量里设置：")
+                typer.echo(f"\n  企业微信沙箱已启动：{stand_in.url}\n  在批阅服务的环境变量里设置：")
                 for name, value in stand_in.settings().items():
                     typer.echo(f"    PIYUE_WECOM_{name.upper()}={value}")
                 typer.echo("  按 Ctrl-C 停止。\n")

@@ -234,6 +234,24 @@ def test_a_setting_that_is_unusable_is_told_in_one_line(
     assert "geheim" not in line
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("WECOM_AGENT_ID", "x", "PIYUE_WECOM_AGENT_ID 应为整数"),
+        ("WECOM_API", "qyapi", "PIYUE_WECOM_API 应是 http:// 或 https:// 开头的网址"),
+        ("WECOM_CONTACTS", "all", "PIYUE_WECOM_CONTACTS 只能是 off、accounts、lead"),
+        ("SMS_URL", "gateway", "PIYUE_SMS_URL 应是 http:// 或 https:// 开头的网址"),
+    ],
+)
+def test_an_unusable_setting_of_wecom_is_told_by_its_own_name(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, said: str
+) -> None:
+    assert run("db", "upgrade").exit_code == 0
+    monkeypatch.setenv(f"PIYUE_{name}", value)
+    (line,) = tell(monkeypatch, capsys, "wecom", "sync")
+    assert said in line
+
+
 @pytest.mark.parametrize("command", [["serve"], ["worker"], ["staff", "roles"], ["staff", "grant", "1001", "auditor"]])
 def test_missing_tables_are_told_in_one_line(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
