@@ -49,6 +49,7 @@ def test_figures_are_those_of_the_database(committed_db: Database, tmp_path: Pat
             outbox.enqueue(session, "sms", key, "send", {})
     for row in outbox.lease(committed_db, "w", 8):
         outbox.run(committed_db, row)
+    outbox.write_sent(committed_db)
     answer = ask(committed_db, tmp_path, TOKEN, authorization=f"Bearer {TOKEN}")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     found = {
