@@ -13,7 +13,7 @@ from engine import clock
 from engine.batch import Batch, Statement
 from engine.db import Database
 from engine.errors import EngineError, Unavailable
-from engine.outbox import breaker
+from engine.outbox import breaker, rate
 from engine.outbox.channels import Channel, channel_of, lane
 from engine.outbox.handlers import (
     DEFECTIVE,
@@ -64,6 +64,7 @@ def run(db: Database, leased: Leased) -> Result:
                 _done(session, leased)  # first, because it locks the row: whoever comes late finds it taken
                 found.run(session, leased)
         else:
+            rate.begin()
             found.run(db, leased)
             with db.unit_of_work() as session:
                 _answered(db, session, channel, leased)
@@ -95,8 +96,15 @@ def _done(session: Session, leased: Leased, *, alone: bool = False) -> None:
 
 
 def _answered(db: Database, session: Session, channel: Channel | None, leased: Leased) -> None:
-    """Tell the breaker that the other side answers, where there is a doubt: the channel's row stays unlocked else."""
+    """Tell the breaker that the other side answers, where there is a doubt: the channel's row stays unlocked else.
+
+    A row that has asked nothing of it doesn't tell; where it was to probe, the next one does.
+    """
     if channel is None:
+        return
+    if not rate.asked():
+        if leased.probe:
+            breaker.pass_on(session, channel)
         return
     tally = db.own(Tally)
     if leased.probe or leased.troubled or tally.has_failed(channel.system):

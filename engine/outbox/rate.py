@@ -26,6 +26,25 @@ _LOCK = Statement("SELECT taken_to FROM outbox_channel WHERE system = :system FO
 _TAKE = Statement("UPDATE outbox_channel SET taken_to = :taken_to WHERE system = :system")
 
 
+class _Asked(threading.local):
+    """Whether this thread has asked the other side since its row began."""
+
+    now = False
+
+
+_asked = _Asked()
+
+
+def begin() -> None:
+    """Note that a row begins, which has asked nothing yet."""
+    _asked.now = False
+
+
+def asked() -> bool:
+    """Return whether the row that this thread runs has asked the other side: then its end says something of that."""
+    return _asked.now
+
+
 class Places:
     """The places of each channel that a process has taken ahead."""
 
@@ -60,6 +79,7 @@ def take(db: Database, system: str, n: int = 1) -> None:
     channel = channels[system]
     if not 1 <= n <= burst(channel):
         raise ValueError(f"{n} places at once, at most {burst(channel)}")
+    _asked.now = True
     places = db.own(Places)
     with places.lock:  # the other threads may use what this one takes ahead
         if places.use(system, n):
@@ -68,6 +88,7 @@ def take(db: Database, system: str, n: int = 1) -> None:
         if ahead:
             places.keep(system, ahead, clock.now() + _KEPT)
     if pause > PATIENCE:
+        _asked.now = False
         raise Transient("已到每分钟的发送上限", delay=pause, counted=False)
     if pause > _NONE:
         time.sleep(pause.total_seconds())

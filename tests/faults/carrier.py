@@ -29,8 +29,9 @@ def declare() -> None:
     outbox.declare("carrier", "send")
 
 
-def send(_db: Database, row: outbox.Leased) -> None:
+def send(db: Database, row: outbox.Leased) -> None:
     """Send a row, under its id as the key. Raises Transient where the server is away or busy."""
+    outbox.take(db, row.system)
     outbox_key = str(row.id)
     connection = http.client.HTTPConnection("127.0.0.1", int(os.environ["CARRIER_SINK"]), timeout=5)
     try:

@@ -206,6 +206,7 @@ def post(db: Database, row: Leased) -> None:
         person = None if code is None else session.get(Person, code.person_id)
     if code is None or person is None or code.used_at is not None or code.expires_at <= clock.now():
         return
+    outbox.take(db, SYSTEM)
     if code.way == "mail":
         codes.post.mail(code.id, person.email, codes.of(code.id), MINUTES)
     else:

@@ -28,6 +28,7 @@ class Post:
         self.fails: dict[str, Callable[[], Exception]] = {}
 
     def __call__(self, db: Database, row: outbox.Leased) -> None:
+        outbox.take(db, row.system)
         what = str(row.payload["what"])
         if failure := self.fails.get(what) or self.fails.get("*"):
             raise failure()
