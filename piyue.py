@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from multiprocessing.context import ForkProcess
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -195,8 +195,8 @@ def demo(host: str = "127.0.0.1", port: int = 8000) -> None:
         demonstration.welcome(settings.base_url, phones.url)
         config = uvicorn.Config(service, host=host, port=port, timeout_graceful_shutdown=3, **_UVICORN)
         server = uvicorn.Server(config)
-        with phones.called_back(settings.base_url, lambda: server.started):
-            server.run()
+        with phones.called_back(settings.base_url, lambda: server.started), suppress(KeyboardInterrupt):
+            server.run()  # which raises the Ctrl-C that ended it once more
 
 
 @app.command()

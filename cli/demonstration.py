@@ -93,8 +93,10 @@ class Phones:
                 time.sleep(0.05)
 
         threading.Thread(target=connect, name="callbacks", daemon=True).start()
-        yield
-        ended.set()
+        try:
+            yield
+        finally:
+            ended.set()
 
 
 @contextmanager
