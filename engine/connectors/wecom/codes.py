@@ -60,9 +60,15 @@ def provide(db: Database, settings: Settings) -> None:
     Where codes are sent it is done by a thread of its own: a mail server that hangs holds up nothing else.
     """
     post = Post(PostSettings())
-    if post.ways and SYSTEM not in outbox.lanes():
-        outbox.channel(SYSTEM, per_minute=_PER_MINUTE, threads=1)
+    if post.ways:
+        declare()
     db.provide(Codes(Keys.load(settings).key("joining"), post, demo=settings.demo))
+
+
+def declare() -> None:
+    """Declare the channel by which codes are sent, once."""
+    if SYSTEM not in outbox.lanes():
+        outbox.channel(SYSTEM, per_minute=_PER_MINUTE, threads=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,6 +276,7 @@ def test_a_number_that_is_none_never_gets_into_the_template(gateway: Gateway) ->
 def asked_for(bpm: Bpm, post: Post) -> tuple[codes.Codes, uuid.UUID]:
     made = codes.Codes(b"k" * 32, post, demo=False)
     bpm.db.provide(made)
+    codes.declare()
     with bpm.db.unit_of_work() as session:
         person = session.get_one(Person, bpm.person("nurse"))
         return made, codes.send(session, made, person, NURSE, next(iter(post.ways))).id
