@@ -22,7 +22,7 @@ from engine import clock
 from engine.batch import Batch, Statement
 from engine.connectors.wecom import accounts, states
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.codes import Codes, same_mobile
+from engine.connectors.wecom.codes import Codes, contacts, same_mobile
 from engine.connectors.wecom.errors import unavailable
 from engine.connectors.wecom.models import WeComAccount, WeComCode, WeComEntry
 from engine.connectors.wecom.settings import WeComSettings
@@ -175,7 +175,9 @@ def _admit(
     if person is not None and person.disabled_at is not None:
         refuse("entry_disabled", "您的职工账号已停用。如果您仍在岗，请联系人事科或信息科恢复")
     by = "staff_number" if account is None else "account"
-    if account is None or account.vanished_at is None:
+    if account is not None and account.by_hand and person is not None and codes is not None and contacts(codes, person):
+        proven = False  # whoever linked it isn't who enters
+    elif account is None or account.vanished_at is None:
         proven = not settings.verify_joining or (account is not None and account.joined_at is not None)
     else:  # a userid that was given up may be given to somebody else
         proven = False
