@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError
 
 from engine.bpm.lint.finding import Finding
+from engine.connectors.wecom import settings
 from engine.errors import EngineError
 
 _MOST_TOLD = 50
@@ -60,6 +61,8 @@ def _expected(problem: Any) -> str:
             return "应是 http:// 或 https:// 开头的网址"
         case "string_pattern_mismatch":
             return "应以 postgresql: 或 sqlite: 开头"
+        case settings.TOLD:
+            return str(problem["msg"])
         case _:
             return f"不可用（{problem['msg']}）"
 

@@ -240,6 +240,10 @@ def test_a_setting_that_is_unusable_is_told_in_one_line(
         ("WECOM_AGENT_ID", "x", "PIYUE_WECOM_AGENT_ID 应为整数"),
         ("WECOM_API", "qyapi", "PIYUE_WECOM_API 应是 http:// 或 https:// 开头的网址"),
         ("WECOM_CONTACTS", "all", "PIYUE_WECOM_CONTACTS 只能是 off、accounts、lead"),
+        ("WECOM_AES_KEY", "x" * 42, "PIYUE_WECOM_AES_KEY 应是 43 个字母、数字、+ 或 /"),
+        ("WECOM_AES_KEY", "x" * 42 + "-", "PIYUE_WECOM_AES_KEY 应是 43 个字母、数字、+ 或 /"),
+        ("WECOM_AES_KEY", "x" * 43, "PIYUE_WECOM_AES_KEY 要与 PIYUE_WECOM_TOKEN 一起设置"),
+        ("WECOM_TOKEN", "x", "PIYUE_WECOM_AES_KEY 要与 PIYUE_WECOM_TOKEN 一起设置"),
         ("SMS_URL", "gateway", "PIYUE_SMS_URL 应是 http:// 或 https:// 开头的网址"),
     ],
 )

@@ -49,6 +49,12 @@ def ensure_roles(session: Session) -> None:
         session.execute(insert(Role), new)
 
 
+def officers(session: Session) -> frozenset[str]:
+    """Return the staff numbers of those who hold a system role, everywhere or for one department."""
+    held = select(RoleMember.person_id).join(Role, Role.code == RoleMember.role).where(Role.kind == "system")
+    return frozenset(session.scalars(select(Person.staff_number).where(Person.id.in_(held))))
+
+
 def grant(
     session: Session, actor: Actor | None, role: str, staff_number: str, department_code: str | None = None
 ) -> None:

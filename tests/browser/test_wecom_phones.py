@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Locator, Page, expect
+from sqlalchemy import select
 
 import piyue
-from engine.connectors.wecom import accounts
+from engine.connectors.wecom.models import WeComAccount
 from engine.org.demo import CAST
+from engine.org.models import Person
 from engine.settings import ROOT, Settings
 from sandbox.wecom.server import Running
 from tests.dsl import Bpm, bpmn, chain, dates, start_task, task
@@ -34,8 +36,11 @@ def address(bpm: Bpm, wecom_sandbox: Running, tmp_path: Path, monkeypatch: pytes
     for name, value in wecom_sandbox.settings().items():
         monkeypatch.setenv(f"PIYUE_WECOM_{name.upper()}", str(value))
     with bpm.db.unit_of_work() as session:  # as the contacts' synchronisation does it
-        for member in CAST.values():
-            accounts.link(session, None, member.staff_number, member.staff_number)
+        numbers = [member.staff_number for member in CAST.values()]
+        for id_, found in session.execute(
+            select(Person.id, Person.staff_number).where(Person.staff_number.in_(numbers))
+        ):
+            session.add(WeComAccount(person_id=id_, userid=found, userid_key=found.lower()))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from engine import clock
-from engine.connectors.wecom import accounts, entry
+from engine.connectors.wecom import accounts, entry, states
 from engine.connectors.wecom.models import WeComAccount, WeComEntry
 from engine.org.demo import CAST
 from engine.settings import Settings
@@ -142,7 +142,7 @@ def test_a_state_is_good_in_its_own_browser_only(bpm: Bpm, phone: Phone) -> None
 
 def test_a_state_is_good_for_ten_minutes(bpm: Bpm, phone: Phone) -> None:
     back = phone.back_from(phone.to_wecom("/box/todo"))
-    clock.freeze(clock.now() + entry.LASTS + timedelta(seconds=1))
+    clock.freeze(clock.now() + states.LASTS + timedelta(seconds=1))
     refused(phone.get(back), "这次进入已失效")
     assert sessions(bpm) == 0
 
@@ -155,18 +155,77 @@ def test_a_state_that_was_never_ours_is_refused(bpm: Bpm, phone: Phone, state: s
     assert sessions(bpm) == 0
 
 
+def rows(bpm: Bpm) -> list[WeComEntry]:
+    with bpm.db.reading() as session:
+        return list(session.scalars(select(WeComEntry)))
+
+
+def test_who_only_sets_out_leaves_no_row(bpm: Bpm, phone: Phone) -> None:
+    back = phone.back_from(phone.to_wecom("/box/todo"))
+    for _ in range(3):
+        another(phone).to_wecom("/box/todo")
+    assert rows(bpm) == []
+    phone.get(back)
+    assert [row.target for row in rows(bpm)] == ["/box/todo"]
+
+
 def test_neither_state_nor_browser_is_kept_as_it_is(bpm: Bpm, phone: Phone) -> None:
     url = phone.to_wecom("/box/todo")
     state = parse_qs(urlsplit(url).query)["state"][0]
-    with bpm.db.reading() as session:
-        row = session.scalars(select(WeComEntry)).one()
+    phone.get(phone.back_from(url))
+    [row] = rows(bpm)
     kept = bytes(row.state_hash) + bytes(row.browser_hash)
     assert state.encode() not in kept
     assert phone.client.cookies["piyue-wecom"].encode() not in kept
-    cookie = next(c for c in phone.get("/wecom/go").headers.get_list("set-cookie") if c.startswith("piyue-wecom="))
-    assert "httponly" in cookie.lower()
-    assert "samesite=lax" in cookie.lower()
-    assert "domain" not in cookie.lower()
+    set_ = phone.get("/wecom/go").headers.get_list("set-cookie")
+    for name in ("piyue-wecom=", "piyue-wecom-ways="):
+        cookie = next(c for c in set_ if c.startswith(name))
+        assert "httponly" in cookie.lower()
+        assert "samesite=lax" in cookie.lower()
+        assert "domain" not in cookie.lower()
+
+
+def test_two_windows_of_one_browser_come_back_each_to_its_own_page(bpm: Bpm, phone: Phone) -> None:
+    first, second = (phone.back_from(phone.to_wecom(f"/wecom/go?next=/box/{box}")) for box in ("todo", "done"))
+    assert phone.get(first).headers["location"] == "/box/todo"
+    assert phone.get(second).headers["location"] == "/box/done"
+    assert len(rows(bpm)) == 2
+
+
+def test_a_page_that_somebody_put_into_the_cookie_is_not_gone_to(bpm: Bpm, phone: Phone) -> None:
+    """The state vouches for the page: whoever can set a cookie leads nobody elsewhere with it."""
+    back = phone.back_from(phone.to_wecom("/box/todo"))
+    [way] = states.read(phone.client.cookies["piyue-wecom-ways"])
+    forged = states.written([way._replace(target="//evil.example/")], clock.now())
+    headers = {"Cookie": f"piyue-wecom={phone.client.cookies['piyue-wecom']}; piyue-wecom-ways={forged}"}
+    refused(another(phone).get(back, **headers), "这次进入已失效")
+    assert rows(bpm) == []
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "%00", "W10", "WzFd", "e30", "a" * 4000])
+def test_a_cookie_that_is_none_of_ours_is_as_good_as_none(phone: Phone, cookie: str) -> None:
+    back = phone.back_from(phone.to_wecom("/box/todo"))
+    token = phone.client.cookies["piyue-wecom"]
+    headers = {"Cookie": f"piyue-wecom={token}; piyue-wecom-ways={cookie}"}
+    refused(another(phone).get(back, **headers), "这次进入已失效")
+    assert another(phone).get("/wecom/go", **headers).status_code == 303
+
+
+def test_a_state_is_good_once_also_with_a_copy_of_the_cookies(bpm: Bpm, phone: Phone) -> None:
+    back = phone.back_from(phone.to_wecom("/box/todo"))
+    cookies = {name: phone.client.cookies[name] for name in ("piyue-wecom", "piyue-wecom-ways")}
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    answers = [another(phone).get(back, Cookie=header).status_code for _ in range(2)]
+    assert answers == [303, 403]
+    assert sessions(bpm) == 1
+
+
+def test_a_page_with_a_very_long_address_fits_the_cookie(phone: Phone) -> None:
+    longest = "/box/todo?text=" + "a" * 980
+    for _ in range(entry.MOST_A_MINUTE):
+        url = phone.to_wecom(str(httpx.URL("/wecom/go", params={"next": longest})))
+        assert len(phone.client.cookies["piyue-wecom-ways"]) < 3800
+    assert phone.get(phone.back_from(url)).headers["location"] == longest
 
 
 def test_a_code_is_good_once_also_with_a_new_state(bpm: Bpm, phone: Phone) -> None:
@@ -186,11 +245,10 @@ def test_who_does_not_agree_is_told_so(phone: Phone) -> None:
 
 def test_what_is_over_is_deleted(bpm: Bpm, phone: Phone) -> None:
     phone.enter()
-    phone.to_wecom("/wecom/go")
+    assert len(rows(bpm)) == 1
     clock.freeze(clock.now() + timedelta(hours=2))
     entry.purge(bpm.db)
-    with bpm.db.reading() as session:
-        assert session.scalars(select(WeComEntry)).all() == []
+    assert rows(bpm) == []
 
 
 # -- who

@@ -92,6 +92,32 @@ def test_an_administrator_has_somebody_verified_anew(bpm: Bpm, strict: Phone) ->
     assert sessions(bpm) == 0
 
 
+def test_who_is_linked_by_hand_is_verified_also_where_nobody_else_is(bpm: Bpm, phone: Phone) -> None:
+    """An administrator who gives their own telephone somebody's account doesn't come in as them."""
+    phone.enter()
+    with bpm.db.unit_of_work() as session:
+        accounts.link(session, bpm.actor("system_admin"), NURSE, "SomebodyElse")
+    phone.sandbox.control.add_member(userid="SomebodyElse", name="别人", departments=[1])
+    thief = another(phone, member="SomebodyElse")
+    arrived(thief)
+    assert sessions(bpm) == 0
+    with bpm.db.unit_of_work() as session:
+        accounts.link(session, bpm.actor("system_admin"), NURSE, NURSE)
+    state = arrived(phone)
+    phone.post("/wecom/join/check", state=state, code=sent(phone, state))
+    assert another(phone).enter().headers["location"] == "/box/todo"  # once is enough
+    shown = phone.get("/notices").text
+    for userid in ("SomebodyElse", NURSE):
+        assert f"信息科把企业微信账号 {userid} 绑定到您的工号；不是您本人的请立即联系信息科" in shown
+
+
+def test_who_is_linked_by_hand_and_can_not_be_sent_a_code_comes_in(bpm: Bpm, phone: Phone) -> None:
+    change(bpm, "nurse", mobile="", email="")
+    with bpm.db.unit_of_work() as session:
+        accounts.link(session, bpm.actor("system_admin"), NURSE, NURSE)
+    assert phone.enter().headers["location"] == "/box/todo"
+
+
 def test_a_userid_that_was_given_up_is_nobody_s_until_it_is_verified(bpm: Bpm, phone: Phone) -> None:
     """Whoever gets the userid of somebody who has left isn't them, also where nobody else is verified."""
     with bpm.db.unit_of_work() as session:

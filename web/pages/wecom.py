@@ -3,16 +3,17 @@
 from typing import Annotated
 from urllib.parse import urlencode, urlsplit
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Query, Request, Response
 from starlette.responses import JSONResponse, RedirectResponse
 
 from api.deps import Visit, cookie_name, keep_login, set_cookie
 from api.errors import status_of
-from engine.connectors.wecom import accounts, entry, joining
+from engine.connectors.wecom import accounts, entry, joining, states
 from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.codes import Codes
 from engine.connectors.wecom.entry import Arrival
 from engine.connectors.wecom.errors import unavailable
+from engine.crypto import Keys
 from engine.errors import EngineError, Forbidden, Invalid, NotFound
 from web.entrance import GO, client_of, inside, target_of
 from web.rendering import plain
@@ -37,27 +38,24 @@ _NOWHERE = {"place": "", "message": ""}
 _AWAY = "批阅现在连不上企业微信，您的待办和数据不受影响。请稍等几秒再试，或先用工号和密码登录"
 
 
-async def _leaving(request: Request) -> Visit:
-    return Visit(request, reading=False)
-
-
 @router.get(GO)
-def go(call: Annotated[Visit, Depends(_leaving)], next: str = "/", private: bool = False) -> Response:  # noqa: A002
+def go(call: Anybody, next: str = "/", private: bool = False) -> Response:  # noqa: A002
     """Send the browser to WeCom, from where it comes back to `enter`."""
     target = target_of(next)
     call.request.state.refused = lambda error: refused_page(call.request, error, target)
     begun = entry.begin(
-        call.session,
         client(call).settings,
+        _key(call),
         back=f"{call.settings.base_url.rstrip('/')}/wecom/enter",
         browser=browser_token(call),
+        ways=_ways(call),
         target=target,
         inside=inside(call.request),
         private=private,
     )
     answer = RedirectResponse(begun.url, 303)
     set_cookie(answer, call.settings, begun.browser, max_age=_KEPT, name=_cookie(call))
-    return answer
+    return _keep_ways(answer, call, begun.ways)
 
 
 @router.get("/wecom/enter")
@@ -66,13 +64,13 @@ def enter(call: Anybody, code: str = "", state: str = "") -> Response:
     call.request.state.refused = lambda error: refused_page(call.request, error, "/")
     wecom = client(call)
     with call.db.unit_of_work() as session:
-        returned = entry.come_back(session, state, browser_token(call))
+        returned = entry.come_back(session, _key(call), state, browser_token(call), _ways(call))
     call.request.state.refused = lambda error: refused_page(call.request, error, returned.target)
     arrival = entry.arrive(call.db, wecom, returned, code[:512], call.browser())
     if arrival.login is None:
         query = {"state": state, **({"differs": "1"} if arrival.differs else {})}
-        return RedirectResponse(f"/wecom/join?{urlencode(query)}", 303)
-    return let_in(call, arrival)
+        return _keep_ways(RedirectResponse(f"/wecom/join?{urlencode(query)}", 303), call, returned.ways)
+    return _keep_ways(let_in(call, arrival), call, returned.ways)
 
 
 @router.get("/wecom/join")
@@ -145,6 +143,20 @@ def browser_token(call: Visit) -> str:
 
 def _cookie(call: Visit) -> str:
     return f"{cookie_name(call.settings)}-wecom"
+
+
+def _ways(call: Visit) -> str:
+    return call.request.cookies.get(f"{_cookie(call)}-ways", "")
+
+
+def _keep_ways(answer: Response, call: Visit, ways: str) -> Response:
+    lasts = int(states.LASTS.total_seconds())
+    set_cookie(answer, call.settings, ways, max_age=lasts, name=f"{_cookie(call)}-ways")
+    return answer
+
+
+def _key(call: Visit) -> bytes:
+    return Keys.load(call.settings).key(states.PURPOSE)
 
 
 def client(call: Visit) -> WeCom:

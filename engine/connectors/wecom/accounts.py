@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from engine import clock
+from engine import clock, notices
 from engine.audit import record
 from engine.batch import Batch, Statement
 from engine.connectors.wecom.models import WeComAccount
@@ -84,7 +84,7 @@ def open_account(session: Session, person: Person, userid: str, by: str) -> WeCo
             "这位职工或这个企业微信账号已经与别人对应，不能重复绑定。请联系信息科核对",
             code="wecom_account_taken",
         )
-    account.joined_at, account.vanished_at = now, None
+    account.joined_at, account.vanished_at, account.by_hand = now, None, False
     session.flush()
     _record(session, actor_for(session, person.id), "wecom_join", person, {"userid": userid, "by": by})
     return account
@@ -100,8 +100,10 @@ def shown(session: Session, actor: Actor | None, number: str) -> Linked:
 def link(session: Session, actor: Actor | None, number: str, userid: str) -> Linked:
     """Give a person the account of a member, in place of any other; at the next entry it is verified anew.
 
-    The person's sessions end: they may have been somebody else's. Raises Forbidden but for a system admin or the
-    command line, Forbidden for one's own account, NotFound, Invalid, and Conflict where the member is another person.
+    It is verified by a code wherever the person can be sent one, also where nobody else is (`verify_joining` off), and
+    the person is told. Their sessions end: they may have been somebody else's. Raises Forbidden but for a system admin
+    or the command line, Forbidden for one's own account, NotFound, Invalid, and Conflict where the member is another
+    person.
     """
     person = _person(session, actor, number)
     _not_oneself(actor, person)
@@ -121,9 +123,10 @@ def link(session: Session, actor: Actor | None, number: str, userid: str) -> Lin
         account = WeComAccount(person_id=person.id)
         session.add(account)
     account.userid, account.userid_key = userid, key_of(userid)
-    account.joined_at = account.vanished_at = None
+    account.joined_at, account.vanished_at, account.by_hand = None, None, True
     session.flush()
     auth.end_sessions(session, person.id)
+    _tell(session, person, userid)
     _record(session, actor, "wecom_link", person, {"userid": userid})
     return _linked(person, account)
 
@@ -171,6 +174,13 @@ def _person(session: Session, actor: Actor | None, number: str) -> Person:
 def _not_oneself(actor: Actor | None, person: Person) -> None:
     if actor is not None and actor.person_id == person.id:
         raise Forbidden("不能改自己的企业微信账号，请由另一位系统管理员办理", code="self_grant")
+
+
+def _tell(session: Session, person: Person, userid: str) -> None:
+    text = f"信息科把企业微信账号 {userid} 绑定到您的工号；不是您本人的请立即联系信息科"
+    batch = Batch()
+    notices.add_many(batch, [notices.NewNotice(person.id, "account", "企业微信账号有变更", text)])
+    batch.run(session)
 
 
 def _linked(person: Person, account: WeComAccount | None) -> Linked:

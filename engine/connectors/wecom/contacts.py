@@ -26,7 +26,7 @@ from engine.connectors.wecom.matching import compare
 from engine.connectors.wecom.models import WeComAccount, WeComCallback, WeComDepartment
 from engine.db import Database
 from engine.errors import Conflict, Forbidden, Unavailable
-from engine.org import staff_writing
+from engine.org import roles, staff_writing
 from engine.org.actor import SYSTEM_ADMIN, Actor
 from engine.org.models import Department, OrgRevision, Person
 
@@ -35,6 +35,7 @@ VERB, REFUSED = "contacts_sync", "contacts_refused"
 MOST_DEPARTMENTS = 1_000
 """Each is one call to WeCom."""
 NIGHT, NIGHTLY = range(2, 6), "nightly"  # hours of the local clock
+_ALONE = frozenset({"event", NIGHTLY})
 DAY = timedelta(days=1)
 _TRIES = 3  # against contacts that change while they are read
 
@@ -163,7 +164,7 @@ def stored(session: Session) -> Stored:
         select(WeComDepartment.id, Department.code).join(Department, Department.id == WeComDepartment.department_id)
     )
     found = {key: Account(number, userid, vanished) for key, number, userid, vanished in accounts}
-    return Stored(staff_writing.load(session), found, dict(departments.all()))
+    return Stored(staff_writing.load(session), found, dict(departments.all()), roles.officers(session))
 
 
 def part(db: Database, snapshot: Snapshot, by: str) -> Done | None:
@@ -202,13 +203,14 @@ def _plan(session: Session, wecom: WeCom, snapshot: Snapshot) -> Plan:
 def refuse_many(session: Session, actor: Actor | None, plan: Plan, confirmed: int, by: str) -> None:
     """Raise Conflict where more would vanish than may without somebody who has counted them; the trail tells.
 
-    Those who vanished within the last day count too, where they come one by one.
+    Those who vanished within the last day count too, where nobody looks on: events come one by one, and the night
+    follows them.
     """
     if not plan.vanishing:
         return
     day = clock.now() - DAY
     lately = select(WeComAccount.person_id).where(WeComAccount.vanished_at > day)
-    count = plan.vanishing + (len(session.scalars(lately).all()) if by == "event" else 0)
+    count = plan.vanishing + (len(session.scalars(lately).all()) if by in _ALONE else 0)
     if count <= max(plan.allowed, confirmed):
         return
     error = Conflict(

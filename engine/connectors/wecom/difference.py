@@ -59,11 +59,15 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What we have: the organisation, accounts by userid in lower case, codes of departments by WeCom's ids."""
+    """What we have: the organisation, accounts by userid in lower case, codes of departments by WeCom's ids.
+
+    `officers` are the staff numbers of those who hold a system role: a person decides about them, nothing else does.
+    """
 
     org: Wanted
     accounts: Mapping[str, Account]
     departments: Mapping[int, str]
+    officers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

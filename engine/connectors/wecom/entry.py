@@ -1,13 +1,13 @@
 """Entry without a password (免密进入): out to WeCom with a state of our own, back with a code, in as the person.
 
 A state is random, good for ten minutes, once, and in the browser alone that it was made for: another browser's cookie,
-or none, makes it worthless. It is used up before WeCom is asked, and whatever WeCom then says of the code, nobody comes
-in by it a second time. Sources: WeCom documents 91022 (网页授权链接), 98152 (企业微信登录), 91023 (访问用户身份).
+or none, makes it worthless. It proves itself (`states`), so that who only sets out leaves no row. Its row is written
+when it comes back: it is used up before WeCom is asked, and whatever WeCom then says of the code, nobody comes in by it
+a second time. Sources: WeCom documents 91022 (网页授权链接), 98152 (企业微信登录), 91023 (访问用户身份).
 """
 
 import hashlib
 import logging
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +15,14 @@ from datetime import timedelta
 from typing import Any, NoReturn
 from urllib.parse import quote
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from engine import clock
-from engine.connectors.wecom import accounts
+from engine.batch import Batch, Statement
+from engine.connectors.wecom import accounts, states
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.codes import Codes, same_mobile
+from engine.connectors.wecom.codes import Codes, contacts, same_mobile
 from engine.connectors.wecom.errors import unavailable
 from engine.connectors.wecom.models import WeComAccount, WeComCode, WeComEntry
 from engine.connectors.wecom.settings import WeComSettings
@@ -30,29 +31,38 @@ from engine.errors import Conflict, Forbidden
 from engine.org import auth
 from engine.org.models import Person
 
-LASTS = timedelta(minutes=10)
 JOINING_LASTS = timedelta(minutes=30)  # to find the telephone and type a code
 MOST_A_MINUTE = 8  # of one browser: more is a loop, not a person
 _TOKEN = 43  # characters of a browser's token
-STATE = re.compile(r"[A-Za-z0-9]{1,128}")
+
+# the same state may come back twice at once
+_USE = Statement(
+    "INSERT INTO wecom_entry (state_hash, browser_hash, target, created_at, expires_at) "
+    "VALUES (:state_hash, :browser_hash, :target, :created_at, :expires_at) ON CONFLICT DO NOTHING"
+)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Where the browser is sent, and the token that its cookie keeps until it comes back."""
+    """Where the browser is sent, and what its cookies keep until it comes back: its token, and its ways."""
 
     url: str
     browser: str
+    ways: str
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A state that came back to its own browser and is used up; `target` is the page that was asked for."""
+    """A state that came back to its own browser and is used up; `target` is the page that was asked for.
+
+    `ways` is what the browser's cookie keeps from now on.
+    """
 
     state_hash: bytes
     target: str
+    ways: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,44 +78,32 @@ class Arrival:
 
 
 def begin(
-    session: Session,
     settings: WeComSettings,
+    key: bytes,
     *,
     back: str,
     browser: str,
+    ways: str,
     target: str,
     inside: bool,
     private: bool = False,
 ) -> Begun:
-    """Make a state for a browser and return the address at WeCom to which it goes.
+    """Make a state for a browser and return the address at WeCom to which it goes; nothing is stored.
 
-    `back` is our address to which it comes back; `browser` the token of its cookie, if it has one; `inside` whether it
-    is WeCom's own browser, otherwise a QR code is shown; `private` asks the member to tell their mobile. Raises
-    Conflict for a browser that goes round in circles.
+    `key` is the installation's for states.PURPOSE; `back` our address to which the browser comes back; `browser` and
+    `ways` what its cookies keep, if it has any; `inside` whether it is WeCom's own browser, otherwise a QR code is
+    shown; `private` asks the member to tell their mobile. Raises Conflict for a browser that goes round in circles.
     """
     if len(browser) != _TOKEN:
         browser = secrets.token_urlsafe(32)
-    now = clock.now()
-    lately = select(func.count()).where(
-        WeComEntry.browser_hash == hashed(browser), WeComEntry.created_at > now - timedelta(minutes=1)
-    )
-    if (session.scalar(lately) or 0) >= MOST_A_MINUTE:
+    now, before = clock.now(), states.read(ways)
+    if states.lately(before, now) >= MOST_A_MINUTE:
         raise Conflict(
             "一分钟内从企业微信进入的次数太多，可能是浏览器没有保存登录信息。"
             "请稍等一分钟再试；仍然不行请退出企业微信重新登录，或用工号和密码登录",
             code="entry_loop",
         )
-    state = secrets.token_hex(24)
-    session.add(
-        WeComEntry(
-            state_hash=hashed(state),
-            browser_hash=hashed(browser),
-            target=target[:1000],
-            created_at=now,
-            expires_at=now + LASTS,
-        )
-    )
-    session.flush()
+    state, way = states.made(key, browser, target, now)
     corp, agent, address = quote(settings.corp_id, safe=""), settings.agent_id, quote(back, safe="")
     if inside:
         scope = "snsapi_privateinfo" if private else "snsapi_base"
@@ -115,27 +113,21 @@ def begin(
         )
     else:
         url = f"{settings.login}?login_type=CorpApp&appid={corp}&agentid={agent}&redirect_uri={address}&state={state}"
-    return Begun(url, browser)
+    return Begun(url, browser, states.written([way, *before], now))
 
 
-def come_back(session: Session, state: str, browser: str) -> Returned:
-    """Use a state up. Raises Forbidden for one that is unknown, too old, used, or another browser's."""
-    if STATE.fullmatch(state) and browser:
-        now = clock.now()
-        target = session.scalar(
-            update(WeComEntry)
-            .where(
-                WeComEntry.state_hash == hashed(state),
-                WeComEntry.browser_hash == hashed(browser),
-                WeComEntry.used_at.is_(None),
-                WeComEntry.expires_at > now,
-            )
-            .values(used_at=now)
-            .returning(WeComEntry.target)
-            .execution_options(synchronize_session=False)
-        )
-        if target is not None:
-            return Returned(hashed(state), target)
+def come_back(session: Session, key: bytes, state: str, browser: str, ways: str) -> Returned:
+    """Use a state up. Raises Forbidden for one that isn't ours, is too old, used, or another browser's."""
+    now, before = clock.now(), states.read(ways)
+    way = states.of(state, before)
+    expires_at = states.proven(key, state, browser, way, now) if way is not None and browser else None
+    if way is not None and expires_at is not None:
+        row = {"state_hash": hashed(state), "browser_hash": hashed(browser), "target": way.target}
+        batch = Batch()
+        batch.change(_USE, {**row, "created_at": now, "expires_at": expires_at})
+        if batch.run(session) == [1]:
+            left = [states.Way("", way.began, "") if other is way else other for other in before]
+            return Returned(hashed(state), way.target, states.written(left, now))
     raise Forbidden(
         "这次登录已经过期、已经用过，或者不是在这个浏览器里开始的。请点“重新进入”再来一次",
         code="entry_state",
@@ -183,7 +175,9 @@ def _admit(
     if person is not None and person.disabled_at is not None:
         refuse("entry_disabled", "您的职工账号已停用。如果您仍在岗，请联系人事科或信息科恢复")
     by = "staff_number" if account is None else "account"
-    if account is None or account.vanished_at is None:
+    if account is not None and account.by_hand and person is not None and codes is not None and contacts(codes, person):
+        proven = False  # whoever linked it isn't who enters
+    elif account is None or account.vanished_at is None:
         proven = not settings.verify_joining or (account is not None and account.joined_at is not None)
     else:  # a userid that was given up may be given to somebody else
         proven = False

@@ -117,12 +117,18 @@ TOKEN = frozenset({40001, 40014, 42001})
 BUSY = -1
 _DELAYS = {45009: timedelta(minutes=1), 45033: timedelta(seconds=5)}
 _STATUS_LATER = frozenset({408, 425, 429})
-_STATUS_SETTINGS = frozenset({401, 403, 404, 405, 407})
+_STATUS_SETTINGS = frozenset({401, 405})
+_STATUS_PROXY = frozenset({403, 404, 407})  # a proxy that restarts, or is being configured, says them too
+_FORBIDDEN = 48002
+_BESIDE = ("agent/set_workbench", "appchat/")
+"""Endpoints that WeCom may grant apart: without them all the rest still works, so nothing else waits for them."""
 
 
 def by_code(errcode: int, endpoint: str, hint: str = "") -> WeComError:
     """Return the error for an errcode; `endpoint` is where it came from, `hint` a fact that helps to mend it."""
     kind, sentence = CODES.get(errcode, (Refused, "企业微信拒绝了这次请求，请把这条记录告诉信息科"))
+    if errcode == _FORBIDDEN and endpoint.startswith(_BESIDE):
+        kind = Refused
     more: dict[str, Any] = {"delay": _DELAYS.get(errcode)} if issubclass(kind, Transient) else {}
     return kind(f"{sentence}{hint}（{endpoint}，errcode {errcode}）", errcode=errcode, **more)
 
@@ -132,6 +138,8 @@ def by_status(status: int, endpoint: str) -> WeComError:
     where = f"（{endpoint}，HTTP {status}）"
     if status in _STATUS_SETTINGS:
         return Misconfigured(f"企业微信接口地址答复异常，请检查 PIYUE_WECOM_API 和中间的代理{where}")
+    if status in _STATUS_PROXY:
+        return Later(f"中间的代理没有放行企业微信接口，请检查代理和 PIYUE_WECOM_API{where}")
     if 400 <= status < 500 and status not in _STATUS_LATER:
         return Refused(f"企业微信接口不接受这次请求，请把这条记录告诉信息科{where}")
     return Later(f"企业微信接口暂时不可用{where}")

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.connectors.wecom import codes as sending
 from engine.connectors.wecom.accounts import key_of
 from engine.connectors.wecom.codes import Codes, Contact, contacts
-from engine.connectors.wecom.entry import STATE, Arrival, hashed, let_in, refuse
+from engine.connectors.wecom.entry import Arrival, hashed, let_in, refuse
 from engine.connectors.wecom.models import WeComAccount, WeComCode, WeComEntry
+from engine.connectors.wecom.states import STATE
 from engine.db import Database
 from engine.errors import Conflict, Forbidden, Invalid
 from engine.org.models import Person
@@ -118,8 +119,8 @@ def finish(db: Database, codes: Codes, state: str, browser: str, code: str, seen
         if person.disabled_at is not None:
             refuse("entry_disabled", "您的职工账号已停用。如果您仍在岗，请联系人事科或信息科恢复")
         way = sending.use(session, sent)
-        session.execute(delete(WeComEntry).where(WeComEntry.state_hash == entry.state_hash))
-        return let_in(session, person, entry.userid, way, entry.target, seen)
+        userid, entry.userid = entry.userid, ""  # the row stays until the state's time is over: it is used up
+        return let_in(session, person, userid, way, entry.target, seen)
 
 
 def _waiting(session: Session, state: str, browser: str) -> WeComEntry:
@@ -127,7 +128,6 @@ def _waiting(session: Session, state: str, browser: str) -> WeComEntry:
     if (
         entry is None
         or not secrets.compare_digest(bytes(entry.browser_hash), hashed(browser))
-        or entry.used_at is None
         or not entry.userid
         or entry.expires_at <= clock.now()
     ):

@@ -2,7 +2,7 @@
 
 Members become people by their account, else by a staff number (工号) that equals their userid, else by their mobile
 number; a number that bears another name is nobody's to guess: an administrator decides (`Problem`). Who vanished is
-disabled, never deleted, and only where an account tells that they came from WeCom.
+disabled, never deleted, and only where an account tells that they came from WeCom; who holds a system role is not.
 """
 
 import re
@@ -196,6 +196,10 @@ class _Comparison:
                     self._plan.problems.append(Problem(f"职工{self._named(account.number)}", why))
                 continue
             self._plan.links.append(Link("vanish", account.userid, account.number, stored["name"]))
+            if account.number in self._stored.officers and stored["disabled_at"] is None:
+                why = "已不在企业微信，但持有系统角色，没有自动停用；确已离职的请收回角色并在人员表里停用"
+                self._plan.problems.append(Problem(f"职工{self._named(account.number)}", why))
+                continue
             self._people.wanted[account.number] = {**stored, "disabled_at": stored["disabled_at"] or self._now}
 
 

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, SmallInteger, String, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, SmallInteger, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.db import Base, new_id
@@ -21,6 +21,7 @@ class WeComAccount(Base):
     userid_key: Mapped[str] = mapped_column(String(64), unique=True)  # lower case: WeCom doesn't tell cases apart
     joined_at: Mapped[datetime | None]  # first entered, and verified where that is demanded
     vanished_at: Mapped[datetime | None]  # no member any more, or barred there (企业微信中已离职或禁用)
+    by_hand: Mapped[bool] = mapped_column(default=False, server_default=false())  # by somebody else, not entered since
 
 
 class WeComDepartment(Base):
@@ -43,22 +44,19 @@ class WeComBoard(Base):
 
 
 class WeComEntry(Base):
-    """Somebody on the way in through WeCom (进入): the state that goes there and comes back, for one browser, once."""
+    """A state that has come back from WeCom to its browser (进入): it is used up, and somebody may be joining by it."""
 
     __tablename__ = "wecom_entry"
 
     state_hash: Mapped[bytes] = mapped_column(primary_key=True)
     browser_hash: Mapped[bytes]  # of the token in the browser's cookie
     target: Mapped[str] = mapped_column(String(1000))  # the page of ours that was asked for
-    created_at: Mapped[datetime]
-    expires_at: Mapped[datetime] = mapped_column(index=True)
-    used_at: Mapped[datetime | None]  # when it came back
+    created_at: Mapped[datetime]  # when it came back
+    expires_at: Mapped[datetime] = mapped_column(index=True)  # of the state, or of the joining
     # where the person must prove who they are before the first session: who WeCom says it is, and as whom
     userid: Mapped[str] = mapped_column(String(64), default="", server_default="")
     person_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
     tries: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")  # to name oneself
-
-    __table_args__ = (Index("ix_wecom_entry_browser", "browser_hash", "created_at"),)
 
 
 class WeComCode(Base):

@@ -22,11 +22,13 @@ from sqlalchemy import select
 from api.app import create_app
 from engine import clock
 from engine.connectors import wecom
-from engine.connectors.wecom import accounts, codes
+from engine.connectors.wecom import codes
 from engine.connectors.wecom.client import WeCom
+from engine.connectors.wecom.models import WeComAccount
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Database
 from engine.org.demo import CAST
+from engine.org.models import Person
 from engine.outbox.table import Outbox
 from engine.settings import Settings
 from sandbox.wecom import constants
@@ -165,10 +167,13 @@ class Ward:
 
 
 def join(db: Database, *who: str) -> None:
-    """Give members of the cast (all of them by default) their accounts."""
+    """Give members of the cast (all of them by default) their accounts, as the contacts' synchronisation does."""
     with db.unit_of_work() as session:
-        for each in who or CAST:
-            accounts.link(session, None, number(each), number(each))
+        numbers = [number(each) for each in who or CAST]
+        for id_, found in session.execute(
+            select(Person.id, Person.staff_number).where(Person.staff_number.in_(numbers))
+        ):
+            session.add(WeComAccount(person_id=id_, userid=found, userid_key=found.lower()))
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from engine.connectors.wecom.models import WeComAccount, WeComCallback, WeComDep
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Base, Database
 from engine.errors import Conflict, Forbidden
-from engine.org import staff_writing
-from engine.org.actor import SYSTEM_ADMIN
+from engine.org import roles, staff_writing
+from engine.org.actor import ADMIN, AUDITOR, DESIGNER, SYSTEM_ADMIN
 from engine.org.demo import roster
 from engine.org.models import Department, Membership, Person
 from engine.org.own import Own, set_own
@@ -382,6 +382,43 @@ def test_many_who_vanish_one_by_one_are_stopped(hospital_db: Database, stand_in:
     with pytest.raises(Permanent, match="没有同步"):
         contact_events.changed(hospital_db, body)
     assert person(hospital_db, number).disabled_at is None
+
+
+def test_the_night_counts_who_vanished_in_the_day_before_it(hospital_db: Database, stand_in: Running) -> None:
+    connect(hospital_db, stand_in)
+    contacts.sync(hospital_db, None, by="command")
+    with hospital_db.reading() as session:
+        here = sorted(session.scalars(select(WeComAccount.userid_key)))
+    for key in here[-100:]:
+        del stand_in.state.members[key]
+    _, done = contacts.sync(hospital_db, None, by="nightly")
+    assert done.vanished == 100
+    for key in here[-200:-100]:
+        del stand_in.state.members[key]
+    with pytest.raises(Conflict, match="将有 200 人"):
+        contacts.sync(hospital_db, None, by="nightly")
+    clock.freeze(clock.now() + contacts.DAY)
+    _, done = contacts.sync(hospital_db, None, by="nightly")
+    assert done.vanished == 100
+
+
+@pytest.mark.parametrize("role", [ADMIN, SYSTEM_ADMIN, AUDITOR, DESIGNER])
+def test_who_holds_a_system_role_is_left_to_a_person(hospital_db: Database, stand_in: Running, role: str) -> None:
+    connect(hospital_db, stand_in)
+    contacts.sync(hospital_db, None, by="command")
+    with hospital_db.unit_of_work() as session:
+        roles.grant(session, None, role, "10100")
+    for number in ("10100", "10101"):
+        del stand_in.state.members[number]
+        contact_events.changed(hospital_db, {"Event": "change_contact", "ChangeType": "delete_user", "UserID": number})
+    assert person(hospital_db, "10101").disabled_at is not None
+    assert person(hospital_db, "10100").disabled_at is None
+    left = account(hospital_db, "10100")
+    assert left is not None
+    assert left.vanished_at is not None  # nobody comes in by the userid meanwhile
+    plan, done = contacts.sync(hospital_db, None, by="nightly")
+    assert (done.disabled, person(hospital_db, "10100").disabled_at) == (0, None)
+    assert any("10100" in problem.about for problem in plan.problems)
 
 
 def test_who_comes_in_while_it_is_written_keeps_their_account(

@@ -243,7 +243,15 @@ def test_what_is_no_answer_is_for_later(listener: Listener, answer: object) -> N
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(404, errors.Misconfigured), (407, errors.Misconfigured), (413, errors.Refused)]
+    ("status", "kind"),
+    [
+        (401, errors.Misconfigured),
+        (403, errors.Later),
+        (404, errors.Later),
+        (407, errors.Later),
+        (413, errors.Refused),
+        (502, errors.Later),
+    ],
 )
 def test_what_stands_in_between_says_whose_turn_it_is(
     listener: Listener, status: int, kind: type[errors.WeComError]

@@ -1,5 +1,6 @@
 """Who is who, and what differs: from values alone, without WeCom and without a database."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -123,6 +124,15 @@ def test_an_account_that_comes_back_under_another_name_is_another_s() -> None:
     back = difference(have, member("zhang", "张三"))
     assert links(back) == [("back", "zhang", "1001")]
     assert told(back) == [("person", "enable", "1001")]
+
+
+def test_who_holds_a_system_role_is_not_disabled_but_told() -> None:
+    accounts = {"zhang": Account("1001", "zhang", None), "li": Account("1002", "li", None)}
+    have = replace(stored("1001 张三", "1002 李四", accounts=accounts), officers=frozenset({"1001"}))
+    plan = compare(have, Snapshot(gone=frozenset({"zhang", "li"})), NOW)
+    assert links(plan) == [("vanish", "li", "1002"), ("vanish", "zhang", "1001")]
+    assert told(plan) == [("person", "disable", "1002")]
+    assert [(problem.about, "系统角色" in problem.message) for problem in plan.problems] == [("职工张三（1001）", True)]
 
 
 def test_whom_the_hospital_has_disabled_stays_so() -> None:

@@ -55,6 +55,23 @@ def test_an_errcode_that_nobody_knows_is_not_tried_again() -> None:
     assert "errcode 987654" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "kind"),
+    [
+        ("agent/set_workbench_data", Refused),
+        ("agent/set_workbench_template", Refused),
+        ("appchat/create", Refused),
+        ("appchat/send", Refused),
+        ("agent/get", Misconfigured),
+        ("message/send", Misconfigured),
+    ],
+)
+def test_what_is_granted_apart_holds_nothing_else_up(endpoint: str, kind: type[WeComError]) -> None:
+    error = errors.by_code(48002, endpoint)
+    assert type(error) is kind
+    assert "管理后台" in str(error)
+
+
 def test_limits_say_when() -> None:
     delays = [(errors.by_code(code, "x")) for code in (45009, 45033, -1)]
     assert [error.delay for error in delays if isinstance(error, Later)] == [
