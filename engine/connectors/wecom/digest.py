@@ -28,13 +28,9 @@ def digest(db: Database, row: outbox.Leased) -> None:
     person_id = uuid.UUID(row.payload["person"])
     with db.unit_of_work() as session:
         _release(session, person_id, row.key, callbacks=wecom.settings.callbacks)
-    with db.reading() as session:
+    with db.unit_of_work() as session:
         account = session.get(WeComAccount, person_id)
-        pending = [
-            (delivery, told)
-            for delivery, told in planning.waiting(session, person_id, "digest")
-            if (delivery.task_id or "").startswith(row.key)
-        ]
+        pending = _pending(session, person_id, row.key)
     if not pending or account is None or account.vanished_at is not None:
         return
     rows = [(told.title, told.text, _link(told, links)) for _, told in pending]
@@ -48,6 +44,19 @@ def digest(db: Database, row: outbox.Leased) -> None:
         values = {"shown": SENT, "msgid": sent.msgid}
     with db.unit_of_work() as session:
         session.execute(update(WeComDelivery).where(WeComDelivery.id.in_(ids)).values(**values))
+
+
+def _pending(session: Session, person_id: uuid.UUID, key: str) -> list[tuple[WeComDelivery, Told]]:
+    """Return what a digest is to tell; what has been done since it was let go of, perhaps long ago, is left out."""
+    found = []
+    for delivery, told in planning.waiting(session, person_id, "digest"):
+        if not (delivery.task_id or "").startswith(key):
+            continue
+        if reason := told.stale():
+            delivery.form, delivery.reason = "none", reason
+        else:
+            found.append((delivery, told))
+    return found
 
 
 def _release(session: Session, person_id: uuid.UUID, key: str, *, callbacks: bool) -> None:

@@ -18,7 +18,7 @@ from engine import clock, outbox
 from engine.batch import AMONG, Batch, Statement, listed
 from engine.bpm.models import Instance, ItemKind, ItemState
 from engine.connectors.wecom.models import WeComDelivery
-from engine.connectors.wecom.preferences import BREAKS_THROUGH, CHOICES, MUTABLE, Choice, read
+from engine.connectors.wecom.preferences import BREAKS_THROUGH, CHOICES, MUTABLE, Choice, held, read
 from engine.db import Database, new_id
 from engine.outbox.table import affected
 
@@ -199,8 +199,7 @@ def look(session: Session, instance_id: uuid.UUID) -> None:
 
 def hold(session: Session, person_id: uuid.UUID, why: str, until: datetime) -> None:
     """Let a person's held notices be looked at again; a shard of its own, so that no instance waits for it."""
-    key = f"held:{person_id}:{why}"
-    outbox.enqueue(session, "wecom", key, "digest", {"person": str(person_id)}, due_at=until)
+    outbox.enqueue(session, "wecom", held(person_id, why), "digest", {"person": str(person_id)}, due_at=until)
 
 
 def form_of(told: Told, *, callbacks: bool) -> str:
