@@ -56,6 +56,10 @@ _AWAKEN = Statement(
     "DELETE FROM wecom_delivery WHERE instance_id = :instance AND form = 'none' AND reason = :reason "
     "AND item_id IN (SELECT id FROM work_item WHERE instance_id = :instance AND state = 'open')"
 )
+_FORGIVE = Statement(
+    "UPDATE wecom_delivery SET reason = '' WHERE instance_id = :instance AND form IN ('card', 'text') "
+    "AND shown IN ('', 'again')"
+)
 _ACCOUNTS = Statement(
     "SELECT a.person_id FROM wecom_account a JOIN person p ON p.id = a.person_id "
     f"WHERE a.person_id IN {AMONG} AND a.vanished_at IS NULL AND p.disabled_at IS NULL "
@@ -189,6 +193,13 @@ def purge(db: Database, before: datetime, limit: int) -> int:
     with db.unit_of_work() as session:
         statement = delete(WeComDelivery).where(WeComDelivery.id.in_(old))
         return affected(session.execute(statement.execution_options(synchronize_session=False)))
+
+
+def forgive(session: Session, instance_id: uuid.UUID) -> None:
+    """Let be tried again, by whichever row comes first, what WeCom refused for good of an instance."""
+    batch = Batch()
+    batch.add(_FORGIVE, {"instance": instance_id})
+    batch.run(session)
 
 
 def look(session: Session, instance_id: uuid.UUID) -> None:
