@@ -354,6 +354,7 @@ RIGHTS: dict[str, set[str]] = {
     "wecom_accounts_shown": {"system_admin"},
     "wecom_accounts_link": {"system_admin"},
     "wecom_accounts_unlink": {"system_admin"},
+    "wecom_accounts_unreached_people": {"process_admin", "auditor"},
     "outbox_overview": {"process_admin", "auditor"},
     "outbox_letters": {"process_admin", "auditor"},
     "outbox_requeue_all": {"process_admin"},

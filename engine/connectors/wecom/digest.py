@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from engine import clock, outbox
 from engine.connectors.wecom import cards, planning
 from engine.connectors.wecom.errors import NoRecipient
-from engine.connectors.wecom.messages import ABSENT, parts
+from engine.connectors.wecom.messages import parts
 from engine.connectors.wecom.models import WeComAccount, WeComDelivery
-from engine.connectors.wecom.planning import SENT, Told
+from engine.connectors.wecom.planning import ABSENT, NO_ACCOUNT, SENT, Told
 from engine.connectors.wecom.preferences import BREAKS_THROUGH
 from engine.db import Database
 
@@ -66,7 +66,7 @@ def _release(session: Session, person_id: uuid.UUID, key: str, *, callbacks: boo
     quiet = room.choice(person_id).quiet_until(now)
     going, still_quiet = [], None
     for delivery, told in planning.waiting(session, person_id, "held"):
-        if reason := told.stale() or ("" if person_id in room.accounts else "没有企业微信账号，或已停用"):
+        if reason := told.stale() or ("" if person_id in room.accounts else NO_ACCOUNT):
             delivery.form, delivery.reason = "none", reason
         elif quiet is None or told.urgency >= BREAKS_THROUGH:
             going.append((delivery, told))

@@ -32,7 +32,7 @@ from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.deliveries import CARDS, CHAT, TEXTS, Delivery, Item, marking
 from engine.connectors.wecom.errors import CodeSpent, Duplicate, NoRecipient, Refused
 from engine.connectors.wecom.facts import Facts
-from engine.connectors.wecom.planning import AGAIN, CLICKED, SENT, UNSENT
+from engine.connectors.wecom.planning import ABSENT, AGAIN, CLICKED, SENT, UNSENT
 from engine.db import Database
 
 CODE_LASTS = timedelta(hours=72)
@@ -40,7 +40,6 @@ RECALLABLE = timedelta(hours=24)
 TO_AT_ONCE = 1000  # recipients of one send
 _CALLS = 20  # of one run: then others have their turn
 _FRESH = timedelta(seconds=1)  # the age of a lease at which a call is begun: one may last nearly as long as that
-ABSENT = "企业微信里没有这个成员，或不在应用的可见范围里"
 
 log = logging.getLogger(__name__)
 

@@ -28,6 +28,9 @@ A_MINUTE, AN_HOUR = 25, 900  # messages to one member; WeCom takes 30 and 1000 a
 RECENT = timedelta(days=3)  # what is older isn't told any more, such as what was open when WeCom was switched on
 _AT_ONCE = 1000
 _STALE = "发送之前已不需要办理"
+# why nothing reaches a person
+NO_ACCOUNT = "没有企业微信账号，或已停用"
+ABSENT = "企业微信里没有这个成员，或不在应用的可见范围里"
 BREATH = timedelta(minutes=1)  # after which what was too much is looked at again
 
 outbox.declare("wecom", "tell", "digest")
@@ -259,7 +262,7 @@ def _decided(
     person_id, kind = told.person_id, told.kind
     stale = told.stale()
     if person_id not in room.accounts:
-        return "none", "没有企业微信账号，或已停用"
+        return "none", NO_ACCOUNT
     if stale and not again:
         return "none", stale
     choice = room.choice(person_id)
