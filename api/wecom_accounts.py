@@ -9,7 +9,7 @@ from pydantic import Field
 from api.boxes import Cursor, Limit
 from api.deps import Call, Router, allowed
 from api.schemas import Answer, Body, Text
-from engine.connectors.wecom import accounts, unreached
+from engine.connectors.wecom import accounts, planning, unreached
 
 router = Router("企业微信")
 
@@ -38,8 +38,8 @@ class UnreachedOut(Answer):
 
     number: str = Field(examples=["10027"])
     name: str = Field(examples=["单晓燕"])
-    reason: str = Field(description="最近一次为什么没送到", examples=[unreached.ABSENT])
-    cure: str = Field(description="怎么处理", examples=[unreached.CURES[unreached.ABSENT]])
+    reason: str = Field(description="最近一次为什么没送到", examples=[planning.ABSENT])
+    cure: str = Field(description="怎么处理", examples=[unreached.CURES[planning.ABSENT]])
     since: datetime = Field(description="最近 7 天里第一次没送到的时刻")
     last: datetime = Field(description="最近一次没送到的时刻")
     count: int = Field(description="最近 7 天没送到的条数", examples=[3])

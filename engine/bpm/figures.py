@@ -58,5 +58,8 @@ def enqueue_touched(session: Session, batch: Batch, instance_id: uuid.UUID, sinc
 def _add(session: Session, batch: Batch, statement: Statement, params: dict[str, Any]) -> None:
     now = clock.now()
     for system in session.info.get("mirrors", ()):
-        batch.add(statement, params | {"committed": now + COMMIT} | outbox.row(system, "", "board", {}, now, due_at=now + DELAY))
+        batch.add(
+            statement,
+            params | {"committed": now + COMMIT} | outbox.row(system, "", "board", {}, now, due_at=now + DELAY),
+        )
         session.info["outbox"] = True

@@ -245,7 +245,7 @@ class _Work:
     # -- marks --------------------------------------------------------------------------------------------------------
 
     def _tried(self, delivery: Any) -> bool:
-        """Whether WeCom refused an unsent delivery for good when an earlier row was at work: that is its dead letter."""
+        """Whether WeCom refused an unsent delivery for good under an earlier row, which is its dead letter."""
         unsent = delivery.shown in (UNSENT, AGAIN)
         return unsent and bool(delivery.reason) and self._since > delivery.sent_at
 

@@ -77,8 +77,9 @@ _SENT = Statement(
     person_id=uuid.UUID,
 )
 _INSERT = Statement(
-    "INSERT INTO wecom_delivery (id, notice_id, person_id, instance_id, item_id, form, shown, reason, sent_at) "
-    "VALUES (:id, :notice_id, :person_id, :instance_id, :item_id, :form, :shown, :reason, :sent_at)"
+    "INSERT INTO wecom_delivery "
+    "(id, notice_id, person_id, instance_id, item_id, form, task_id, shown, reason, sent_at) "
+    "VALUES (:id, :notice_id, :person_id, :instance_id, :item_id, :form, :task_id, :shown, :reason, :sent_at)"
 )
 
 
@@ -157,7 +158,7 @@ def plan(session: Session, instance_id: uuid.UUID, *, callbacks: bool) -> bool:
 def replan(session: Session, delivery: uuid.UUID, notice: uuid.UUID, *, callbacks: bool) -> None:
     """Plan a notice once more whose card was taken back, to be sent as it is true now, however old it is."""
     session.execute(delete(WeComDelivery).where(WeComDelivery.id == delivery))
-    _write(session, _these(session, [notice]), clock.now(), callbacks=callbacks, again=True)
+    _write(session, _these(session, [notice]), clock.now(), callbacks=callbacks, instead_of=delivery)
 
 
 def waiting(session: Session, person_id: uuid.UUID, form: str) -> list[tuple[WeComDelivery, Told]]:
@@ -221,9 +222,12 @@ def form_of(told: Told, *, callbacks: bool) -> str:
     return "card" if told.asks and callbacks else "text"
 
 
-def _write(session: Session, found: Sequence[Told], now: datetime, *, callbacks: bool, again: bool = False) -> None:
+def _write(
+    session: Session, found: Sequence[Told], now: datetime, *, callbacks: bool, instead_of: uuid.UUID | None = None
+) -> None:
     if not found:
         return
+    again = instead_of is not None
     room = Room(session, {t.person_id for t in found}, now)
     waiting: dict[tuple[uuid.UUID, str], datetime] = {}
     rows = []
@@ -237,6 +241,7 @@ def _write(session: Session, found: Sequence[Told], now: datetime, *, callbacks:
                 "instance_id": told.instance_id,
                 "item_id": told.item_id,
                 "form": form,
+                "task_id": None if instead_of is None else instead_of.hex,  # until it is sent: what its card replaces
                 "shown": AGAIN if again else UNSENT,
                 "reason": reason,
                 "sent_at": now,

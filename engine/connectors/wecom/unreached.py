@@ -53,7 +53,7 @@ def people(session: Session, viewer: Actor, *, cursor: str | None = None, limit:
     lost, other = WeComDelivery, aliased(WeComDelivery)
     last = func.max(lost.sent_at).label("last")
     found = (
-        select(lost.person_id, func.min(lost.sent_at).label("since"), last, func.count().label("count"))
+        select(lost.person_id, func.min(lost.sent_at).label("since"), last, func.count().label("times"))
         .where(lost.form == "none", lost.reason.in_(CURES), lost.sent_at > clock.now() - PERIOD)
         .group_by(lost.person_id)
         .subquery()
@@ -79,5 +79,5 @@ def people(session: Session, viewer: Actor, *, cursor: str | None = None, limit:
     )
     order = Keyset("unreached", ((found.c.last, datetime), (found.c.person_id, uuid.UUID)))
     rows = session.execute(order.narrowed(statement, cursor, limit)).all()
-    shown = [Unreached(row.staff_number, row.name, row.reason, row.since, row.last, row.count) for row in rows]
+    shown = [Unreached(row.staff_number, row.name, row.reason, row.since, row.last, row.times) for row in rows]
     return order.page(shown, [(row.last, row.person_id) for row in rows], limit)

@@ -80,7 +80,8 @@ def test_each_change_reaches_the_mirror_in_the_instances_own_shard(mirrored: Bpm
 
 def test_a_count_that_begins_before_the_change_is_committed_is_followed_by_another(mirrored: Bpm) -> None:
     story = mirrored.deploy_files(line(("a", task("a", "head_nurse", "surgeon")))).start("p", "nurse")
-    counts = select(Outbox.due_at).where(Outbox.topic == "board", Outbox.key == f"board:{mirrored.person('surgeon').hex}")
+    key = f"board:{mirrored.person('surgeon').hex}"
+    counts = select(Outbox.due_at).where(Outbox.topic == "board", Outbox.key == key)
     with mirrored.db.reading() as session:
         [due] = session.scalars(counts).all()
     clock.freeze(due - timedelta(seconds=2))

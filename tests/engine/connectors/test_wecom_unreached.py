@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from engine import clock
-from engine.connectors.wecom import unreached
+from engine.connectors.wecom import planning, unreached
 from engine.connectors.wecom.models import WeComAccount
 from engine.errors import Forbidden, Invalid
 from engine.org.models import Person
@@ -36,7 +36,7 @@ def test_who_is_no_member_and_who_has_no_account_are_listed_with_what_helps(phon
     phones.at(MONDAY + timedelta(days=1))
     start(phones, READ)
     assert sorted(shown(phones)) == sorted(
-        [(number("surgeon"), unreached.ABSENT, 2), (number("doctor"), unreached.NO_ACCOUNT, 2)]
+        [(number("surgeon"), planning.ABSENT, 2), (number("doctor"), planning.NO_ACCOUNT, 2)]
     )
     with phones.bpm.db.reading() as session:
         rows = unreached.people(session, phones.bpm.actor("process_admin")).rows
@@ -46,11 +46,9 @@ def test_who_is_no_member_and_who_has_no_account_are_listed_with_what_helps(phon
     members[number("surgeon").lower()] = kept  # mended: the next message shows it
     phones.at(MONDAY + timedelta(days=2))
     start(phones, READ)
-    assert shown(phones) == [(number("doctor"), unreached.NO_ACCOUNT, 3)]
+    assert shown(phones) == [(number("doctor"), planning.NO_ACCOUNT, 3)]
     with phones.bpm.db.unit_of_work() as session:  # nobody waits for messages of who has left
-        session.execute(
-            update(Person).where(Person.id == phones.bpm.person("doctor")).values(disabled_at=clock.now())
-        )
+        session.execute(update(Person).where(Person.id == phones.bpm.person("doctor")).values(disabled_at=clock.now()))
     assert shown(phones) == []
 
 
