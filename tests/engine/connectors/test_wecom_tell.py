@@ -10,6 +10,7 @@ from engine.bpm.models import WorkRound
 from engine.connectors.wecom import planning
 from engine.connectors.wecom.models import WeComAccount
 from engine.org.models import Person
+from sandbox.wecom.records import Fault
 from tests.dsl import Bpm, Story, dates, task
 from tests.engine.bpm.contracts.kit import MONDAY, line
 from tests.engine.connectors.phones import BASE, Phones, _phones, number, start  # noqa: F401
@@ -183,6 +184,21 @@ def test_a_decision_taken_back_leaves_one_fresh_card(phones: Phones) -> None:
     for who in following:
         assert phones.says(who).startswith(f"{name(phones.bpm, 'head_nurse')}已撤回上一步"), phones.cards(who)
     assert phones.tap("head_nurse", "同意") == "done"
+
+
+def test_a_click_on_a_card_that_is_being_replaced_is_answered_by_the_new_one(phones: Phones) -> None:
+    story = start(phones, ANY)
+    item = story.item("head_nurse")
+    late = phones.event("surgeon", "同意")
+    story.act("claim", "head_nurse", item.id)
+    phones.state.faults.append(Fault("message/send", status=503))  # the old card is gone, the new one not yet there
+    story.act("unclaim", "head_nurse", item.id)
+    assert phones.cards("surgeon") == []
+    assert phones.hear(late) == "refused: replaced"
+    clock.freeze(clock.now() + timedelta(minutes=1))
+    phones.bpm.work()
+    assert (len(phones.cards("surgeon")), phones.acting("surgeon")) == (1, ["同意"])
+    assert phones.tap("surgeon", "同意") == "done"
 
 
 def test_a_decision_taken_back_in_an_open_round_asks_again(phones: Phones) -> None:
