@@ -33,6 +33,7 @@ from api import (
     telling,
     tokens,
     wecom,
+    wecom_accounts,
     work_items,
 )
 from api.deps import PREFIX, identify
@@ -46,7 +47,7 @@ from engine.settings import Settings
 # those that are asked most come first: routes are tried in this order
 _FEATURES = (
     work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, outbox, definitions,
-    documents, activities, staff, tokens, messages, telling, wecom, contacts, handover,
+    documents, activities, staff, tokens, messages, telling, wecom, wecom_accounts, contacts, handover,
     health, metrics,
 )  # fmt: skip
 _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file

@@ -6,13 +6,15 @@ from typing import Annotated
 from fastapi import Depends, Path
 from pydantic import Field
 
+from api.boxes import Cursor, Limit
 from api.deps import Call, Router, allowed
 from api.schemas import Answer, Body, Text
-from engine.connectors.wecom import accounts
+from engine.connectors.wecom import accounts, planning, unreached
 
 router = Router("企业微信")
 
 Admin = Annotated[Call, Depends(allowed(None))]
+Reads = Annotated[Call, Depends(allowed("admin:read"))]
 Number = Annotated[Text, Path(max_length=20, description="工号", examples=["10027"])]
 
 
@@ -29,6 +31,31 @@ class MemberBody(Body):
     """The member that the person is."""
 
     userid: Text = Field(max_length=64, examples=["ShanXiaoYan"])
+
+
+class UnreachedOut(Answer):
+    """Somebody whom messages did not reach."""
+
+    number: str = Field(examples=["10027"])
+    name: str = Field(examples=["单晓燕"])
+    reason: str = Field(description="最近一次为什么没送到", examples=[planning.ABSENT])
+    cure: str = Field(description="怎么处理", examples=[unreached.CURES[planning.ABSENT]])
+    since: datetime = Field(description="最近 7 天里第一次没送到的时刻")
+    last: datetime = Field(description="最近一次没送到的时刻")
+    count: int = Field(description="最近 7 天没送到的条数", examples=[3])
+
+
+class UnreachedPage(Answer):
+    """A page of people, whom it happened to last first."""
+
+    rows: list[UnreachedOut]
+    next_cursor: str | None = Field(examples=["dW5yZWFjaGVkIDQ3MTE"])
+
+
+@router.get("/admin/wecom/unreached", summary="最近 7 天没送到企业微信的人")
+def unreached_people(call: Reads, cursor: Cursor = None, limit: Limit = 20) -> UnreachedPage:
+    """List whom messages did not reach, and why."""
+    return UnreachedPage.model_validate(unreached.people(call.session, call.actor, cursor=cursor, limit=limit))
 
 
 @router.get("/admin/people/{staff_number}/wecom", summary="一位职工的企业微信账号")

@@ -13,20 +13,22 @@ from engine import clock, outbox
 from engine.batch import Batch, Statement
 
 DELAY = timedelta(seconds=8)
-"""From a change to the count: so many changes within it are one, and there are at most 8 counts a minute."""
+"""From a change to the count: so many changes within it are one, and there are at most 9 counts a minute."""
+COMMIT = timedelta(seconds=1)
+"""What a transaction may take until its end: a count that is due before then wouldn't see its change."""
 
 
 def _enqueue(people: str) -> Statement:
     """Return the insert of rows for `people`, a query of their ids in 32 hexadecimal digits.
 
-    One that waits for its time counts this change too.
+    One that still waits when this change is committed counts it too.
     """
     return Statement(
         "INSERT INTO outbox (system, key, topic, lane, payload, state, attempts, due_at, last_error, created_at) "
         "SELECT CAST(:system AS VARCHAR(20)), 'board:' || p.id, 'board', CAST(:lane AS VARCHAR(20)), "
         "'{\"person\":\"' || p.id || '\"}', 'pending', 0, :due_at, '', :created_at "
         f"FROM ({people}) p WHERE NOT EXISTS (SELECT 1 FROM outbox o WHERE o.system = :system "
-        "AND o.key = 'board:' || p.id AND o.state = 'pending' AND o.due_at > :created_at)"
+        "AND o.key = 'board:' || p.id AND o.state = 'pending' AND o.due_at > :committed)"
     )
 
 
@@ -56,5 +58,8 @@ def enqueue_touched(session: Session, batch: Batch, instance_id: uuid.UUID, sinc
 def _add(session: Session, batch: Batch, statement: Statement, params: dict[str, Any]) -> None:
     now = clock.now()
     for system in session.info.get("mirrors", ()):
-        batch.add(statement, params | outbox.row(system, "", "board", {}, now, due_at=now + DELAY))
+        batch.add(
+            statement,
+            params | {"committed": now + COMMIT} | outbox.row(system, "", "board", {}, now, due_at=now + DELAY),
+        )
         session.info["outbox"] = True

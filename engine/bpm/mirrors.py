@@ -19,6 +19,7 @@ from engine.bpm.commands import checks, returning
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.statements import INSTANCE
 from engine.bpm.extensions import Outcome
+from engine.bpm.models import ItemKind
 from engine.errors import EngineError
 
 
@@ -36,11 +37,15 @@ def changed(session: Session, batch: Batch, instance_id: uuid.UUID, since: datet
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What an open item offers: `taps` are outcomes that go through as they are, `others` need words or the form."""
+    """What an open item offers: `taps` are outcomes that go through as they are, `others` need words or the form.
+
+    A step that `fills` has no taps: whoever fills in a form looks at it.
+    """
 
     taps: tuple[Outcome, ...]
     others: tuple[Outcome, ...]
     returns: bool  # whether it may be returned (退回)
+    fills: bool = False
 
 
 class Offers:
@@ -59,11 +64,13 @@ class Offers:
     def of(self, step: str, task_id: int) -> Offer:
         """Return what an open item of a step offers; what needs the form is a tap where that is complete as it is."""
         case, task = self._case, self._case.definition.tasks[step]
-        complete = False
+        complete, fills = False, task.kind == ItemKind.FILL
         with suppress(EngineError):
             checks.form_data(case, step, {}, task_id)
             complete = True
-        taps = tuple(o for o in task.outcomes if o.opinion != "required" and (complete or o.form != "required"))
+        taps = tuple(
+            o for o in task.outcomes if not fills and o.opinion != "required" and (complete or o.form != "required")
+        )
         others = tuple(o for o in task.outcomes if o not in taps)
         back = returning.offered(case.definition, case.state, task.returns, task_id)
-        return Offer(taps, others, bool(back))
+        return Offer(taps, others, bool(back), fills)

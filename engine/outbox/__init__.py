@@ -28,7 +28,7 @@ from engine.outbox.oversight import (
     stopped,
 )
 from engine.outbox.rate import take
-from engine.outbox.table import DEAD, INSERT_OUTBOX, Outbox, enqueue, put, row
+from engine.outbox.table import DEAD, INSERT_OUTBOX, Outbox, enqueue, move, put, row
 from engine.outbox.upkeep import purge, requeue, require_requeuer
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "lanes",
     "lease",
     "limit",
+    "move",
     "pause",
     "people",
     "purge",

@@ -61,6 +61,7 @@ class Configuration(Exception):
 InTransaction = Callable[[Session, Leased], object]
 Outside = Callable[[Database, Leased], object]
 OnDead = Callable[[Leased, str, Session], object]
+OnRequeue = Callable[[dict[str, Any], Session], object]
 MaxAttempts = int | Callable[[Leased], int]
 
 
@@ -72,6 +73,7 @@ class Handler:
     in_transaction: bool
     max_attempts: MaxAttempts
     on_dead: OnDead | None
+    on_requeue: OnRequeue | None
     newest: bool
     aside: bool
 
@@ -99,6 +101,7 @@ def handler(
     in_transaction: Literal[True],
     max_attempts: MaxAttempts = ...,
     on_dead: OnDead | None = ...,
+    on_requeue: OnRequeue | None = ...,
     newest: bool = ...,
     aside: bool = ...,
 ) -> Callable[[InTransaction], InTransaction]: ...
@@ -110,6 +113,7 @@ def handler(
     in_transaction: Literal[False],
     max_attempts: MaxAttempts = ...,
     on_dead: OnDead | None = ...,
+    on_requeue: OnRequeue | None = ...,
     newest: bool = ...,
     aside: bool = ...,
 ) -> Callable[[Outside], Outside]: ...
@@ -120,6 +124,7 @@ def handler(
     in_transaction: bool,
     max_attempts: MaxAttempts = PATIENT,
     on_dead: OnDead | None = None,
+    on_requeue: OnRequeue | None = None,
     newest: bool = False,
     aside: bool = False,
 ) -> Callable[[Callable[[Any, Leased], object]], Callable[[Any, Leased], object]]:
@@ -129,7 +134,8 @@ def handler(
     it is called with the database and no transaction open: for effects outside. It raises Again, Transient, Permanent
     or Configuration; Unavailable counts as Transient; any other error is tried a few times and then is dead. Where
     `max_attempts(row)` is a function it holds for both, but for Unavailable: that says nothing of the effect.
-    `on_dead(row, reason, session)` runs in the transaction that marks the row dead. With `newest` a row brings the
+    `on_dead(row, reason, session)` runs in the transaction that marks the row dead, `on_requeue(payload, session)` in
+    the one that brings it back: what was given up with it may be tried again by any row. With `newest` a row brings the
     other side to the present state, whatever it was written for: where a younger one of its shard and topic is due, it
     is done in passing. `aside`: the topic may lag; it has a slow lane of its channel, so that it never stands
     before what is urgent.
@@ -139,7 +145,7 @@ def handler(
         if (system, topic) in handlers:
             raise RuntimeError(f"two handlers for {system}/{topic}")
         declare(system, topic)
-        handlers[system, topic] = Handler(run, in_transaction, max_attempts, on_dead, newest, aside)
+        handlers[system, topic] = Handler(run, in_transaction, max_attempts, on_dead, on_requeue, newest, aside)
         return run
 
     return register

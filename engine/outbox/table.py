@@ -58,6 +58,11 @@ INSERT_OUTBOX = Statement(
     "ON CONFLICT (idem_key) DO NOTHING"
 )
 
+_MOVE = Statement(
+    "UPDATE outbox SET due_at = :due_at WHERE system = :system AND key = :key AND state = 'pending' "
+    "AND (lease_until IS NULL OR lease_until <= :now)"
+)
+
 
 def row(
     system: str,
@@ -106,6 +111,12 @@ def enqueue(
     batch = Batch()
     put(session, batch, [row(system, key, topic, payload, clock.now(), idem_key, due_at)])
     batch.run(session)
+
+
+def move(session: Session, batch: Batch, system: str, key: str, due_at: datetime) -> None:
+    """Let the rows of a shard that wait be due at another moment, earlier or later; those at work stay as they are."""
+    batch.add(_MOVE, {"system": system, "key": key, "due_at": due_at, "now": clock.now()})
+    session.info["outbox"] = True
 
 
 def affected(result: Any) -> int:

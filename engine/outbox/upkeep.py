@@ -3,12 +3,14 @@
 import logging
 from datetime import datetime
 
+import orjson
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.db import Database
 from engine.errors import Conflict, Forbidden, NotFound
+from engine.outbox.handlers import handlers
 from engine.outbox.table import DONE, PENDING, Outbox, affected
 from engine.viewer import Viewer
 
@@ -41,6 +43,9 @@ def requeue(session: Session, actor: Viewer, id: int) -> Outbox:  # noqa: A002
     found.due_at = max(now, session.scalar(busy) or now)
     session.flush()
     session.info["outbox"] = True
+    handler = handlers.get((found.system, found.topic))
+    if handler is not None and handler.on_requeue is not None:
+        handler.on_requeue(orjson.loads(found.payload), session)
     log.info("outbox row requeued: id=%d by=%s", id, actor.person_id)
     return found
 

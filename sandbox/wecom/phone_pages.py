@@ -66,6 +66,7 @@ _TEMPLATES.globals.update(
     text=lambda content, userid: phone_text.plain(content, anchor(userid)),
     markdown=lambda content, userid: phone_text.markdown(content, anchor(userid)),
     card_text=phone_text.card,
+    whole=phone_text.whole,
 )
 
 

@@ -15,6 +15,7 @@ _FONT = re.compile(r"""&lt;font\s+color=["']?(info|comment|warning)["']?\s*&gt;(
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 _MARKDOWN_LINK = re.compile(r"\[([^\]\n]+)\]\(([^()\s]+)\)")
 _KEPT = re.compile("\0(\\d+)\0")
+_DATE = re.compile(r"\d+(?:-\d+)+(?: \d\d:\d\d)?")
 _HEADING = re.compile(r"(#{1,6})\s+(.+)")
 
 
@@ -51,6 +52,11 @@ def card(description: str) -> Markup:
             depth -= 1
     parts += [escape(description[at:]), "</div>" * depth]
     return Markup("".join(parts).replace("\n", "<br>"))  # nosec B704
+
+
+def whole(text: str) -> Markup:
+    """Return a text of a card whose dates stay in one line: a browser would break them after a hyphen."""
+    return Markup(_DATE.sub(r'<span class="whole">\g<0></span>', escape(str(text))))  # nosec B704
 
 
 def markdown(content: str, link: Link) -> Markup:

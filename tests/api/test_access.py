@@ -354,6 +354,7 @@ RIGHTS: dict[str, set[str]] = {
     "wecom_accounts_shown": {"system_admin"},
     "wecom_accounts_link": {"system_admin"},
     "wecom_accounts_unlink": {"system_admin"},
+    "wecom_accounts_unreached_people": {"process_admin", "auditor"},
     "outbox_overview": {"process_admin", "auditor"},
     "outbox_letters": {"process_admin", "auditor"},
     "outbox_requeue_all": {"process_admin"},
@@ -406,3 +407,4 @@ def test_each_role_gets_its_own_routes_and_no_other(api: Api) -> None:
             if got_in != (role in RIGHTS.get(name, set())):
                 wrong.append((name, role, answer.status_code, code))
     assert wrong == []
+    assert RIGHTS.keys() <= {operation["operationId"] for *_, operation in ROUTES}  # none has been lost

@@ -106,6 +106,16 @@ def test_a_card_that_the_app_changes_wholly(office: SmallApp, phones: Phones) ->
     expect(page.locator(".card-buttons")).to_have_count(0)
 
 
+def test_a_date_is_not_torn_in_two(office: SmallApp, phones: Phones) -> None:
+    rows = [{"keyname": "内容", "value": f"{'假' * n}，11-27 起"} for n in range(1, 20)]
+    office.send("template_card", BUTTONS | {"horizontal_content_list": rows[-6:]}, NURSE.staff_number)
+    office.send("template_card", BUTTONS | {"task_id": "2", "horizontal_content_list": rows[:6]}, NURSE.staff_number)
+    dates = phones("nurse").locator(".card-pairs .whole")
+    expect(dates).to_have_count(12)
+    lines = dates.evaluate_all("found => found.map(date => date.getClientRects().length)")
+    assert lines == [1] * 12
+
+
 def test_an_app_that_does_not_answer(office: SmallApp, phones: Phones, wecom_sandbox: Running) -> None:
     wecom_sandbox.control.limits(callback_pause=0.0)
     office.send("template_card", BUTTONS, NURSE.staff_number)

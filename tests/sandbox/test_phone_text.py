@@ -58,3 +58,16 @@ def test_description_of_a_card(typed: str, shown: str) -> None:
 )
 def test_markdown(typed: str, shown: str) -> None:
     assert phone_text.markdown(typed, link) == shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("年休假 2 天，11-27 起", '年休假 2 天，<span class="whole">11-27</span> 起'),
+        ("已同意 · 李四 11-26 10:03", '已同意 · 李四 <span class="whole">11-26 10:03</span>'),
+        ("2026-11-27 至 11-28", '<span class="whole">2026-11-27</span> 至 <span class="whole">11-28</span>'),
+        ("A-1 & <b>", "A-1 &amp; &lt;b&gt;"),
+    ],
+)
+def test_a_date_on_a_card_stays_in_one_line(typed: str, shown: str) -> None:
+    assert phone_text.whole(typed) == shown

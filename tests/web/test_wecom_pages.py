@@ -8,12 +8,13 @@ import httpx
 import pytest
 
 from engine import clock
-from engine.connectors.wecom import accounts
+from engine.connectors.wecom import accounts, install, planning, unreached
 from engine.connectors.wecom.js import signature
 from engine.org.demo import CAST
 from sandbox.wecom import constants
-from tests.dsl import Bpm
+from tests.dsl import Bpm, dates
 from tests.factories.files import JPG, PDF
+from tests.web.conftest import Browser
 from tests.web.wecom_phone import DESK, NURSE, TELEPHONE, Phone, another, change
 
 HEAD_NURSE = CAST["head_nurse"].staff_number
@@ -180,3 +181,21 @@ def test_a_link_with_any_bit_changed_opens_nothing(nurse: Phone) -> None:
     for at in range(0, len(token) - 1, 5):
         other = "A" if token[at] != "A" else "B"
         assert stranger.get(f"{path}?token={token[:at]}{other}{token[at + 1 :]}").status_code == 403
+
+
+def test_the_page_of_deliveries_names_whom_messages_do_not_reach(phone: Phone, bpm: Bpm) -> None:
+    install(bpm.db, phone.wecom.settings, "http://testserver")
+    admin = Browser(phone.client, bpm).login("process_admin")
+    assert "没送到企业微信的人" not in admin.get("/admin/outbox")
+    bpm.start("leave_request", "nurse", leave_type="年休假", reason="探亲", **dates(5, 6))
+    page = admin.get("/admin/outbox")
+    section = page[page.index('id="unreached"') :].partition("</section>")[0]
+    assert CAST["head_nurse"].name in section
+    assert HEAD_NURSE in section
+    assert f"{planning.NO_ACCOUNT}：{unreached.CURES[planning.NO_ACCOUNT]}" in section
+    assert planning.ABSENT not in section
+    told = phone.client.get("/api/v1/admin/wecom/unreached").json()
+    assert [(row["number"], row["reason"], row["count"]) for row in told["rows"]] == [
+        (HEAD_NURSE, planning.NO_ACCOUNT, 1)
+    ]
+    assert told["rows"][0]["cure"] == unreached.CURES[planning.NO_ACCOUNT]

@@ -8,6 +8,7 @@ from fastapi import Response
 
 from api.errors import status_of
 from engine.bpm import queries
+from engine.connectors.wecom import unreached
 from engine.org.actor import ADMIN
 from engine.org.queries import people_named
 from web.activities import NAMES, told
@@ -73,16 +74,20 @@ def outbox(
     cursor: str | None = None,
     count: int = 0,
     do: str = "",
+    people: str | None = None,
 ) -> Response:
-    """Show the channels, what waits and what was given up; with a system, topic and reason one by one."""
+    """Show the channels, what waits and what was given up; with a system, topic and reason one by one.
+
+    `people` is where the page of those begins whom messages don't reach.
+    """
     alike = {name: text for name, text in (("system", system), ("topic", topic), ("reason", reason)) if text}
     found = None
     if alike:
         found = queries.letters(call.session, call.actor, system=system, topic=topic, reason=reason, cursor=cursor)
-    return outbox_page(call, Typed(dialog=do), alike=alike, letters=found, count=count)
+    return outbox_page(call, Typed(dialog=do), people, alike=alike, letters=found, count=count)
 
 
-def outbox_page(call: Page, typed: Typed, **values: Any) -> Response:
+def outbox_page(call: Page, typed: Typed, people: str | None = None, **values: Any) -> Response:
     """Return the page of the outbox, with what was typed in a dialog and refused. Raises Forbidden."""
     channels = queries.channels(call.session, call.actor)
     outside = {row.system: row.pending for row in channels}
@@ -96,6 +101,8 @@ def outbox_page(call: Page, typed: Typed, **values: Any) -> Response:
         # a channel has its backlog beside it
         waiting=[row for row in queries.backlog(call.session, call.actor) if row.pending > outside.get(row.system, 0)],
         reasons=queries.reasons(call.session, call.actor),
+        unreached=unreached.people(call.session, call.actor, cursor=people),
+        cures=unreached.CURES,
         systems=SYSTEMS,
         names=LETTERS,
         typed=typed,

@@ -169,15 +169,21 @@ def words(item: Any, act: Act | None, outcome: Outcome | None, *, stands: bool) 
             return f"{_did(act.name, outcome)}，您无需再办{when}"
 
 
-def notice(title: str, text: str, at: datetime, url: str) -> Json:
-    """Return the card of a message that asks for nothing in WeCom; equal ones are one send to many."""
-    return {
+def notice(title: str, text: str, summary: str, at: datetime, url: str) -> Json:
+    """Return the card of a message that asks for nothing in WeCom; equal ones are one send to many.
+
+    `summary` is the deciding figure of what it is about: two requests of one kind look alike without.
+    """
+    card: Json = {
         "card_type": "text_notice",
         "source": {"desc": "批阅", "desc_color": _GREY},
         "main_title": {"title": cut(title, _TITLE), "desc": moment(at)},
         "sub_title_text": cut(text, _SUBTITLE),
         "card_action": {"type": 1, "url": url},
     }
+    if summary:
+        card["horizontal_content_list"] = [_row("内容", summary)]
+    return card
 
 
 def digest(rows: Sequence[tuple[str, str, str]], url: str) -> str:
@@ -220,7 +226,8 @@ def _buttons(asked: Asked, links: Links) -> list[Json]:
     item, offer = asked.item_id, asked.offer
     back = [_link("退回", links.returning(item), 4 if not offer.taps else 3)] if offer.returns else []
     if not offer.taps:
-        return [_link("去办理", links.item(item), 1), *back]
+        name = "去办理" if not offer.fills else "去修改" if asked.returned else "去填写"
+        return [_link(name, links.item(item), 1), *back]
     room = _MOST_BUTTONS - len(back) - 1
     acting = [
         {"text": cut(o.name, _BUTTON), "style": _STYLES.get(o.style, 2), "key": f"{OUTCOME}{o.id}"} for o in offer.taps

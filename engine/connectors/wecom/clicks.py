@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from engine import clock
@@ -19,7 +19,7 @@ from engine.bpm.models import ItemState, WorkItem, WorkRound
 from engine.connectors.wecom import cards, inbox, planning
 from engine.connectors.wecom.facts import Facts
 from engine.connectors.wecom.models import WeComAccount, WeComDelivery
-from engine.connectors.wecom.planning import CLICKED
+from engine.connectors.wecom.planning import AGAIN, CLICKED
 from engine.db import Database
 from engine.errors import Conflict, EngineError, Unavailable
 from engine.org.actor import Actor
@@ -42,6 +42,9 @@ def clicked(db: Database, body: Mapping[str, Any]) -> str:
     if found is None or found.item_id is None or not code:
         log.warning("wecom click refused: nothing was sent to this member under task=%r", task_id[:40])
         return "refused: not the recipient"
+    if found.id.hex != task_id.lower():
+        log.info("wecom click refused: delivery=%s is in place of the card", found.id)
+        return "refused: replaced"
     if actor is None:
         log.warning("wecom click refused: person=%s is disabled", found.person_id)
         return "refused: disabled"
@@ -62,7 +65,8 @@ def clicked(db: Database, body: Mapping[str, Any]) -> str:
 def _delivery(session: Session, userid: str, task_id: str) -> WeComDelivery | None:
     """Return the delivery of a card to the member who clicked, None where it wasn't sent to them.
 
-    A card's task_id is its delivery's id: it may be clicked before its send was noted, or though it never was.
+    A card's task_id is its delivery's id: it may be clicked before its send was noted, or though it never was. Where
+    another card is about to be sent in its place, that one's delivery: it will answer, on what is true now.
     """
     try:
         id_ = uuid.UUID(hex=task_id)
@@ -71,7 +75,8 @@ def _delivery(session: Session, userid: str, task_id: str) -> WeComDelivery | No
     return session.scalar(
         select(WeComDelivery)
         .join(WeComAccount, WeComAccount.person_id == WeComDelivery.person_id)
-        .where(WeComAccount.userid_key == userid.lower(), WeComDelivery.id == id_)
+        .where(WeComAccount.userid_key == userid.lower())
+        .where(or_(WeComDelivery.id == id_, and_(WeComDelivery.task_id == id_.hex, WeComDelivery.shown == AGAIN)))
         .where(WeComDelivery.form.in_(("card", "none")))
     )
 

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from engine import clock, outbox
 from engine.connectors.wecom import cards, planning
 from engine.connectors.wecom.errors import NoRecipient
-from engine.connectors.wecom.messages import ABSENT, parts
+from engine.connectors.wecom.messages import parts
 from engine.connectors.wecom.models import WeComAccount, WeComDelivery
-from engine.connectors.wecom.planning import SENT, Told
+from engine.connectors.wecom.planning import ABSENT, NO_ACCOUNT, SENT, Told
 from engine.connectors.wecom.preferences import BREAKS_THROUGH
 from engine.db import Database
 
@@ -28,13 +28,9 @@ def digest(db: Database, row: outbox.Leased) -> None:
     person_id = uuid.UUID(row.payload["person"])
     with db.unit_of_work() as session:
         _release(session, person_id, row.key, callbacks=wecom.settings.callbacks)
-    with db.reading() as session:
+    with db.unit_of_work() as session:
         account = session.get(WeComAccount, person_id)
-        pending = [
-            (delivery, told)
-            for delivery, told in planning.waiting(session, person_id, "digest")
-            if (delivery.task_id or "").startswith(row.key)
-        ]
+        pending = _pending(session, person_id, row.key)
     if not pending or account is None or account.vanished_at is not None:
         return
     rows = [(told.title, told.text, _link(told, links)) for _, told in pending]
@@ -50,6 +46,19 @@ def digest(db: Database, row: outbox.Leased) -> None:
         session.execute(update(WeComDelivery).where(WeComDelivery.id.in_(ids)).values(**values))
 
 
+def _pending(session: Session, person_id: uuid.UUID, key: str) -> list[tuple[WeComDelivery, Told]]:
+    """Return what a digest is to tell; what has been done since it was let go of, perhaps long ago, is left out."""
+    found = []
+    for delivery, told in planning.waiting(session, person_id, "digest"):
+        if not (delivery.task_id or "").startswith(key):
+            continue
+        if reason := told.stale():
+            delivery.form, delivery.reason = "none", reason
+        else:
+            found.append((delivery, told))
+    return found
+
+
 def _release(session: Session, person_id: uuid.UUID, key: str, *, callbacks: bool) -> None:
     """Let go of a person's held notices: singly, or as one digest whose deliveries name it by their task_id."""
     now = clock.now()
@@ -57,7 +66,7 @@ def _release(session: Session, person_id: uuid.UUID, key: str, *, callbacks: boo
     quiet = room.choice(person_id).quiet_until(now)
     going, still_quiet = [], None
     for delivery, told in planning.waiting(session, person_id, "held"):
-        if reason := told.stale() or ("" if person_id in room.accounts else "没有企业微信账号，或已停用"):
+        if reason := told.stale() or ("" if person_id in room.accounts else NO_ACCOUNT):
             delivery.form, delivery.reason = "none", reason
         elif quiet is None or told.urgency >= BREAKS_THROUGH:
             going.append((delivery, told))

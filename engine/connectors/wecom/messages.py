@@ -32,7 +32,7 @@ from engine.connectors.wecom.client import WeCom
 from engine.connectors.wecom.deliveries import CARDS, CHAT, TEXTS, Delivery, Item, marking
 from engine.connectors.wecom.errors import CodeSpent, Duplicate, NoRecipient, Refused
 from engine.connectors.wecom.facts import Facts
-from engine.connectors.wecom.planning import AGAIN, CLICKED, SENT, UNSENT
+from engine.connectors.wecom.planning import ABSENT, AGAIN, CLICKED, SENT, UNSENT
 from engine.db import Database
 
 CODE_LASTS = timedelta(hours=72)
@@ -40,7 +40,6 @@ RECALLABLE = timedelta(hours=24)
 TO_AT_ONCE = 1000  # recipients of one send
 _CALLS = 20  # of one run: then others have their turn
 _FRESH = timedelta(seconds=1)  # the age of a lease at which a call is begun: one may last nearly as long as that
-ABSENT = "企业微信里没有这个成员，或不在应用的可见范围里"
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +48,11 @@ outbox.declare("wecom", "chat")
 Call = Callable[[], None]
 
 
-@outbox.handler("wecom", "tell", in_transaction=False, newest=True)
+def _forgive(payload: dict[str, Any], session: Session) -> None:
+    planning.forgive(session, uuid.UUID(payload["instance"]))
+
+
+@outbox.handler("wecom", "tell", in_transaction=False, newest=True, on_requeue=_forgive)
 def tell(db: Database, row: outbox.Leased) -> None:
     """Bring WeCom to what is true of an instance.
 
@@ -122,7 +125,8 @@ class _Work:
                 groups.setdefault((row.title, row.text, cards.moment(row.created_at)), []).append(row)
         found: list[tuple[bool, Call]] = []
         for (title, text, _), rows in groups.items():
-            card = cards.notice(title, text, rows[0].created_at, self._links.open(self._id))
+            about = self._facts.subject.summary
+            card = cards.notice(title, text, about, rows[0].created_at, self._links.open(self._id))
             failed_before = any(row.reason for row in rows)
             for start in range(0, len(rows), TO_AT_ONCE):
                 to = {row.userid: row.id for row in rows[start : start + TO_AT_ONCE]}
@@ -241,7 +245,7 @@ class _Work:
     # -- marks --------------------------------------------------------------------------------------------------------
 
     def _tried(self, delivery: Any) -> bool:
-        """Whether WeCom refused an unsent delivery for good, and no dead letter from before that is brought back."""
+        """Whether WeCom refused an unsent delivery for good under an earlier row, which is its dead letter."""
         unsent = delivery.shown in (UNSENT, AGAIN)
         return unsent and bool(delivery.reason) and self._since > delivery.sent_at
 

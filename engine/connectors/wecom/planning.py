@@ -18,7 +18,7 @@ from engine import clock, outbox
 from engine.batch import AMONG, Batch, Statement, listed
 from engine.bpm.models import Instance, ItemKind, ItemState
 from engine.connectors.wecom.models import WeComDelivery
-from engine.connectors.wecom.preferences import BREAKS_THROUGH, CHOICES, MUTABLE, Choice, read
+from engine.connectors.wecom.preferences import BREAKS_THROUGH, CHOICES, MUTABLE, Choice, held, read
 from engine.db import Database, new_id
 from engine.outbox.table import affected
 
@@ -28,6 +28,9 @@ A_MINUTE, AN_HOUR = 25, 900  # messages to one member; WeCom takes 30 and 1000 a
 RECENT = timedelta(days=3)  # what is older isn't told any more, such as what was open when WeCom was switched on
 _AT_ONCE = 1000
 _STALE = "发送之前已不需要办理"
+# why nothing reaches a person
+NO_ACCOUNT = "没有企业微信账号，或已停用"
+ABSENT = "企业微信里没有这个成员，或不在应用的可见范围里"
 BREATH = timedelta(minutes=1)  # after which what was too much is looked at again
 
 outbox.declare("wecom", "tell", "digest")
@@ -56,6 +59,10 @@ _AWAKEN = Statement(
     "DELETE FROM wecom_delivery WHERE instance_id = :instance AND form = 'none' AND reason = :reason "
     "AND item_id IN (SELECT id FROM work_item WHERE instance_id = :instance AND state = 'open')"
 )
+_FORGIVE = Statement(
+    "UPDATE wecom_delivery SET reason = '' WHERE instance_id = :instance AND form IN ('card', 'text') "
+    "AND shown IN ('', 'again')"
+)
 _ACCOUNTS = Statement(
     "SELECT a.person_id FROM wecom_account a JOIN person p ON p.id = a.person_id "
     f"WHERE a.person_id IN {AMONG} AND a.vanished_at IS NULL AND p.disabled_at IS NULL "
@@ -70,8 +77,9 @@ _SENT = Statement(
     person_id=uuid.UUID,
 )
 _INSERT = Statement(
-    "INSERT INTO wecom_delivery (id, notice_id, person_id, instance_id, item_id, form, shown, reason, sent_at) "
-    "VALUES (:id, :notice_id, :person_id, :instance_id, :item_id, :form, :shown, :reason, :sent_at)"
+    "INSERT INTO wecom_delivery "
+    "(id, notice_id, person_id, instance_id, item_id, form, task_id, shown, reason, sent_at) "
+    "VALUES (:id, :notice_id, :person_id, :instance_id, :item_id, :form, :task_id, :shown, :reason, :sent_at)"
 )
 
 
@@ -150,7 +158,7 @@ def plan(session: Session, instance_id: uuid.UUID, *, callbacks: bool) -> bool:
 def replan(session: Session, delivery: uuid.UUID, notice: uuid.UUID, *, callbacks: bool) -> None:
     """Plan a notice once more whose card was taken back, to be sent as it is true now, however old it is."""
     session.execute(delete(WeComDelivery).where(WeComDelivery.id == delivery))
-    _write(session, _these(session, [notice]), clock.now(), callbacks=callbacks, again=True)
+    _write(session, _these(session, [notice]), clock.now(), callbacks=callbacks, instead_of=delivery)
 
 
 def waiting(session: Session, person_id: uuid.UUID, form: str) -> list[tuple[WeComDelivery, Told]]:
@@ -191,6 +199,13 @@ def purge(db: Database, before: datetime, limit: int) -> int:
         return affected(session.execute(statement.execution_options(synchronize_session=False)))
 
 
+def forgive(session: Session, instance_id: uuid.UUID) -> None:
+    """Let be tried again, by whichever row comes first, what WeCom refused for good of an instance."""
+    batch = Batch()
+    batch.add(_FORGIVE, {"instance": instance_id})
+    batch.run(session)
+
+
 def look(session: Session, instance_id: uuid.UUID) -> None:
     """Let WeCom alone be compared with an instance, by its shard, which keeps all about it in order."""
     key = str(instance_id)
@@ -199,8 +214,7 @@ def look(session: Session, instance_id: uuid.UUID) -> None:
 
 def hold(session: Session, person_id: uuid.UUID, why: str, until: datetime) -> None:
     """Let a person's held notices be looked at again; a shard of its own, so that no instance waits for it."""
-    key = f"held:{person_id}:{why}"
-    outbox.enqueue(session, "wecom", key, "digest", {"person": str(person_id)}, due_at=until)
+    outbox.enqueue(session, "wecom", held(person_id, why), "digest", {"person": str(person_id)}, due_at=until)
 
 
 def form_of(told: Told, *, callbacks: bool) -> str:
@@ -208,9 +222,12 @@ def form_of(told: Told, *, callbacks: bool) -> str:
     return "card" if told.asks and callbacks else "text"
 
 
-def _write(session: Session, found: Sequence[Told], now: datetime, *, callbacks: bool, again: bool = False) -> None:
+def _write(
+    session: Session, found: Sequence[Told], now: datetime, *, callbacks: bool, instead_of: uuid.UUID | None = None
+) -> None:
     if not found:
         return
+    again = instead_of is not None
     room = Room(session, {t.person_id for t in found}, now)
     waiting: dict[tuple[uuid.UUID, str], datetime] = {}
     rows = []
@@ -224,6 +241,7 @@ def _write(session: Session, found: Sequence[Told], now: datetime, *, callbacks:
                 "instance_id": told.instance_id,
                 "item_id": told.item_id,
                 "form": form,
+                "task_id": None if instead_of is None else instead_of.hex,  # until it is sent: what its card replaces
                 "shown": AGAIN if again else UNSENT,
                 "reason": reason,
                 "sent_at": now,
@@ -249,7 +267,7 @@ def _decided(
     person_id, kind = told.person_id, told.kind
     stale = told.stale()
     if person_id not in room.accounts:
-        return "none", "没有企业微信账号，或已停用"
+        return "none", NO_ACCOUNT
     if stale and not again:
         return "none", stale
     choice = room.choice(person_id)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from engine import clock, outbox
 from engine.batch import AMONG, Batch, Statement
 from engine.clock import LOCAL
 from engine.connectors.wecom.models import WeComAccount, WeComPreference
@@ -25,6 +26,8 @@ BREAKS_THROUGH = 2
 """From this urgency on (加急) quiet hours don't hold."""
 _DAY = 24 * 60
 
+# as `planning.Room` does it: what it holds back by the old choice is there, and moved, before this one stands
+_LOCK = Statement("SELECT person_id FROM wecom_account WHERE person_id = :person_id FOR UPDATE")
 # two windows of one person may choose at once
 _KEEP = Statement(
     "INSERT INTO wecom_preference (person_id, muted, quiet_from, quiet_to) "
@@ -74,7 +77,10 @@ def choice(session: Session, viewer: Viewer) -> Choice:
 def choose(
     session: Session, actor: Actor, *, muted: Collection[str], quiet_from: int | None, quiet_to: int | None
 ) -> Choice:
-    """Keep the actor's own choice. Raises Invalid for a kind that can't be switched off, or half a span."""
+    """Keep the actor's own choice; what is held back now comes when the new quiet hours are over, or at once.
+
+    Raises Invalid for a kind that can't be switched off, or half a span.
+    """
     if unknown := sorted(set(muted) - MUTABLE.keys()):
         raise _invalid("muted", f"这类消息不能关闭：{unknown[0][:20]}。待办和退回总会发送，可以设免打扰时段")
     for place, minute in (("quiet_from", quiet_from), ("quiet_to", quiet_to)):
@@ -85,12 +91,20 @@ def choose(
         raise _invalid(place, "免打扰要有开始和结束时间；不需要就都留空")
     if quiet_from is not None and quiet_from == quiet_to:
         raise _invalid("quiet_to", "免打扰的开始和结束时间相同，请改一个；不需要就都留空")
-    batch = Batch()
+    batch, now = Batch(), clock.now()
+    batch.query(_LOCK, {"person_id": actor.person_id})
     chosen = {"muted": " ".join(sorted(muted)), "quiet_from": quiet_from, "quiet_to": quiet_to}
     batch.add(_KEEP, {"person_id": actor.person_id, **chosen})
+    found = Choice(frozenset(muted), quiet_from, quiet_to)
+    outbox.move(session, batch, "wecom", held(actor.person_id, "quiet"), found.quiet_until(now) or now)
     batch.run(session)
     session.expire_all()  # what the caller holds of the row is old
-    return Choice(frozenset(muted), quiet_from, quiet_to)
+    return found
+
+
+def held(person_id: uuid.UUID, why: str) -> str:
+    """Return the shard of what is held back for a person, because of quiet hours (`quiet`) or the `limit`."""
+    return f"held:{person_id}:{why}"
 
 
 def reachable(session: Session, viewer: Viewer) -> bool:

@@ -1,12 +1,13 @@
 """Who shows people's items elsewhere is told of each change, at the cost of one row at most."""
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
-from engine import outbox
-from engine.bpm import commands
+from engine import clock, outbox
+from engine.bpm import commands, figures
 from engine.outbox import Outbox
 from tests.dsl import Bpm, Story, task
 from tests.engine.bpm.contracts.kit import line
@@ -75,3 +76,19 @@ def test_each_change_reaches_the_mirror_in_the_instances_own_shard(mirrored: Bpm
     with mirrored.db.reading() as session:
         keys = session.scalars(select(Outbox.key).where(Outbox.system == "test", Outbox.topic == "tell")).all()
     assert keys == [str(story.id)] * 3
+
+
+def test_a_count_that_begins_before_the_change_is_committed_is_followed_by_another(mirrored: Bpm) -> None:
+    story = mirrored.deploy_files(line(("a", task("a", "head_nurse", "surgeon")))).start("p", "nurse")
+    key = f"board:{mirrored.person('surgeon').hex}"
+    counts = select(Outbox.due_at).where(Outbox.topic == "board", Outbox.key == key)
+    with mirrored.db.reading() as session:
+        [due] = session.scalars(counts).all()
+    clock.freeze(due - timedelta(seconds=2))
+    story.act("claim", "surgeon", story.item("surgeon").id)  # the count to come sees it
+    with mirrored.db.reading() as session:
+        assert session.scalars(counts).all() == [due]
+    clock.freeze(due - timedelta(milliseconds=50))
+    story.act("unclaim", "surgeon", story.item("surgeon").id)  # perhaps it doesn't see this
+    with mirrored.db.reading() as session:
+        assert session.scalars(counts.order_by(Outbox.id)).all() == [due, clock.now() + figures.DELAY]

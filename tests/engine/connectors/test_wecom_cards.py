@@ -61,6 +61,21 @@ def test_where_no_outcome_goes_through_the_card_still_can_be_changed() -> None:
     assert not wecom_demands.calls_back(card)
 
 
+def test_who_fills_in_a_form_goes_to_it_and_who_was_sent_it_back_is_told_to_mend_it() -> None:
+    fills = Offer((), (AGREE,), returns=False, fills=True)
+    for returned, name in (("", "去填写"), ("曾淑贞：请补充", "去修改")):
+        card = cards.asking("t", SUBJECT, cards.Asked(ITEM, "申请", AT, fills, returned), LINKS)
+        [button] = card["button_list"]
+        assert (button["text"], button["url"]) == (name, f"{LINKS.base}/items/{ITEM}")
+
+
+def test_a_message_names_the_deciding_figure() -> None:
+    card = cards.notice("单晓燕的请假申请", "科室负责人审批：曾淑贞已同意", "病假 5 天", AT, LINKS.open(INSTANCE))
+    assert card["horizontal_content_list"] == [{"keyname": "内容", "value": "病假 5 天"}]
+    wecom_demands.check(card)
+    assert "horizontal_content_list" not in cards.notice("x", "y", "", AT, LINKS.open(INSTANCE))
+
+
 def test_urgency_and_the_reason_of_a_return_are_shown() -> None:
     urgent = cards.Subject(INSTANCE, "请示", "", "发文", 3, "单晓燕", "")
     card = cards.asking("t", urgent, asked(AGREE, returned="曾淑贞：请补充"), LINKS)
@@ -139,5 +154,5 @@ def test_whatever_people_write_wecom_takes_the_card(
     card = cards.asking("t", subject, cards.Asked(ITEM, step, AT, offer, name, remark), LINKS)
     wecom_demands.check(card)
     wecom_demands.check(cards.settled("t", subject, step, remark, ITEM, LINKS))
-    wecom_demands.check(cards.notice(title or "x", summary or "x", AT, LINKS.open(INSTANCE)))
+    wecom_demands.check(cards.notice(title or "x", name or "x", summary, AT, LINKS.open(INSTANCE)))
     assert len(cards.digest([(title, summary, LINKS.todo())] * 60, LINKS.todo()).encode()) <= cards.MARKDOWN

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from engine import clock, outbox
+from engine.connectors.wecom import planning
 from engine.org.demo import CAST
 from engine.outbox import Outbox
 from sandbox.wecom.records import Fault
@@ -38,6 +39,21 @@ def test_what_is_refused_for_one_reaches_the_other_and_is_brought_back(phones: P
     phones.bpm.work()
     assert dead(phones) == []
     assert [phones.acting(who) for who in ("head_nurse", "surgeon")] == [["同意"], ["同意"]]
+
+
+def test_what_is_brought_back_is_tried_again_though_a_younger_change_stands_for_it(phones: Phones) -> None:
+    phones.state.faults.append(Fault("message/send", errcode=CARD_REFUSED))
+    story = start(phones, ANY)
+    [letter] = dead(phones)
+    clock.freeze(clock.now() + timedelta(minutes=1))
+    with phones.bpm.db.unit_of_work() as session:
+        outbox.requeue(session, phones.bpm.actor("process_admin"), letter.id)
+        planning.look(session, story.id)
+    phones.bpm.work()
+    assert dead(phones) == []
+    assert [phones.acting(who) for who in ("head_nurse", "surgeon")] == [["同意"], ["同意"]]
+    with phones.bpm.db.reading() as session:
+        assert session.get_one(Outbox, letter.id).last_error == outbox.SUPERSEDED
 
 
 def test_a_send_without_an_answer_is_repeated_under_its_key(phones: Phones) -> None:

@@ -15,6 +15,7 @@ from engine.connectors.wecom.preferences import Choice
 from engine.db import new_id
 from engine.errors import Invalid
 from engine.notices import NewNotice, Notice, add_many
+from sandbox.wecom.records import Fault
 from tests.dsl import Story, task
 from tests.engine.bpm.contracts.kit import MONDAY, line
 from tests.engine.connectors.phones import BASE, Phones, _phones, number, start  # noqa: F401
@@ -153,6 +154,59 @@ def test_after_quiet_hours_more_than_three_become_one_digest(phones: Phones) -> 
     assert f"]({BASE}/items/{story.item('surgeon').id}) 请办理：a" in text
     assert f"]({BASE}/open/{story.id}) 催办 3" in text
     assert forms(phones, "surgeon") == ["digest"] * 5
+
+
+def test_who_ends_their_quiet_hours_is_told_at_once(phones: Phones) -> None:
+    phones.at(MONDAY + timedelta(hours=14))
+    choose(phones, "surgeon", quiet=(TEN_AT_NIGHT, SEVEN))
+    start(phones, ONE)
+    assert phones.messages("surgeon") == []
+    choose(phones, "surgeon")
+    phones.bpm.work()
+    assert phones.acting("surgeon") == ["同意"]
+
+
+def test_who_shortens_their_quiet_hours_is_told_when_the_new_ones_are_over(phones: Phones) -> None:
+    phones.at(MONDAY + timedelta(hours=14))  # 23:00
+    choose(phones, "surgeon", quiet=(TEN_AT_NIGHT, SEVEN))
+    start(phones, ONE)
+    choose(phones, "surgeon", quiet=(TEN_AT_NIGHT, 0))
+    start(phones, ONE)
+    assert forms(phones, "surgeon") == ["held", "held"]
+    phones.at(MONDAY + timedelta(hours=15))  # 0:00
+    phones.bpm.work()
+    assert forms(phones, "surgeon") == ["card", "card"]
+    assert len(phones.cards("surgeon")) == 2
+
+
+def test_who_prolongs_them_is_left_in_peace(phones: Phones) -> None:
+    phones.at(MONDAY + timedelta(hours=14))
+    choose(phones, "surgeon", quiet=(TEN_AT_NIGHT, 0))
+    start(phones, ONE)
+    choose(phones, "surgeon", quiet=(TEN_AT_NIGHT, SEVEN))
+    phones.at(MONDAY + timedelta(hours=15))
+    phones.bpm.work()
+    assert phones.messages("surgeon") == []
+    phones.at(MONDAY + timedelta(hours=22))
+    phones.bpm.work()
+    assert phones.acting("surgeon") == ["同意"]
+
+
+def test_a_digest_that_is_late_leaves_out_what_was_done_meanwhile(phones: Phones) -> None:
+    phones.at(MONDAY + timedelta(hours=14))
+    choose(phones, "surgeon", quiet=(TEN_AT_NIGHT, SEVEN))
+    story, *_ = [start(phones, ONE) for _ in range(5)]
+    phones.state.faults.append(Fault("message/send", times=3, status=503))
+    phones.at(MONDAY + timedelta(hours=22))
+    phones.bpm.work()
+    assert (phones.messages("surgeon"), forms(phones, "surgeon")) == ([], ["digest"] * 5)
+    phones.state.faults.clear()
+    story.approve("surgeon")
+    phones.at(MONDAY + timedelta(hours=22, minutes=10))
+    phones.bpm.work()
+    [digest] = phones.messages("surgeon")
+    assert digest.message.content["content"].startswith("**您有 4 条消息**")
+    assert forms(phones, "surgeon") == ["none"] + ["digest"] * 4
 
 
 def test_no_member_gets_more_than_wecom_delivers_in_a_minute(phones: Phones) -> None:

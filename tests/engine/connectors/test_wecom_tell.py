@@ -10,6 +10,7 @@ from engine.bpm.models import WorkRound
 from engine.connectors.wecom import planning
 from engine.connectors.wecom.models import WeComAccount
 from engine.org.models import Person
+from sandbox.wecom.records import Fault
 from tests.dsl import Bpm, Story, dates, task
 from tests.engine.bpm.contracts.kit import MONDAY, line
 from tests.engine.connectors.phones import BASE, Phones, _phones, number, start  # noqa: F401
@@ -79,11 +80,25 @@ def test_one_of_several_who_all_decide_changes_their_own_card_alone(phones: Phon
 
 
 def test_a_return_shows_its_reason_on_both_sides(phones: Phones) -> None:
-    leave(phones.bpm).send_back("head_nurse", to="initiator")
+    story = leave(phones.bpm).send_back("head_nurse", to="initiator")
     assert phones.says("head_nurse").startswith(f"已退回：请补充 · {name(phones.bpm, 'head_nurse')} ")
     rows = {row["keyname"]: row["value"] for row in phones.card("nurse")["horizontal_content_list"]}
     assert rows["退回原因"] == f"{name(phones.bpm, 'head_nurse')}：请补充"
-    assert phones.buttons("nurse") == ["去办理"] or phones.acting("nurse") == ["提交"]
+    assert phones.buttons("nurse") == ["去修改"]  # one tap would hand in the same again
+    assert phones.card("nurse")["button_list"][0]["url"] == f"{BASE}/items/{story.item('nurse').id}"
+
+
+def test_a_step_to_fill_in_has_no_button_that_acts(phones: Phones) -> None:
+    start(phones, line(("a", task("a", "surgeon", kind="fill")), ("b", task("b", "archivist"))))
+    assert (phones.buttons("surgeon"), phones.acting("surgeon")) == (["去填写", "退回"], [])
+
+
+def test_messages_about_two_requests_can_be_told_apart(phones: Phones) -> None:
+    stories = [leave(phones.bpm, **dates(*days)).approve("head_nurse") for days in ((5, 6), (8, 9))]
+    found = [copy.card for copy in phones.messages("nurse") if copy.card]
+    shown = [card["horizontal_content_list"][0]["value"] for card in found if "已同意" in card["sub_title_text"]]
+    assert shown == [story.instance.summary for story in stories]
+    assert len(set(shown)) == 2
 
 
 def test_the_others_read_of_a_return(phones: Phones) -> None:
@@ -169,6 +184,21 @@ def test_a_decision_taken_back_leaves_one_fresh_card(phones: Phones) -> None:
     for who in following:
         assert phones.says(who).startswith(f"{name(phones.bpm, 'head_nurse')}已撤回上一步"), phones.cards(who)
     assert phones.tap("head_nurse", "同意") == "done"
+
+
+def test_a_click_on_a_card_that_is_being_replaced_is_answered_by_the_new_one(phones: Phones) -> None:
+    story = start(phones, ANY)
+    item = story.item("head_nurse")
+    late = phones.event("surgeon", "同意")
+    story.act("claim", "head_nurse", item.id)
+    phones.state.faults.append(Fault("message/send", status=503))  # the old card is gone, the new one not yet there
+    story.act("unclaim", "head_nurse", item.id)
+    assert phones.cards("surgeon") == []
+    assert phones.hear(late) == "refused: replaced"
+    clock.freeze(clock.now() + timedelta(minutes=1))
+    phones.bpm.work()
+    assert (len(phones.cards("surgeon")), phones.acting("surgeon")) == (1, ["同意"])
+    assert phones.tap("surgeon", "同意") == "done"
 
 
 def test_a_decision_taken_back_in_an_open_round_asks_again(phones: Phones) -> None:
