@@ -8,7 +8,8 @@ import pytest
 from tests.api.conftest import Api
 from tests.api.test_access import ROUTES, body_of, fill, headers_of, ids_of, params_of
 
-OF_PEOPLE = {"person_id", "process_key", "box", "number", "newer", "name", "system", "wecom_id"}  # what everybody may know of
+# what everybody may know of
+OF_PEOPLE = {"person_id", "process_key", "box", "number", "newer", "name", "system", "wecom_id"}
 
 
 @pytest.mark.parametrize("who", ["surgeon", "designer", "system_admin"])

@@ -38,7 +38,7 @@ class Detour:
                 answer = browser.get(answer.headers["location"])
         self.asked = answer
         self.out = answer.headers.get("location", "")
-        self.query = {k: v[0] for k, v in parse_qs(urlsplit(self.out).query).items()}
+        self.query: dict[str, str] = {k: v[0] for k, v in parse_qs(urlsplit(self.out).query).items()}
 
     @property
     def state(self) -> str:
@@ -217,7 +217,7 @@ NEVER_GIVEN = (
 def test_what_wecom_never_gave_lets_nobody_in(ward: Ward) -> None:
     for change in NEVER_GIVEN:
         with ward.browser(PHONE) as browser:
-            refused(Detour(ward, browser, "/").back("nurse", **change), browser)
+            refused(Detour(ward, browser, "/").back("nurse", browser=None, **change), browser)
 
 
 def test_a_code_works_once(ward: Ward) -> None:

@@ -34,6 +34,7 @@ def _jump(ward: Ward, story: Story) -> None:
         task_id = session.scalar(
             select(WorkRound.task_id).join(WorkItem).where(WorkItem.id == story.item("head_nurse").id)
         )
+    assert task_id is not None
     with ward.db.unit_of_work() as session:
         actor = ward.bpm.actor("process_admin")
         admin.jump(session, actor, story.id, task_id=task_id, to="then", reason="走错了")

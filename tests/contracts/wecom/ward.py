@@ -96,7 +96,9 @@ class Ward:
     @property
     def client(self) -> WeCom:
         """The connector's client."""
-        return self.db.part(WeCom)
+        found = self.db.part(WeCom)
+        assert found is not None
+        return found
 
     # -- phones -----------------------------------------------------------------------------------------------------
 
