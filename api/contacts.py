@@ -8,9 +8,9 @@ from pydantic import BeforeValidator, Field
 
 from api.deps import Call, Router, allowed
 from api.schemas import Answer, Body, Text
-from engine.connectors.wecom import contacts, contacts_admin
-from engine.connectors.wecom.difference import Plan
-from engine.connectors.wecom.errors import unavailable
+from engine.connectors.wecom.client.errors import unavailable
+from engine.connectors.wecom.contacts import admin, syncing
+from engine.connectors.wecom.contacts.difference import Plan
 
 router = Router("企业微信")
 
@@ -113,7 +113,7 @@ class MapBody(Body):
 @router.get("/admin/contacts", summary="企业微信通讯录：最近几次同步")
 def runs(call: Admin) -> RunsOut:
     """List the last synchronisations."""
-    found = contacts_admin.runs(call.session, call.actor)
+    found = admin.runs(call.session, call.actor)
     return RunsOut(runs=[RunOut.model_validate(run) for run in found])
 
 
@@ -121,7 +121,7 @@ def runs(call: Admin) -> RunsOut:
 def compare(call: Admin) -> DifferenceOut:
     """Say what differs."""
     with unavailable():
-        plan: Plan = contacts.look(call.db, call.actor)
+        plan: Plan = syncing.look(call.db, call.actor)
     return DifferenceOut.model_validate(plan)
 
 
@@ -129,11 +129,11 @@ def compare(call: Admin) -> DifferenceOut:
 def sync(call: Admin, body: SyncBody) -> DoneOut:
     """Bring our rows to what WeCom says."""
     with unavailable():
-        _, done = contacts.sync(call.db, call.actor, by="page", confirmed=body.confirmed, expected=body.digest)
+        _, done = syncing.sync(call.db, call.actor, by="page", confirmed=body.confirmed, expected=body.digest)
     return DoneOut.model_validate(done)
 
 
 @router.put("/admin/contacts/departments/{wecom_id}", summary="指定企业微信部门对应的部门", status_code=204)
 def map_department(call: Admin, wecom_id: Annotated[int, Path(ge=1, le=2**63 - 1)], body: MapBody) -> None:
     """Say which department of ours one of WeCom's is."""
-    contacts_admin.map_department(call.session, call.actor, wecom_id, body.code)
+    admin.map_department(call.session, call.actor, wecom_id, body.code)

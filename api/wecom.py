@@ -11,8 +11,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from api.limits import STRANGERS_LIMIT
 from engine.connectors.wecom import callbacks
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.crypto import Forged
-from engine.connectors.wecom.errors import unavailable
+from engine.connectors.wecom.client.crypto import Forged
+from engine.connectors.wecom.client.errors import unavailable
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Database
 

@@ -13,7 +13,8 @@ from cli.processes import process_files
 from engine import outbox
 from engine.bpm import definitions
 from engine.bpm.models import Instance, InstanceState
-from engine.connectors.wecom import contacts, planning
+from engine.connectors.wecom import planning
+from engine.connectors.wecom.contacts import syncing
 from engine.connectors.wecom.models import WeComBoard, WeComChat, WeComDelivery
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Database
@@ -70,7 +71,7 @@ class Phones:
         """Give the hospital's people their accounts; phones that know nothing yet are told again what waits."""
         if self.stand_in is None:
             return
-        contacts.sync(database, None, by="demo")
+        syncing.sync(database, None, by="demo")
         with database.unit_of_work() as session:
             people = session.scalars(select(WeComBoard.person_id)).all()
             for told in (WeComDelivery, WeComChat, WeComBoard):

@@ -6,10 +6,11 @@ import typer
 
 from cli.databases import open_database
 from engine.connectors import wecom
-from engine.connectors.wecom import codes, contacts, difference
-from engine.connectors.wecom.errors import unavailable
+from engine.connectors.wecom.client.errors import unavailable
+from engine.connectors.wecom.client.tokens import kept_in
+from engine.connectors.wecom.contacts import difference, syncing
+from engine.connectors.wecom.entry import codes
 from engine.connectors.wecom.settings import WeComSettings
-from engine.connectors.wecom.tokens import kept_in
 from engine.db import Database
 from engine.settings import Settings
 
@@ -42,9 +43,9 @@ def wecom_sync(
     connect(settings, database)
     with unavailable():
         if dry_run:
-            plan, written = contacts.look(database, None), "以上是差异，没有写入"
+            plan, written = syncing.look(database, None), "以上是差异，没有写入"
         else:
-            plan, done = contacts.sync(database, None, by="command", confirmed=confirm)
+            plan, done = syncing.sync(database, None, by="command", confirmed=confirm)
             written = str(done)
     for line in difference.told(plan):
         typer.echo(line)

@@ -8,9 +8,9 @@ import engine.bpm.handlers
 import engine.bpm.models
 import engine.bpm.reminding
 import engine.connectors.wecom.clicks
-import engine.connectors.wecom.codes
-import engine.connectors.wecom.contact_events
+import engine.connectors.wecom.contacts.events
 import engine.connectors.wecom.digest
+import engine.connectors.wecom.entry.codes
 import engine.connectors.wecom.groups
 import engine.connectors.wecom.inbox
 import engine.connectors.wecom.messages

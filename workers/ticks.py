@@ -5,7 +5,9 @@ from datetime import timedelta
 from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
-from engine.connectors.wecom import contacts, entry, inbox, planning
+from engine.connectors.wecom import inbox, planning
+from engine.connectors.wecom.contacts import syncing
+from engine.connectors.wecom.entry import arriving
 from engine.db import Database
 from engine.org import auth
 from engine.settings import Settings
@@ -39,7 +41,7 @@ def standard(settings: Settings) -> list[Tick]:
         return planning.purge(db, clock.now() - KEEP_DELIVERIES, _AT_ONCE) == _AT_ONCE
 
     def wecom_contacts(db: Database) -> bool:
-        contacts.nightly(db)
+        syncing.nightly(db)
         return False
 
     def expired_attachments(db: Database) -> bool:
@@ -60,7 +62,7 @@ def standard(settings: Settings) -> list[Tick]:
         return False
 
     def expired_entries(db: Database) -> bool:
-        entry.purge(db)
+        arriving.purge(db)
         return False
 
     return [

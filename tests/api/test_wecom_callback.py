@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from engine import clock
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.crypto import Crypto
+from engine.connectors.wecom.client.crypto import Crypto
 from engine.connectors.wecom.models import WeComCallback
 from engine.connectors.wecom.settings import WeComSettings
 from engine.outbox import Outbox

@@ -11,7 +11,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from api.app import create_app
-from engine.connectors.wecom import codes
+from engine.connectors.wecom.entry import codes
 from engine.db import Database
 from engine.org.demo import CAST
 from engine.settings import Settings

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import select, update
 
 from engine import clock
-from engine.connectors.wecom import accounts, entry, states
+from engine.connectors.wecom import accounts
+from engine.connectors.wecom.entry import arriving, states
 from engine.connectors.wecom.models import WeComAccount, WeComEntry
 from engine.org.demo import CAST
 from engine.settings import Settings
@@ -222,7 +223,7 @@ def test_a_state_is_good_once_also_with_a_copy_of_the_cookies(bpm: Bpm, phone: P
 
 def test_a_page_with_a_very_long_address_fits_the_cookie(phone: Phone) -> None:
     longest = "/box/todo?text=" + "a" * 980
-    for _ in range(entry.MOST_A_MINUTE):
+    for _ in range(arriving.MOST_A_MINUTE):
         url = phone.to_wecom(str(httpx.URL("/wecom/go", params={"next": longest})))
         assert len(phone.client.cookies["piyue-wecom-ways"]) < 3800
     assert phone.get(phone.back_from(url)).headers["location"] == longest
@@ -247,7 +248,7 @@ def test_what_is_over_is_deleted(bpm: Bpm, phone: Phone) -> None:
     phone.enter()
     assert len(rows(bpm)) == 1
     clock.freeze(clock.now() + timedelta(hours=2))
-    entry.purge(bpm.db)
+    arriving.purge(bpm.db)
     assert rows(bpm) == []
 
 
@@ -307,7 +308,7 @@ def test_a_number_in_another_case_is_the_same_member(bpm: Bpm, phone: Phone) -> 
 
 def test_a_refused_person_is_not_sent_round_and_round(bpm: Bpm, phone: Phone) -> None:
     """A browser that keeps the entry's cookie and loses the session's."""
-    for _ in range(entry.MOST_A_MINUTE):
+    for _ in range(arriving.MOST_A_MINUTE):
         assert phone.enter().status_code == 303
         del phone.client.cookies["piyue"]
     answer = phone.get(phone.get("/box/todo").headers["location"])

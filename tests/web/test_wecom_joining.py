@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import select, text, update
 
 from engine import clock
-from engine.connectors.wecom import accounts, codes, joining
+from engine.connectors.wecom import accounts
+from engine.connectors.wecom.entry import codes, joining
+from engine.connectors.wecom.entry.sending import Post, PostSettings
 from engine.connectors.wecom.models import WeComAccount, WeComCode
-from engine.connectors.wecom.sending import Post, PostSettings
 from engine.org.demo import CAST
 from engine.outbox import Outbox
 from tests.dsl import Bpm

@@ -9,7 +9,7 @@ import pytest
 
 from engine import clock
 from engine.connectors.wecom import accounts, install, planning, unreached
-from engine.connectors.wecom.js import signature
+from engine.connectors.wecom.client.js import signature
 from engine.org.demo import CAST
 from sandbox.wecom import constants
 from tests.dsl import Bpm, dates

@@ -2,8 +2,8 @@
 
 from fastapi import Response
 
-from engine.connectors.wecom import contacts, contacts_admin
-from engine.connectors.wecom.errors import unavailable
+from engine.connectors.wecom.client.errors import unavailable
+from engine.connectors.wecom.contacts import admin, syncing
 from engine.errors import EngineError, Invalid
 from web.pages.contacts import Shown, contacts_page
 from web.session import Page, Posted, Router
@@ -20,7 +20,7 @@ def compare(call: Posted) -> Response:
     """Show what differs, and write nothing."""
     call.or_else(_again)
     with unavailable():
-        plan = contacts.look(call.db, call.actor)
+        plan = syncing.look(call.db, call.actor)
     return contacts_page(call, Shown(plan))
 
 
@@ -30,7 +30,7 @@ def sync(call: Posted) -> Response:
     call.or_else(_again)
     confirmed = call.text("confirmed")
     with unavailable():
-        contacts.sync(
+        syncing.sync(
             call.db,
             call.actor,
             by="page",
@@ -47,5 +47,5 @@ def map_department(call: Posted) -> Response:
     number = call.text("wecom_id").strip()
     if not (number.isascii() and number.isdecimal() and len(number) < 19):
         raise Invalid("请填企业微信部门的编号（数字）", code="bad_wecom_department")
-    contacts_admin.map_department(call.session, call.actor, int(number), call.text("code"))
+    admin.map_department(call.session, call.actor, int(number), call.text("code"))
     return call.go("/admin/contacts?done=map")

@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, RedirectResponse
 
 from api.deps import Visit, require_same_origin
 from engine import attachments, clock
-from engine.connectors.wecom import joining
-from engine.connectors.wecom.errors import unavailable
+from engine.connectors.wecom.client.errors import unavailable
+from engine.connectors.wecom.entry import joining
 from engine.errors import EngineError, Forbidden, Invalid
 from web.pages.wecom import browser_token, client, codes, join_page, let_in, refused_page
 from web.session import Posted, Router, Submitted

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from fastapi import Response
 
 from api.errors import status_of
-from engine.connectors.wecom import contacts_admin
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.difference import LINKS, VERBS, Plan
+from engine.connectors.wecom.contacts import admin
+from engine.connectors.wecom.contacts.difference import LINKS, VERBS, Plan
 from engine.errors import EngineError
 from web.rendering import page
 from web.session import Page, Router, Visitor
@@ -40,7 +40,7 @@ def contacts_page(call: Page, shown: Shown) -> Response:
         call,
         "admin/contacts.html",
         200 if shown.error is None else status_of(shown.error),
-        runs=contacts_admin.runs(call.session, call.actor),
+        runs=admin.runs(call.session, call.actor),
         mode="off" if wecom is None else wecom.settings.contacts,
         connected=wecom is not None,
         plan=shown.plan,

@@ -8,11 +8,12 @@ from starlette.responses import JSONResponse, RedirectResponse
 
 from api.deps import Visit, cookie_name, keep_login, set_cookie
 from api.errors import status_of
-from engine.connectors.wecom import accounts, entry, joining, states
+from engine.connectors.wecom import accounts
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.codes import Codes
-from engine.connectors.wecom.entry import Arrival
-from engine.connectors.wecom.errors import unavailable
+from engine.connectors.wecom.client.errors import unavailable
+from engine.connectors.wecom.entry import arriving, joining, states
+from engine.connectors.wecom.entry.arriving import Arrival
+from engine.connectors.wecom.entry.codes import Codes
 from engine.crypto import Keys
 from engine.errors import EngineError, Forbidden, Invalid, NotFound
 from web.entrance import GO, client_of, inside, target_of
@@ -43,7 +44,7 @@ def go(call: Anybody, next: str = "/", private: bool = False) -> Response:  # no
     """Send the browser to WeCom, from where it comes back to `enter`."""
     target = target_of(next)
     call.request.state.refused = lambda error: refused_page(call.request, error, target)
-    begun = entry.begin(
+    begun = arriving.begin(
         client(call).settings,
         _key(call),
         back=f"{call.settings.base_url.rstrip('/')}/wecom/enter",
@@ -64,9 +65,9 @@ def enter(call: Anybody, code: str = "", state: str = "") -> Response:
     call.request.state.refused = lambda error: refused_page(call.request, error, "/")
     wecom = client(call)
     with call.db.unit_of_work() as session:
-        returned = entry.come_back(session, _key(call), state, browser_token(call), _ways(call))
+        returned = arriving.come_back(session, _key(call), state, browser_token(call), _ways(call))
     call.request.state.refused = lambda error: refused_page(call.request, error, returned.target)
-    arrival = entry.arrive(call.db, wecom, returned, code[:512], call.browser())
+    arrival = arriving.arrive(call.db, wecom, returned, code[:512], call.browser())
     if arrival.login is None:
         query = {"state": state, **({"differs": "1"} if arrival.differs else {})}
         return _keep_ways(RedirectResponse(f"/wecom/join?{urlencode(query)}", 303), call, returned.ways)

@@ -6,8 +6,8 @@
 from engine import outbox
 from engine.connectors.wecom.cards import Links
 from engine.connectors.wecom.client import WeCom
+from engine.connectors.wecom.client.tokens import Tokens
 from engine.connectors.wecom.settings import WeComSettings
-from engine.connectors.wecom.tokens import Tokens
 from engine.db import Database
 
 SYSTEM = "wecom"

@@ -14,7 +14,7 @@ from lxml import etree
 from sqlalchemy import bindparam, text
 
 from engine import clock, outbox, xml
-from engine.connectors.wecom.crypto import Crypto, Forged
+from engine.connectors.wecom.client.crypto import Crypto, Forged
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Database, UTCDateTime
 from engine.errors import Invalid

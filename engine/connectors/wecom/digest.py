@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from engine import clock, outbox
 from engine.connectors.wecom import cards, planning
-from engine.connectors.wecom.errors import NoRecipient
+from engine.connectors.wecom.client.errors import NoRecipient
 from engine.connectors.wecom.messages import parts
 from engine.connectors.wecom.models import WeComAccount, WeComDelivery
 from engine.connectors.wecom.planning import ABSENT, NO_ACCOUNT, SENT, Told

@@ -17,7 +17,7 @@ from engine.bpm import visibility
 from engine.bpm.models import Instance, ItemKind, WorkItem
 from engine.connectors.wecom.cards import cut
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.errors import Refused
+from engine.connectors.wecom.client.errors import Refused
 from engine.connectors.wecom.messages import parts
 from engine.connectors.wecom.models import WeComAccount, WeComChat
 from engine.db import Database

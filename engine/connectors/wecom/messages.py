@@ -29,8 +29,8 @@ from engine.batch import Batch, listed
 from engine.bpm.models import ItemState
 from engine.connectors.wecom import cards, planning
 from engine.connectors.wecom.client import WeCom
+from engine.connectors.wecom.client.errors import CodeSpent, Duplicate, NoRecipient, Refused
 from engine.connectors.wecom.deliveries import CARDS, CHAT, TEXTS, Delivery, Item, marking
-from engine.connectors.wecom.errors import CodeSpent, Duplicate, NoRecipient, Refused
 from engine.connectors.wecom.facts import Facts
 from engine.connectors.wecom.planning import ABSENT, AGAIN, CLICKED, SENT, UNSENT
 from engine.db import Database

@@ -10,10 +10,10 @@ from engine import clock, outbox
 from engine.batch import Batch, Statement
 from engine.bpm import queries
 from engine.bpm.queries import Board
-from engine.connectors.wecom.answers import KeyData
 from engine.connectors.wecom.cards import Links
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.errors import NoRecipient, Refused, Unknown
+from engine.connectors.wecom.client.answers import KeyData
+from engine.connectors.wecom.client.errors import NoRecipient, Refused, Unknown
 from engine.connectors.wecom.messages import parts
 from engine.db import Database
 from engine.org.directory import directory

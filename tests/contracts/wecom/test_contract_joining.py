@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.connectors.wecom import js
+from engine.connectors.wecom.client import js
 from sandbox.wecom.server import Running
 from tests.contracts.wecom.test_contract_entry import Detour, logged_in
 from tests.contracts.wecom.ward import PHONE, Ward, name, opened

@@ -22,8 +22,8 @@ from sqlalchemy import select
 from api.app import create_app
 from engine import clock
 from engine.connectors import wecom
-from engine.connectors.wecom import codes
 from engine.connectors.wecom.client import WeCom
+from engine.connectors.wecom.entry import codes
 from engine.connectors.wecom.models import WeComAccount
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Database

@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from engine.connectors.wecom.client import WeCom
+from engine.connectors.wecom.client.tokens import Tokens
 from engine.connectors.wecom.settings import WeComSettings
-from engine.connectors.wecom.tokens import Tokens
 
 CORP, AGENT = "wwtest", 1000002
 SECRET, CONTACTS_SECRET = "canary-secret-of-the-app", "canary-secret-of-the-contacts"

@@ -19,10 +19,11 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from engine import clock
-from engine.connectors.wecom import callbacks, crypto
+from engine.connectors.wecom import callbacks
 from engine.connectors.wecom.callbacks import Call
-from engine.connectors.wecom.crypto import Crypto, Forged
-from engine.connectors.wecom.errors import Misconfigured
+from engine.connectors.wecom.client import crypto
+from engine.connectors.wecom.client.crypto import Crypto, Forged
+from engine.connectors.wecom.client.errors import Misconfigured
 from engine.connectors.wecom.models import WeComCallback
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Database

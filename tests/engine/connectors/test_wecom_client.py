@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from engine.connectors.wecom import errors, js
-from engine.connectors.wecom.answers import Chat, KeyData
-from engine.connectors.wecom.client import WeCom
+from engine.connectors.wecom.client import WeCom, errors, js
+from engine.connectors.wecom.client.answers import Chat, KeyData
+from engine.connectors.wecom.client.tokens import Tokens
 from engine.connectors.wecom.settings import WeComSettings
-from engine.connectors.wecom.tokens import Tokens
 from sandbox.wecom import constants
 from sandbox.wecom.records import Tag
 from sandbox.wecom.server import Running
@@ -162,7 +161,7 @@ def test_leads_and_orders_go_with_the_departments(wecom_sandbox: Running, wecom:
 
 
 def test_all_pages_of_member_ids(wecom_sandbox: Running, wecom: WeCom, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.connectors.wecom.client._PAGE", 100)
+    monkeypatch.setattr("engine.connectors.wecom.client.client._PAGE", 100)
     pairs = wecom.member_ids()
     known = [(m.userid, d) for m in wecom_sandbox.state.members.values() for d in m.departments]
     assert sorted(pairs) == sorted(known)

@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session
 from api.app import create_app
 from engine import clock, outbox
 from engine.bpm.models import ActionLog
-from engine.connectors.wecom import accounts, contact_events, contacts, install
+from engine.connectors.wecom import accounts, install
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.difference import Snapshot
+from engine.connectors.wecom.contacts import events, syncing
+from engine.connectors.wecom.contacts.difference import Snapshot
 from engine.connectors.wecom.models import WeComAccount, WeComCallback, WeComDepartment
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Base, Database
@@ -35,7 +36,7 @@ from sandbox.wecom.corp import corp
 from sandbox.wecom.records import Member as SandboxMember
 from sandbox.wecom.server import Running, running
 
-assert contact_events  # importing it registers its function
+assert events  # importing it registers its function
 NOW = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 # -- with the client and the stand-in ---------------------------------------------------------------------------------
@@ -85,21 +86,21 @@ def verbs(db: Database) -> list[str]:
 def test_1600_members_and_a_second_run_that_finds_nothing(hospital_db: Database, stand_in: Running) -> None:
     connect(hospital_db, stand_in)
     before = everything(hospital_db)
-    plan = contacts.look(hospital_db, None)
+    plan = syncing.look(hospital_db, None)
     assert everything(hospital_db) == before  # to look writes nothing
     assert len(plan.links) == 1588  # all but the twelve who have left
     assert plan.problems == []
     assert {change.verb for change in plan.changes} <= {"update"}
 
     calls = len(stand_in.state.calls)
-    _, done = contacts.sync(hospital_db, None, by="command")
+    _, done = syncing.sync(hospital_db, None, by="command")
     departments = len(stand_in.state.departments)
     assert len(stand_in.state.calls) - calls <= departments + 4  # one each, the departments, the ids, a token
     assert (done.linked, done.created, done.disabled) == (1588, 0, 0)
     with hospital_db.reading() as session:
         assert session.scalar(select(func.count()).select_from(WeComAccount)) == 1588
         assert session.scalar(select(func.count()).select_from(WeComDepartment)) == departments - 1
-    again, done = contacts.sync(hospital_db, None, by="command")
+    again, done = syncing.sync(hospital_db, None, by="command")
     assert again.empty
     assert again.changes == ()
     assert done.linked == 0
@@ -112,7 +113,7 @@ def test_without_leading_only_accounts_are_written(hospital_db: Database, stand_
     stand_in.state.members["10030"].position = "院长助理"
     stand_in.state.members["zhao6"] = SandboxMember("zhao6", "赵六", [3])
     before = everything(hospital_db)
-    plan, done = contacts.sync(hospital_db, None, by="command")
+    plan, done = syncing.sync(hospital_db, None, by="command")
     after = everything(hospital_db)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"wecom_account", "wecom_department", "action_log"}
@@ -124,12 +125,12 @@ def test_without_leading_only_accounts_are_written(hospital_db: Database, stand_
 
 def test_what_wecom_leads(hospital_db: Database, stand_in: Running) -> None:
     connect(hospital_db, stand_in)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     ward = stand_in.state.members["10027"].departments[0]
     stand_in.state.members["10027"].name = "单小燕"
     stand_in.state.members["zhao6"] = SandboxMember("zhao6", "赵六", [ward, 3], position="护师", mobile="139 0000 0006")
     stand_in.state.departments[ward].name = "儿童医学科"
-    _, done = contacts.sync(hospital_db, None, by="command")
+    _, done = syncing.sync(hospital_db, None, by="command")
     assert (done.created, done.updated) == (1, 2)
     assert person(hospital_db, "10027").name == "单小燕"
     new = person(hospital_db, "zhao6")
@@ -144,16 +145,16 @@ def test_what_wecom_leads(hospital_db: Database, stand_in: Running) -> None:
 
 def test_vanished_and_back(hospital_db: Database, stand_in: Running) -> None:
     connect(hospital_db, stand_in)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     gone = stand_in.state.members.pop("10100")
     barred = stand_in.state.members["10101"]
     barred.status = 2
-    _, done = contacts.sync(hospital_db, None, by="nightly")
+    _, done = syncing.sync(hospital_db, None, by="nightly")
     assert (done.vanished, done.disabled) == (2, 2)
     assert person(hospital_db, "10100").disabled_at is not None  # still there, as a row
-    contacts.sync(hospital_db, None, by="nightly")  # once more changes nothing
+    syncing.sync(hospital_db, None, by="nightly")  # once more changes nothing
     stand_in.state.members["10100"] = gone
-    _, done = contacts.sync(hospital_db, None, by="nightly")
+    _, done = syncing.sync(hospital_db, None, by="nightly")
     assert done.enabled == 1
     assert person(hospital_db, "10100").disabled_at is None
     assert person(hospital_db, "10101").disabled_at is not None
@@ -165,7 +166,7 @@ def test_vanished_and_back(hospital_db: Database, stand_in: Running) -> None:
 def test_who_comes_back_or_is_another_member_is_verified_anew(hospital_db: Database, stand_in: Running) -> None:
     """WeCom's administrator can give a userid, or a name and mobile, to whomever they like."""
     connect(hospital_db, stand_in, "accounts")
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
 
     def joined(number: str) -> bool:
         found = account(hospital_db, number)
@@ -177,14 +178,14 @@ def test_who_comes_back_or_is_another_member_is_verified_anew(hospital_db: Datab
             session.get_one(WeComAccount, person(hospital_db, number).id).joined_at = NOW
     members = stand_in.state.members
     gone, other = members.pop("10100"), members.pop("10101")
-    contacts.sync(hospital_db, None, by="nightly")
+    syncing.sync(hospital_db, None, by="nightly")
     assert not joined("10100")
     members["10100"] = gone
     mobile = person(hospital_db, "10101").mobile
     members["mallory"] = SandboxMember("mallory", other.name, other.departments, mobile=mobile)
     for agent in stand_in.state.agents.values():
         agent.sensitive = True  # an application that is told mobiles
-    contacts.sync(hospital_db, None, by="nightly")
+    syncing.sync(hospital_db, None, by="nightly")
     found = account(hospital_db, "10101")
     assert found is not None
     assert found.userid == "mallory"
@@ -193,63 +194,63 @@ def test_who_comes_back_or_is_another_member_is_verified_anew(hospital_db: Datab
 
 def test_what_the_hospital_disabled_is_not_enabled_by_a_return(hospital_db: Database, stand_in: Running) -> None:
     connect(hospital_db, stand_in)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     with hospital_db.unit_of_work() as session:
         session.get_one(Person, person(hospital_db, "10100").id).disabled_at = NOW
     gone = stand_in.state.members.pop("10100")
-    contacts.sync(hospital_db, None, by="nightly")
+    syncing.sync(hospital_db, None, by="nightly")
     stand_in.state.members["10100"] = gone
-    plan, _ = contacts.sync(hospital_db, None, by="nightly")
+    plan, _ = syncing.sync(hospital_db, None, by="nightly")
     assert person(hospital_db, "10100").disabled_at == NOW
     assert any("仍是企业微信成员" in problem.message for problem in plan.problems)
 
 
 def test_nobody_is_disabled_by_an_empty_answer(hospital_db: Database, stand_in: Running) -> None:
     connect(hospital_db, stand_in)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     before = everything(hospital_db)
     stand_in.state.members.clear()
     for confirmed in (0, 5_000):
         with pytest.raises(Conflict) as refusal:
-            contacts.sync(hospital_db, None, by="command", confirmed=confirmed)
+            syncing.sync(hospital_db, None, by="command", confirmed=confirmed)
         assert refusal.value.code == "contacts_empty"
     assert everything(hospital_db) == before
 
 
 def test_too_many_must_be_confirmed(hospital_db: Database, stand_in: Running) -> None:
     connect(hospital_db, stand_in)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     for key in sorted(stand_in.state.members)[-200:]:
         del stand_in.state.members[key]
-    plan = contacts.look(hospital_db, None)
+    plan = syncing.look(hospital_db, None)
     assert plan.vanishing > plan.allowed == 158
     with pytest.raises(Conflict, match="超过 158 人") as refusal:
-        contacts.sync(hospital_db, None, by="nightly")
+        syncing.sync(hospital_db, None, by="nightly")
     assert refusal.value.code == "contacts_too_many_gone"
     assert verbs(hospital_db)[-1] == "contacts_refused"
     with pytest.raises(Conflict):
-        contacts.sync(hospital_db, None, by="command", confirmed=plan.vanishing - 1)
-    _, done = contacts.sync(hospital_db, None, by="command", confirmed=plan.vanishing, expected=plan.digest)
+        syncing.sync(hospital_db, None, by="command", confirmed=plan.vanishing - 1)
+    _, done = syncing.sync(hospital_db, None, by="command", confirmed=plan.vanishing, expected=plan.digest)
     assert done.disabled == plan.vanishing
 
 
 def test_only_what_was_looked_at_is_applied(hospital_db: Database, stand_in: Running) -> None:
     connect(hospital_db, stand_in)
-    plan = contacts.look(hospital_db, None)
-    assert contacts.look(hospital_db, None).digest == plan.digest
+    plan = syncing.look(hospital_db, None)
+    assert syncing.look(hospital_db, None).digest == plan.digest
     stand_in.state.members["10027"].name = "单小燕"
     with pytest.raises(Conflict, match="再看一遍"):
-        contacts.sync(hospital_db, None, by="page", expected=plan.digest)
+        syncing.sync(hospital_db, None, by="page", expected=plan.digest)
 
 
 def test_what_people_set_for_themselves_survives(hospital_db: Database, stand_in: Running) -> None:
     connect(hospital_db, stand_in)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     with hospital_db.unit_of_work() as session:
         me = actor_for(session, person(hospital_db, "10027").id)
         set_own(session, me, Own("dan xiao yan", mobile_hidden=True))
     stand_in.state.members["10027"].name = "单小燕"
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     found = person(hospital_db, "10027")
     assert (found.name, found.pinyin_override, found.mobile_hidden) == ("单小燕", "dan xiao yan", True)
     assert found.pinyin.startswith("danxiaoyan")
@@ -258,10 +259,10 @@ def test_what_people_set_for_themselves_survives(hospital_db: Database, stand_in
 def test_a_narrow_scope_makes_nobody_vanish(hospital_db: Database, stand_in: Running) -> None:
     """With the secret of the contacts all ids are known, whatever the application may see."""
     connect(hospital_db, stand_in)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     agent = next(a for a in stand_in.state.agents.values() if a.secret == stand_in.settings()["secret"])
     agent.parties = {3}
-    plan = contacts.look(hospital_db, None)
+    plan = syncing.look(hospital_db, None)
     assert plan.vanishing == 0
     assert plan.unseen > 1_000
 
@@ -271,7 +272,7 @@ def test_only_system_admins(hospital_db: Database, stand_in: Running) -> None:
     with hospital_db.reading() as session:
         nurse = actor_for(session, person(hospital_db, "10027").id)
     assert not nurse.has(SYSTEM_ADMIN)
-    for act in (lambda: contacts.look(hospital_db, nurse), lambda: contacts.sync(hospital_db, nurse, by="page")):
+    for act in (lambda: syncing.look(hospital_db, nurse), lambda: syncing.sync(hospital_db, nurse, by="page")):
         with pytest.raises(Forbidden):
             act()
 
@@ -307,7 +308,7 @@ def work(db: Database, stand_in: Running) -> list[str]:
 
 def test_events_in_order(hospital_db: Database, stand_in: Running, tmp_path: Path) -> None:
     connect(hospital_db, stand_in)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     with listening(hospital_db, stand_in, tmp_path):
         tell = stand_in.control
         tell.add_department(id=900, name="互联网医院", parentid=1)
@@ -336,7 +337,7 @@ def test_events_in_order(hospital_db: Database, stand_in: Running, tmp_path: Pat
         with hospital_db.reading() as session:
             assert session.get_one(Department, department.id).disabled_at is not None
             assert session.get(WeComDepartment, 900) is None
-    plan = contacts.look(hospital_db, None)
+    plan = syncing.look(hospital_db, None)
     assert plan.empty
 
 
@@ -345,9 +346,9 @@ def test_an_event_while_the_whole_is_read_has_it_read_again(
 ) -> None:
     """What was read before the event would undo it."""
     connect(hospital_db, stand_in)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     asked: list[Snapshot] = []
-    fetch = contacts.fetch
+    fetch = syncing.fetch
 
     def slow(wecom: WeCom, *more: Any) -> Snapshot:
         snapshot = fetch(wecom, *more)
@@ -362,15 +363,15 @@ def test_an_event_while_the_whole_is_read_has_it_read_again(
         asked.append(snapshot)
         return snapshot
 
-    monkeypatch.setattr(contacts, "fetch", slow)
-    contacts.sync(hospital_db, None, by="nightly")
+    monkeypatch.setattr(syncing, "fetch", slow)
+    syncing.sync(hospital_db, None, by="nightly")
     assert len(asked) == 2
     assert person(hospital_db, "10027").name == "单小燕"
 
 
 def test_many_who_vanish_one_by_one_are_stopped(hospital_db: Database, stand_in: Running) -> None:
     connect(hospital_db, stand_in)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     with hospital_db.unit_of_work() as session:
         some = session.scalars(select(WeComAccount).order_by(WeComAccount.userid_key).limit(158)).all()
         for row in some:
@@ -380,43 +381,43 @@ def test_many_who_vanish_one_by_one_are_stopped(hospital_db: Database, stand_in:
     del stand_in.state.members[userid.lower()]
     body = {"Event": "change_contact", "ChangeType": "delete_user", "UserID": userid}
     with pytest.raises(Permanent, match="没有同步"):
-        contact_events.changed(hospital_db, body)
+        events.changed(hospital_db, body)
     assert person(hospital_db, number).disabled_at is None
 
 
 def test_the_night_counts_who_vanished_in_the_day_before_it(hospital_db: Database, stand_in: Running) -> None:
     connect(hospital_db, stand_in)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     with hospital_db.reading() as session:
         here = sorted(session.scalars(select(WeComAccount.userid_key)))
     for key in here[-100:]:
         del stand_in.state.members[key]
-    _, done = contacts.sync(hospital_db, None, by="nightly")
+    _, done = syncing.sync(hospital_db, None, by="nightly")
     assert done.vanished == 100
     for key in here[-200:-100]:
         del stand_in.state.members[key]
     with pytest.raises(Conflict, match="将有 200 人"):
-        contacts.sync(hospital_db, None, by="nightly")
-    clock.freeze(clock.now() + contacts.DAY)
-    _, done = contacts.sync(hospital_db, None, by="nightly")
+        syncing.sync(hospital_db, None, by="nightly")
+    clock.freeze(clock.now() + syncing.DAY)
+    _, done = syncing.sync(hospital_db, None, by="nightly")
     assert done.vanished == 100
 
 
 @pytest.mark.parametrize("role", [ADMIN, SYSTEM_ADMIN, AUDITOR, DESIGNER])
 def test_who_holds_a_system_role_is_left_to_a_person(hospital_db: Database, stand_in: Running, role: str) -> None:
     connect(hospital_db, stand_in)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     with hospital_db.unit_of_work() as session:
         roles.grant(session, None, role, "10100")
     for number in ("10100", "10101"):
         del stand_in.state.members[number]
-        contact_events.changed(hospital_db, {"Event": "change_contact", "ChangeType": "delete_user", "UserID": number})
+        events.changed(hospital_db, {"Event": "change_contact", "ChangeType": "delete_user", "UserID": number})
     assert person(hospital_db, "10101").disabled_at is not None
     assert person(hospital_db, "10100").disabled_at is None
     left = account(hospital_db, "10100")
     assert left is not None
     assert left.vanished_at is not None  # nobody comes in by the userid meanwhile
-    plan, done = contacts.sync(hospital_db, None, by="nightly")
+    plan, done = syncing.sync(hospital_db, None, by="nightly")
     assert (done.disabled, person(hospital_db, "10100").disabled_at) == (0, None)
     assert any("10100" in problem.about for problem in plan.problems)
 
@@ -434,7 +435,7 @@ def test_who_comes_in_while_it_is_written_keeps_their_account(
         return write(session, wanted)
 
     monkeypatch.setattr(staff_writing, "write", entered)
-    contacts.sync(hospital_db, None, by="command")
+    syncing.sync(hospital_db, None, by="command")
     mine = account(hospital_db, "10027")
     assert mine is not None
     assert mine.joined_at is not None
@@ -445,7 +446,7 @@ def test_once_a_night_by_the_worker(hospital_db: Database, stand_in: Running) ->
 
     def night(day: int, hour: int) -> list[str]:
         clock.freeze(datetime(2026, 3, day, hour, 30, tzinfo=clock.LOCAL))
-        contacts.nightly(hospital_db)
+        syncing.nightly(hospital_db)
         return [outbox.run(hospital_db, row) for row in outbox.lease(hospital_db, "w", 8)]
 
     assert night(2, 1) == night(2, 6) == []

@@ -11,11 +11,11 @@ import pytest
 import urllib3
 from pydantic import SecretStr
 
-from engine.connectors.wecom import callbacks, crypto, errors
-from engine.connectors.wecom.client import WeCom
+from engine.connectors.wecom import callbacks
+from engine.connectors.wecom.client import WeCom, crypto, errors
+from engine.connectors.wecom.client.tokens import Flights, InProcess
+from engine.connectors.wecom.client.wire import TIMEOUT
 from engine.connectors.wecom.settings import WeComSettings
-from engine.connectors.wecom.tokens import Flights, InProcess
-from engine.connectors.wecom.wire import TIMEOUT
 from engine.crypto import same
 from tests.engine.connectors.conftest import AGENT, CONTACTS_SECRET, CORP, SECRET, Broken, Listener, Raw
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from engine.connectors.wecom.answers import Department as Party
-from engine.connectors.wecom.answers import Member
-from engine.connectors.wecom.difference import Account, Plan, Snapshot, Stored
-from engine.connectors.wecom.matching import compare
+from engine.connectors.wecom.client.answers import Department as Party
+from engine.connectors.wecom.client.answers import Member
+from engine.connectors.wecom.contacts.difference import Account, Plan, Snapshot, Stored
+from engine.connectors.wecom.contacts.matching import compare
 from engine.org.staff_writing import Table, Wanted
 
 NOW = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)

@@ -12,9 +12,10 @@ import pytest
 from sqlalchemy import select
 
 from engine import clock, outbox
-from engine.connectors.wecom import accounts, codes
+from engine.connectors.wecom import accounts
+from engine.connectors.wecom.entry import codes
+from engine.connectors.wecom.entry.sending import Post, PostSettings
 from engine.connectors.wecom.models import WeComAccount, WeComCode
-from engine.connectors.wecom.sending import Post, PostSettings
 from engine.errors import Conflict, EngineError, Forbidden, Invalid, NotFound
 from engine.org.demo import CAST
 from engine.org.models import Person

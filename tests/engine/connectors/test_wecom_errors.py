@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from engine.connectors.wecom import errors
-from engine.connectors.wecom.errors import (
+from engine.connectors.wecom.client import errors
+from engine.connectors.wecom.client.errors import (
     Barred,
     CodeSpent,
     Duplicate,

@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 
 from engine import clock, outbox
 from engine.bpm import queries
-from engine.connectors.wecom import contacts, install, workbench
+from engine.connectors.wecom import install, workbench
+from engine.connectors.wecom.contacts import syncing
 from engine.connectors.wecom.models import WeComBoard
 from engine.connectors.wecom.settings import WeComSettings
 from engine.org.demo import CAST, roster
@@ -50,7 +51,7 @@ def connected(bpm: Bpm, stand_in: Running) -> Bpm:
         "aes_key": "",
     }  # nobody listens, so cards have no buttons
     install(bpm.db, WeComSettings(**settings), "http://piyue.test")
-    contacts.sync(bpm.db, None, by="command")
+    syncing.sync(bpm.db, None, by="command")
     clock.freeze(clock.now())
     return bpm.deploy_files(FILES)
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine import outbox
-from engine.connectors.wecom import contacts, inbox
+from engine.connectors.wecom import inbox
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.difference import Snapshot
-from engine.connectors.wecom.errors import Unknown
+from engine.connectors.wecom.client.errors import Unknown
+from engine.connectors.wecom.contacts import syncing
+from engine.connectors.wecom.contacts.difference import Snapshot
 from engine.connectors.wecom.messages import parts
 from engine.db import Database
 from engine.errors import Conflict
@@ -20,7 +21,7 @@ from engine.errors import Conflict
 _PARTIES = frozenset({"create_party", "update_party", "delete_party"})
 
 
-@inbox.on(contacts.EVENT)
+@inbox.on(syncing.EVENT)
 def changed(db: Database, body: Mapping[str, Any]) -> str:
     """Bring our rows to what WeCom says now of a member, or of the departments; returns what was done.
 
@@ -37,7 +38,7 @@ def changed(db: Database, body: Mapping[str, Any]) -> str:
     else:
         return inbox.IGNORED
     try:
-        done = contacts.part(db, snapshot, "event")
+        done = syncing.part(db, snapshot, "event")
     except Conflict as refusal:
         raise outbox.Permanent(refusal.message) from None
     return "nothing differs" if done is None else str(done)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 from engine import clock
-from engine.connectors.wecom import errors, js
-from engine.connectors.wecom.answers import (
+from engine.connectors.wecom.client import errors, js
+from engine.connectors.wecom.client.answers import (
     App,
     Chat,
     Department,
@@ -23,10 +23,10 @@ from engine.connectors.wecom.answers import (
     Tag,
     Tagged,
 )
+from engine.connectors.wecom.client.tokens import Flights, InProcess, Tokens
+from engine.connectors.wecom.client.visibility import Visibility
+from engine.connectors.wecom.client.wire import Wire
 from engine.connectors.wecom.settings import WeComSettings
-from engine.connectors.wecom.tokens import Flights, InProcess, Tokens
-from engine.connectors.wecom.visibility import Visibility
-from engine.connectors.wecom.wire import Wire
 
 MOST = 1000
 """Members whom one send or one change of a card may name."""

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import orjson
 
-from engine.connectors.wecom.answers import Department, Member
+from engine.connectors.wecom.client.answers import Department, Member
 from engine.org import staff_writing
 from engine.org.staff_writing import Change, Wanted
 

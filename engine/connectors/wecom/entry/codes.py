@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from engine import clock, outbox
 from engine.audit import record
+from engine.connectors.wecom.entry.sending import Post, PostSettings
 from engine.connectors.wecom.models import WeComCode
-from engine.connectors.wecom.sending import Post, PostSettings
 from engine.crypto import Keys, mac, same
 from engine.db import Database
 from engine.errors import Conflict, Invalid

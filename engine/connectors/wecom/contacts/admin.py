@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from engine import clock
 from engine.audit import record
 from engine.bpm.models import ActionLog
-from engine.connectors.wecom.contacts import REFUSED, VERB, require_admin
+from engine.connectors.wecom.contacts.syncing import REFUSED, VERB, require_admin
 from engine.connectors.wecom.models import WeComDepartment
 from engine.errors import Conflict, Invalid
 from engine.org.actor import Actor

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from engine.connectors.wecom.answers import App, Department, Member, Tagged
-from engine.connectors.wecom.errors import NoRecipient, Unknown
+from engine.connectors.wecom.client.answers import App, Department, Member, Tagged
+from engine.connectors.wecom.client.errors import NoRecipient, Unknown
 
 KEPT = 600.0
 """Seconds for which the scope is believed."""

@@ -7,7 +7,7 @@ import secrets
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from engine.connectors.wecom.errors import Misconfigured
+from engine.connectors.wecom.client.errors import Misconfigured
 from engine.connectors.wecom.settings import WeComSettings
 from engine.crypto import same
 

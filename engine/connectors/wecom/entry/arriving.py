@@ -20,10 +20,11 @@ from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.batch import Batch, Statement
-from engine.connectors.wecom import accounts, states
+from engine.connectors.wecom import accounts
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.codes import Codes, contacts, same_mobile
-from engine.connectors.wecom.errors import unavailable
+from engine.connectors.wecom.client.errors import unavailable
+from engine.connectors.wecom.entry import states
+from engine.connectors.wecom.entry.codes import Codes, contacts, same_mobile
 from engine.connectors.wecom.models import WeComAccount, WeComCode, WeComEntry
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Database

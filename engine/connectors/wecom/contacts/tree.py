@@ -6,7 +6,7 @@ WeCom's top level is the hospital itself. What lies deeper than our three levels
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from engine.connectors.wecom.answers import Department, Member
+from engine.connectors.wecom.client.answers import Department, Member
 from engine.org.models import DepartmentKind
 from engine.org.staff_writing import MAX_LEVELS, Row, Wanted
 

@@ -14,12 +14,12 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from engine import clock
-from engine.connectors.wecom import codes as sending
 from engine.connectors.wecom.accounts import key_of
-from engine.connectors.wecom.codes import Codes, Contact, contacts
-from engine.connectors.wecom.entry import Arrival, hashed, let_in, refuse
+from engine.connectors.wecom.entry import codes as sending
+from engine.connectors.wecom.entry.arriving import Arrival, hashed, let_in, refuse
+from engine.connectors.wecom.entry.codes import Codes, Contact, contacts
+from engine.connectors.wecom.entry.states import STATE
 from engine.connectors.wecom.models import WeComAccount, WeComCode, WeComEntry
-from engine.connectors.wecom.states import STATE
 from engine.db import Database
 from engine.errors import Conflict, Forbidden, Invalid
 from engine.org.models import Person

@@ -18,11 +18,11 @@ from engine import clock, outbox
 from engine.audit import record
 from engine.batch import Batch
 from engine.connectors.wecom.accounts import INSERT_ACCOUNT
-from engine.connectors.wecom.answers import Member
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.difference import Account, Plan, Snapshot, Stored
-from engine.connectors.wecom.errors import Barred, Unknown
-from engine.connectors.wecom.matching import compare
+from engine.connectors.wecom.client.answers import Member
+from engine.connectors.wecom.client.errors import Barred, Unknown
+from engine.connectors.wecom.contacts.difference import Account, Plan, Snapshot, Stored
+from engine.connectors.wecom.contacts.matching import compare
 from engine.connectors.wecom.models import WeComAccount, WeComCallback, WeComDepartment
 from engine.db import Database
 from engine.errors import Conflict, Forbidden, Unavailable

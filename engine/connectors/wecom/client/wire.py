@@ -23,10 +23,10 @@ from requests.adapters import HTTPAdapter
 from urllib3.filepost import encode_multipart_formdata
 from wechatpy.enterprise import WeChatClient
 
-from engine.connectors.wecom import apis, errors
-from engine.connectors.wecom.errors import Later, WeComError
+from engine.connectors.wecom.client import apis, errors
+from engine.connectors.wecom.client.errors import Later, WeComError
+from engine.connectors.wecom.client.tokens import Flights
 from engine.connectors.wecom.settings import WeComSettings
-from engine.connectors.wecom.tokens import Flights
 
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect, and between two bytes of the answer."""

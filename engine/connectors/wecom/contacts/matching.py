@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from engine.connectors.wecom.answers import Member
-from engine.connectors.wecom.difference import LEFT, Link, Plan, Problem, Snapshot, Stored
-from engine.connectors.wecom.tree import Tree
+from engine.connectors.wecom.client.answers import Member
+from engine.connectors.wecom.contacts.difference import LEFT, Link, Plan, Problem, Snapshot, Stored
+from engine.connectors.wecom.contacts.tree import Tree
 from engine.org.staff_writing import Row
 
 _NUMBER = re.compile(r"[A-Za-z0-9_-]{1,20}")
