@@ -166,11 +166,13 @@ def test_who_asks_again_after_looking_again_asks_for_the_same(bpm: Bpm) -> None:
 
 def test_every_command_that_takes_a_key_compares_what_it_is_asked() -> None:
     """`send_message` and `acknowledge` compare by themselves: the one leaves its row in the outbox, not on a trail, the
-    other needs no digest; `sent_before` only asks, and `save_draft` whether the form under its key was sent.
+    other needs no digest; `sent_before` only asks, and `save_draft` whether the form under its key was sent; what
+    `hand_over` does is compared item by item, by `reassign`.
     """
     taking = {name for name in commands.__all__ if "key" in inspect.signature(getattr(commands, name)).parameters}
     assert {name for name in taking if not hasattr(getattr(commands, name), "__wrapped__")} == {
         "acknowledge",
+        "hand_over",
         "save_draft",
         "send_message",
         "sent_before",
