@@ -8,6 +8,7 @@ ADR 0012. No request ever waits for Redis: a thread of its own publishes, after 
 import logging
 import secrets
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -57,7 +58,7 @@ def _queue() -> Broadcast:
     return Broadcast(_NUDGE, exchange=_EXCHANGE, routing_key=_NUDGE, durable=False)
 
 
-class _Thread:
+class _Thread(ABC):
     """A thread that does something again and again; after an error it rests, longer each time."""
 
     def __init__(self, name: str) -> None:
@@ -90,8 +91,9 @@ class _Thread:
             log.warning("redis is back: %s", self._thread.name)
             self._failures = 0
 
+    @abstractmethod
     def _work(self) -> None:
-        raise NotImplementedError
+        """Do it once."""
 
 
 class Publisher(_Thread):

@@ -2,68 +2,24 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from engine import clock, outbox
 from engine.db import Database
-from engine.outbox import ChannelIncident, Leased, Outbox, OutboxChannel
+from engine.outbox import ChannelIncident, Leased, Outbox
 from engine.outbox.breaker import LONGEST_PAUSE
-from tests.factories.outbox import emptied
+from tests.factories.outbox import NOON, drain, incidents, state, states, stored, wecom_at_noon, write
 
-NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
 @pytest.fixture(autouse=True)
 def _wecom() -> Iterator[None]:
-    with emptied():
-        outbox.channel("wecom", per_minute=600)
-        outbox.declare("wecom", "tell")
+    with wecom_at_noon():
         yield
-    clock.freeze(None)
-
-
-@pytest.fixture(autouse=True)
-def noon() -> datetime:
-    """Hold the clock."""
-    clock.freeze(NOON)
-    return NOON
-
-
-def write(db: Database, *keys: str, system: str = "wecom", topic: str = "tell") -> None:
-    with db.unit_of_work() as session:
-        for number, key in enumerate(keys):
-            outbox.enqueue(session, system, key, topic, {"n": number})
-
-
-def stored(db: Database) -> list[Outbox]:
-    with db.reading() as session:
-        return list(session.scalars(select(Outbox).order_by(Outbox.id)))
-
-
-def states(db: Database) -> list[str]:
-    return [row.state for row in stored(db)]
-
-
-def state(db: Database) -> OutboxChannel:
-    with db.reading() as session:
-        return session.get_one(OutboxChannel, "wecom")
-
-
-def incidents(db: Database) -> list[tuple[str, str, bool]]:
-    with db.reading() as session:
-        rows = session.scalars(select(ChannelIncident).order_by(ChannelIncident.id))
-        return [(row.kind, row.reason, row.resolved_at is not None) for row in rows]
-
-
-def drain(db: Database, of: str | None = None) -> list[str]:
-    results: list[str] = []
-    while rows := outbox.lease(db, "w", 8, of):
-        results += [outbox.run(db, row) for row in rows]
-    return results
 
 
 class Side:

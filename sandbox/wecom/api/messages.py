@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sized
 from typing import Any
 
 from sandbox.wecom import cards
@@ -102,18 +103,22 @@ def recall(state: State, ask: Ask) -> Json:
     return {}
 
 
-def _recipients(state: State, agent: Agent, body: Json) -> tuple[list[Member], Json]:
-    """Return the members that are meant and can see the app, and what else was named, as the answer tells it."""
-    users = _named(body.get("touser"))
-    if users == ["@all"]:
-        return [m for m in state.members.values() if _reachable(state, agent, m)], {}
-    parties, tags = _named(body.get("toparty")), _named(body.get("totag"))
+def _within_limits(users: Sized, parties: Sized, tags: Sized) -> None:
     if len(users) > _MOST_USERS:
         raise ApiError(40032, "too many users")
     if len(parties) > _MOST_PARTIES:
         raise ApiError(82002, "too many departments")
     if len(tags) > _MOST_PARTIES:
         raise ApiError(82003, "too many tags")
+
+
+def _recipients(state: State, agent: Agent, body: Json) -> tuple[list[Member], Json]:
+    """Return the members that are meant and can see the app, and what else was named, as the answer tells it."""
+    users = _named(body.get("touser"))
+    if users == ["@all"]:
+        return [m for m in state.members.values() if _reachable(state, agent, m)], {}
+    parties, tags = _named(body.get("toparty")), _named(body.get("totag"))
+    _within_limits(users, parties, tags)
     if not (users or parties or tags):
         raise ApiError(81012, "missing user, department and tag")
     found: dict[str, Member] = {}
@@ -185,12 +190,7 @@ def _updated(state: State, message: Message, ask: Ask) -> tuple[list[Copy], set[
     if ask.body.get("atall"):
         return list(message.copies.values()), set()
     users, parties, tags = ask.listed("userids"), ask.listed("partyids", int), ask.listed("tagids", int)
-    if len(users) > _MOST_USERS:
-        raise ApiError(40032, "too many users")
-    if len(parties) > _MOST_PARTIES:
-        raise ApiError(82002, "too many departments")
-    if len(tags) > _MOST_PARTIES:
-        raise ApiError(82003, "too many tags")
+    _within_limits(users, parties, tags)
     if not (users or parties or tags):
         raise ApiError(82101, "nobody to update")
     keys = {userid.lower() for userid in users}
