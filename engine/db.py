@@ -62,7 +62,7 @@ class Database:
     """An engine with its two kinds of session."""
 
     def __init__(self, url: str, *, pool_size: int = 10, audit_key: bytes = b"") -> None:
-        self._info: dict[str, Any] = {"audit_key": audit_key, "mirrors": ()}
+        self._info: dict[str, Any] = {"audit_key": audit_key, "mirrors": (), "looks": {}}
         self.url = make_url(url)
         if self.url.get_backend_name() == "postgresql":
             self._writing: type[Session] = Writing
@@ -88,6 +88,12 @@ class Database:
     @mirrors.setter
     def mirrors(self, systems: tuple[str, ...]) -> None:
         self._info["mirrors"] = systems
+
+    @property
+    def looks(self) -> dict[str, Any]:
+        """What mirrors add to the transaction that tells of a change, by system (`engine.bpm.mirrors.look`)."""
+        looks: dict[str, Any] = self._info["looks"]
+        return looks
 
     def part(self, kind: type[Part]) -> Part | None:
         """Return the part of a kind, None where none was provided."""

@@ -7,6 +7,7 @@ import engine.attachments
 import engine.bpm.handlers
 import engine.bpm.models
 import engine.bpm.reminding
+import engine.connectors.oa.models
 import engine.connectors.wecom.clicks
 import engine.connectors.wecom.contacts.events
 import engine.connectors.wecom.digest

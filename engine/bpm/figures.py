@@ -46,7 +46,7 @@ _TOUCHED = _enqueue(
 
 
 def enqueue(session: Session, batch: Batch, person_id: uuid.UUID) -> None:
-    """Queue a row `(system, "board:<person>", "board")` for each mirror, due in 8 s; the id in hexadecimal digits."""
+    """Queue a row `(system, "board:<person>", "board")` for each mirror with figures, due in 8 s; id in hex."""
     _add(session, batch, _ONE, {"person": person_id.hex})
 
 
@@ -58,6 +58,8 @@ def enqueue_touched(session: Session, batch: Batch, instance_id: uuid.UUID, sinc
 def _add(session: Session, batch: Batch, statement: Statement, params: dict[str, Any]) -> None:
     now = clock.now()
     for system in session.info.get("mirrors", ()):
+        if not outbox.is_declared(system, "board"):
+            continue
         batch.add(
             statement,
             params | {"committed": now + COMMIT} | outbox.row(system, "", "board", {}, now, due_at=now + DELAY),

@@ -11,7 +11,17 @@ is down delays nothing else.
 """
 
 from engine.outbox.channels import INSIDE, Channel, ChannelIncident, OutboxChannel, channel, is_aside, lanes, limit
-from engine.outbox.handlers import Again, Configuration, Leased, Permanent, Transient, check, declare, handler
+from engine.outbox.handlers import (
+    Again,
+    Configuration,
+    Leased,
+    Permanent,
+    Transient,
+    check,
+    declare,
+    handler,
+    is_declared,
+)
 from engine.outbox.handling import run
 from engine.outbox.leasing import SUPERSEDED, Lost, lease, release, renew, write_sent
 from engine.outbox.oversight import (
@@ -58,6 +68,7 @@ __all__ = [
     "handler",
     "incidents",
     "is_aside",
+    "is_declared",
     "lanes",
     "lease",
     "limit",

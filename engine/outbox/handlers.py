@@ -93,6 +93,11 @@ def declare(system: str, *topics: str) -> None:
     declared.update((system, topic) for topic in topics)
 
 
+def is_declared(system: str, topic: str) -> bool:
+    """Return whether rows of a topic may be written."""
+    return (system, topic) in declared
+
+
 @overload
 def handler(
     system: str,

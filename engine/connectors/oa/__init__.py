@@ -1,0 +1,42 @@
+"""The legacy OA (旧 OA): what is open here is open there, and nothing else.
+
+`adapters` speak to the products; `mirroring` tells what they are to show, `pushing` brings them there.
+"""
+
+from engine import outbox
+from engine.connectors.oa import mirroring, pushing
+from engine.connectors.oa.adapters import KINDS
+from engine.connectors.oa.adapters.site import Site
+from engine.connectors.oa.sites import PURPOSE, Connection, OASettings, Sites, read
+from engine.crypto import Keys
+from engine.db import Database
+from engine.settings import Settings
+
+
+def declare(sites: list[Site]) -> None:
+    """Declare each site as a channel of the outbox; a site that is declared already gets its new rate."""
+    for site in sites:
+        if site.system in outbox.lanes():
+            outbox.limit(site.system, per_minute=site.per_minute)
+            continue
+        outbox.channel(site.system, per_minute=site.per_minute, threads=site.threads)
+        pushing.declare(site.system)
+
+
+def install(db: Database, settings: Settings, found: list[Site] | None = None) -> Sites:
+    """Connect a database's service or worker to its OAs, which `found` names or else the environment's folder does.
+
+    Called once when a process starts, before its threads do. Raises Invalid for a mistake in a site's file.
+    """
+    if found is None:
+        found = read(OASettings().folder, Keys.load(settings).key(PURPOSE))
+    declare(found)
+
+    def connected(site: Site) -> Connection:
+        _, made = KINDS[site.kind]
+        return Connection(site, made(site, lambda: outbox.take(db, site.system)))
+
+    sites = Sites({site.code: connected(site) for site in found}, settings.base_url)
+    db.provide(sites)
+    mirroring.connect(db, sites)
+    return sites

@@ -1,0 +1,17 @@
+"""The kinds of OA that we can speak to: what a site of each is told, and what speaks to it.
+
+`protocol` is what they have in common. Each other module knows one product.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.connectors.oa.adapters.protocol import Adapter
+from engine.connectors.oa.adapters.site import Site
+
+Take = Callable[[], None]
+"""Waits for a place under the site's rate."""
+
+Maker = Callable[[Any, Take], Adapter]
+KINDS: dict[str, tuple[type[Site], Maker]] = {}
+"""`kind` of a site's file to its settings and its adapter: `landray.soap`, `landray.rest`, `weaver.soap` …"""

@@ -1,0 +1,71 @@
+"""A site (站点): one OA, as the file `site.toml` in its folder describes it. Each kind adds settings of its own."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+CODE = re.compile(r"[a-z][a-z0-9]{0,10}")
+"""A site's code, the name of its folder: its channel's lane must fit 20 characters."""
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")]
+
+
+class SignOn(BaseModel):
+    """How somebody who comes from the OA's list is let in without a password (单点登录); without: they log in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["signed", "ticket"]
+    # signed: the OA's jump page adds account, moment and signature under a common secret
+    secret: SecretStr = SecretStr("")
+    algorithm: Literal["hmac-sha256", "md5"] = "hmac-sha256"
+    # ticket: the OA adds a ticket, and tells us whose it is when we ask at this address
+    verify: str = ""
+    account_at: str = "account"  # dotted path of the account in its JSON answer
+    lasts: Annotated[int, Field(ge=30, le=900)] = 300  # seconds
+
+
+class Site(BaseModel):
+    """What is the same for each kind. Secrets stand in the file encrypted (`piyue oa encrypt`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    code: str  # the folder's name
+    folder: Path  # where the site's other files are, such as a WSDL
+    kind: str
+    name: Annotated[str, Field(min_length=1, max_length=20)]  # for people: 集团 OA
+    address: HttpUrl
+    user: str = ""
+    password: SecretStr = SecretStr("")
+    per_minute: Annotated[int, Field(ge=6, le=60_000)] = 600
+    timeout: Annotated[float, Field(gt=0, le=10)] = 8.0  # seconds of one request, within a row's lease of 15
+    threads: Annotated[int, Field(ge=1, le=16)] = 4
+    people: Literal["staff_number", "mobile", "email", "table"] = "staff_number"  # 对应方式
+    unmapped: Literal["report", "ignore"] = "report"  # people whom this OA doesn't have
+    link: str = "{base}/oa/{site}/{item}"
+    mobile_link: str = ""  # as `link`
+    mirror: bool = True  # whether our items are shown there
+    poll: bool = False  # whether the OA's own items are taken in
+    poll_minutes: Annotated[int, Field(ge=1, le=240)] = 10
+    sign_on: SignOn | None = None
+    repairs: Annotated[int, Field(ge=0)] = 500  # at most, of one reconciliation
+
+    @field_validator("link", "mobile_link")
+    @classmethod
+    def _link(cls, text: str) -> str:
+        """Refuse a template with unknown places."""
+        if found := set(re.findall(r"\{(.*?)\}", text)) - {"base", "site", "item", "instance"}:
+            raise ValueError(f"不认识 {{{found.pop()}}}：可用 {{base}} {{site}} {{item}} {{instance}}")
+        return text
+
+    @property
+    def system(self) -> str:
+        """The site's channel in the outbox."""
+        return f"oa.{self.code}"
+
+    def linked(self, base_url: str, item: str, instance: str, *, mobile: bool = False) -> str:
+        """Return the address under which the OA opens an item; ids in 32 hexadecimal digits."""
+        template = (self.mobile_link if mobile else "") or self.link
+        places: dict[str, Any] = {"base": base_url.rstrip("/"), "site": self.code, "item": item, "instance": instance}
+        return re.sub(r"\{(\w+)\}", lambda match: str(places[match[1]]), template)

@@ -1,0 +1,115 @@
+"""What each OA is to show (镜像差异): the difference between an instance's items and what is wanted of them so far.
+
+It is taken after each change of an instance, in the transaction that tells people of it, by plain SQL: so it makes no
+difference who acted and by which way, and timers, cancels, returns and parallel branches need no words of their own.
+What isn't open when it is first seen is never mirrored.
+"""
+
+import uuid
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy.orm import Session
+
+from engine import clock, outbox
+from engine.batch import Batch, Statement
+from engine.bpm import mirrors
+from engine.connectors.oa.adapters.protocol import State, fold
+from engine.connectors.oa.sites import Connection, Sites
+from engine.db import Database
+
+PUSH = "push"
+
+CURRENT = (
+    "CASE WHEN i.state = 'open' THEN CASE WHEN i.kind = 'read' THEN :read ELSE 'todo' END "
+    "WHEN i.state IN ('done', 'reassigned') THEN CASE WHEN n.state = 'running' THEN 'done' ELSE :finished END "
+    "ELSE 'deleted' END"
+)
+"""What an OA is to show of the work item `i` of the instance `n`; `folded` gives its parameters."""
+
+BEHIND = (
+    "(m.sending <> '' OR (m.wanted <> m.shown AND (m.wanted IN ('todo', 'read') OR m.shown NOT IN ('', 'deleted'))))"
+)
+"""Whether the OA is still to be told of `m`: what it never had, or has no more, can't be done there."""
+
+_KEY = "replace(CAST(i.id AS VARCHAR(36)), '-', '')"
+_NEW = (
+    "SELECT CAST(:site AS VARCHAR(11)), i.id, i.instance_id, i.assignee_id, coalesce(r.sender_id, n.initiator_id), "
+    f"n.title, p.name, r.step_name, i.kind, i.urgency, n.started_at, i.opened_at, {CURRENT}, :quiet, :now "
+    "FROM work_item i JOIN instance n ON n.id = i.instance_id JOIN work_round r ON r.id = i.round_id "
+    "JOIN process p ON p.key = n.process_key WHERE i.state = 'open' AND NOT EXISTS "
+    "(SELECT 1 FROM oa_item m WHERE m.site = :site AND m.item_id = i.id)"
+)
+_INSERT = (
+    "INSERT INTO oa_item (site, item_id, instance_id, person_id, sender_id, title, workflow, node, kind, urgency, "
+    "started_at, opened_at, wanted, quiet, changed_at) {new} ON CONFLICT DO NOTHING"
+)
+_PUSHES = (
+    "INSERT INTO outbox (system, key, topic, lane, payload, state, attempts, due_at, last_error, created_at) "
+    f"SELECT CAST(:system AS VARCHAR(20)), {_KEY}, CAST(:topic AS VARCHAR(40)), CAST(:lane AS VARCHAR(20)), "
+    f"'{{\"item\":\"' || {_KEY} || '\",\"instance\":\"' || replace(CAST(i.instance_id AS VARCHAR(36)), '-', '') "
+    "|| '\"}', 'pending', 0, :now, '', :now FROM work_item i JOIN instance n ON n.id = i.instance_id "
+    "LEFT JOIN oa_item m ON m.site = :site AND m.item_id = i.id WHERE "
+)
+_DIFFERS = f"((m.item_id IS NULL AND i.state = 'open') OR m.wanted <> {CURRENT})"
+
+# The rows to push come first: on SQLite the others have changed what it looks at, on PostgreSQL all see the same.
+_PUSH_CHANGED = Statement(_PUSHES + f"i.instance_id = :instance AND {_DIFFERS}")
+_INSERT_NEW = Statement(_INSERT.format(new=_NEW + " AND i.instance_id = :instance"))
+_WANT = (
+    f"UPDATE oa_item SET wanted = (SELECT {CURRENT} FROM work_item i JOIN instance n ON n.id = i.instance_id "
+    "WHERE i.id = oa_item.item_id), seq = seq + 1, changed_at = :now "
+    "WHERE site = :site AND instance_id = :instance AND item_id IN (SELECT i.id FROM work_item i "
+    "JOIN instance n ON n.id = i.instance_id JOIN oa_item m ON m.site = :site AND m.item_id = i.id "
+    f"WHERE i.instance_id = :instance AND m.wanted <> {CURRENT})"
+)
+_UPDATE_WANTED = Statement(_WANT)
+
+_OLD = "i.id > :after AND i.id <= :until AND i.state = 'open' "
+_PAGE = f"i.id IN (SELECT i.id FROM work_item i WHERE {_OLD}ORDER BY i.id LIMIT :limit)"
+_PUSH_PAGE = Statement(f"{_PUSHES}m.item_id IS NULL AND {_PAGE}")
+_INSERT_PAGE = Statement(_INSERT.format(new=f"{_NEW} AND {_PAGE}"))
+
+
+def connect(db: Database, sites: Sites) -> None:
+    """Let every change of an instance be told to the sites that mirror."""
+    for connection in sites:
+        if connection.site.mirror:
+            mirrors.look(db, connection.site.system, partial(changed, connection))
+
+
+def folded(connection: Connection) -> dict[str, str]:
+    """Return the parameters of CURRENT: the states as this OA tells them apart."""
+    states = connection.adapter.states
+    return {"read": str(fold(states, State.READ)), "finished": str(fold(states, State.FINISHED))}
+
+
+def changed(
+    connection: Connection, session: Session, batch: Batch, instance_id: uuid.UUID, since: datetime | None = None
+) -> None:
+    """Queue the difference of an instance: what is wanted of its items, and a row to push for each that changed."""
+    given = _given(connection) | {"instance": instance_id, "quiet": False}
+    for statement in (_PUSH_CHANGED, _INSERT_NEW, _UPDATE_WANTED):
+        batch.add(statement, given)
+    session.info["outbox"] = True
+
+
+def add_page(
+    connection: Connection, session: Session, batch: Batch, after: uuid.UUID, until: uuid.UUID, limit: int
+) -> None:
+    """Queue open items behind `after` up to `until`, `limit` at most, that this OA hasn't: for the first load, quiet.
+
+    One of them may close meanwhile and nobody tell: what is pushed is what the rows say when it is.
+    """
+    given = _given(connection) | {"after": after, "until": until, "limit": limit, "quiet": True}
+    for statement in (_PUSH_PAGE, _INSERT_PAGE):
+        batch.add(statement, given)
+    session.info["outbox"] = True
+
+
+def _given(connection: Connection) -> dict[str, object]:
+    site, now = connection.site, clock.now()
+    row = outbox.row(site.system, "", PUSH, {}, now)
+    return folded(connection) | {
+        "site": site.code, "system": site.system, "topic": PUSH, "lane": row["lane"], "now": now,
+    }  # fmt: skip

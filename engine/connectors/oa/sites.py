@@ -1,0 +1,134 @@
+"""The sites (站点) of this installation: one folder each under PIYUE_OA_FOLDER, with `site.toml` and what it names.
+
+Secrets in a file are encrypted with the installation's key (AES-256-GCM, the site's code as associated data), so that
+a copied file is worth nothing.
+"""
+
+import base64
+import secrets
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.connectors.oa.adapters import KINDS
+from engine.connectors.oa.adapters.protocol import Adapter
+from engine.connectors.oa.adapters.site import CODE, Site
+from engine.errors import Invalid
+from engine.settings import ROOT
+
+FILE = "site.toml"
+PURPOSE = "oa"
+"""What the installation's key is derived for."""
+_MARK = "enc:"
+_SECRETS = ("password", "secret")
+_NONCE = 12
+
+
+class OASettings(BaseSettings):
+    """Where the sites are (prefix PIYUE_OA_)."""
+
+    model_config = SettingsConfigDict(env_prefix="PIYUE_OA_", extra="ignore")
+
+    folder: Path = ROOT / "var" / "oa"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A site and what speaks to it."""
+
+    site: Site
+    adapter: Adapter
+
+
+class Sites:
+    """The connected sites by their codes; handlers find them with `db.part(Sites)`."""
+
+    def __init__(self, connections: Mapping[str, Connection], base_url: str) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._connections = dict(connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        """Yield the connections in the order of their codes."""
+        return iter(self._connections.values())
+
+    def get(self, code: str) -> Connection | None:
+        """Return the connection of a site, None where there is none by this code."""
+        return self._connections.get(code)
+
+    def of(self, system: str) -> Connection | None:
+        """Return the connection of a channel such as `oa.ekp`."""
+        return self.get(system.removeprefix("oa."))
+
+
+def read(folder: Path, key: bytes) -> list[Site]:
+    """Return the sites under a folder, in the order of their codes; none where it isn't there.
+
+    Raises Invalid (code `oa_site`) with file, place and cure for the first mistake.
+    """
+    found = sorted(path.parent for path in folder.glob(f"*/{FILE}")) if folder.is_dir() else []
+    return [_site(path, key) for path in found]
+
+
+def encrypted(key: bytes, code: str, secret: str) -> str:
+    """Return a secret as it may stand in the file of a site."""
+    nonce = secrets.token_bytes(_NONCE)
+    sealed = nonce + AESGCM(key).encrypt(nonce, secret.encode(), code.encode())
+    return _MARK + base64.urlsafe_b64encode(sealed).decode()
+
+
+def _site(folder: Path, key: bytes) -> Site:
+    code, file = folder.name, folder / FILE
+    if not CODE.fullmatch(code):
+        raise _wrong(file, f"文件夹名“{code}”不能作站点代码", "改为 1 到 11 个小写字母或数字，以字母开头")
+    try:
+        content = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise _wrong(file, "读不出来", "检查文件权限，并存为 UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise _wrong(file, f"不是格式正确的 TOML（{error}）", "照《旧 OA 对接》里的例子改正该处") from error
+    kind = content.get("kind", "")
+    if kind not in KINDS:
+        raise _wrong(file, f"kind 是“{kind}”", "改为 " + "、".join(sorted(KINDS)) + " 之一")
+    settings, _ = KINDS[kind]
+    try:
+        return settings.model_validate({**_opened(content, file, key, code), "code": code, "folder": folder})
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or FILE
+        raise _wrong(file, f"{place}：{first['msg']}", "照《旧 OA 对接》的说明改正该项") from None
+
+
+def _opened(content: Mapping[str, Any], file: Path, key: bytes, code: str) -> dict[str, Any]:
+    """Return the content with its secrets decrypted, in tables too."""
+    opened = dict[str, Any]()
+    for name, value in content.items():
+        if isinstance(value, dict):
+            opened[name] = _opened(value, file, key, code)
+        elif name in _SECRETS and value:
+            opened[name] = _secret(str(value), file, name, key, code)
+        else:
+            opened[name] = value
+    return opened
+
+
+def _secret(text: str, file: Path, name: str, key: bytes, code: str) -> str:
+    cure = f"运行 piyue oa encrypt {code}，把打印出来的一行填到这里"
+    if not text.startswith(_MARK):
+        raise _wrong(file, f"{name} 是明文", cure)
+    try:
+        sealed = base64.urlsafe_b64decode(text[len(_MARK) :])
+        return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], code.encode()).decode()
+    except (ValueError, InvalidTag):
+        raise _wrong(file, f"{name} 解不开：它是用别的密钥或为别的站点加密的", cure) from None
+
+
+def _wrong(file: Path, problem: str, cure: str) -> Invalid:
+    where = f"{file.parent.name}/{file.name}"
+    return Invalid(f"{where}：{problem}。办法：{cure}。", code="oa_site", place=where)
