@@ -5,6 +5,7 @@ from datetime import timedelta
 from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
+from engine.connectors.oa import pushing
 from engine.connectors.wecom import inbox, planning
 from engine.connectors.wecom.contacts import syncing
 from engine.connectors.wecom.entry import arriving
@@ -44,6 +45,9 @@ def standard(settings: Settings) -> list[Tick]:
         syncing.nightly(db)
         return False
 
+    def oa_confirm(db: Database) -> bool:
+        return pushing.confirm(db, _AT_ONCE)
+
     def expired_attachments(db: Database) -> bool:
         return attachments.purge(db, settings, _AT_ONCE) == _AT_ONCE
 
@@ -72,6 +76,7 @@ def standard(settings: Settings) -> list[Tick]:
         Tick("purge.callbacks", _HOUR, wecom_callbacks, leader_only=True),
         Tick("purge.deliveries", _DAY, wecom_deliveries, leader_only=True),
         Tick("wecom.contacts", _HALF_HOUR, wecom_contacts, leader_only=True),
+        Tick("oa.confirm", 15.0, oa_confirm, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
         Tick("purge.sessions", _HOUR, expired_sessions, leader_only=True),
         Tick("purge.entries", _HOUR, expired_entries, leader_only=True),
