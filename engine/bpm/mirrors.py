@@ -2,12 +2,11 @@
 
 The engine doesn't know them: whoever connects one names it in `Database.mirrors`. After each change of an instance's
 items or notices every mirror gets one row in the outbox and looks at the rows as they are then, or takes the difference
-at once by statements of its own (`look`). So it makes no difference who acted and where, and nothing is lost where
+at once by statements of its own (`looks`). So it makes no difference who acted and where, and nothing is lost where
 several changes are told as one (ADR 0013, 0015).
 """
 
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,23 +15,13 @@ from sqlalchemy.orm import Session
 
 from engine import clock, outbox
 from engine.batch import Batch
-from engine.bpm import figures
+from engine.bpm import figures, looks
 from engine.bpm.commands import checks, returning
 from engine.bpm.commands.case import Case
 from engine.bpm.commands.statements import INSTANCE
 from engine.bpm.extensions import Outcome
 from engine.bpm.models import ItemKind
-from engine.db import Database
 from engine.errors import EngineError
-
-Look = Callable[[Session, Batch, uuid.UUID, datetime | None], None]
-"""What a mirror adds to a batch after a change: session, batch, instance, when it changed."""
-
-
-def look(db: Database, system: str, taken: Look) -> None:
-    """Let a mirror add statements of its own to the transaction that tells of a change, in place of a row "tell"."""
-    db.looks[system] = taken
-    db.mirrors = tuple(dict.fromkeys((*db.mirrors, system)))
 
 
 def changed(session: Session, batch: Batch, instance_id: uuid.UUID, since: datetime | None = None) -> None:
@@ -41,13 +30,8 @@ def changed(session: Session, batch: Batch, instance_id: uuid.UUID, since: datet
     `since` is when the instance changed: then people's figures may be others (`figures`).
     """
     key, now = str(instance_id), clock.now()
-    rows, looks = [], session.info.get("looks", {})
-    for system in session.info.get("mirrors", ()):
-        if system in looks:
-            looks[system](session, batch, instance_id, since)
-        else:
-            rows.append(outbox.row(system, key, "tell", {"instance": key}, now))
-    outbox.put(session, batch, rows)
+    systems = looks.changed(session, batch, instance_id, since)
+    outbox.put(session, batch, [outbox.row(system, key, "tell", {"instance": key}, now) for system in systems])
     if since is not None:
         figures.enqueue_touched(session, batch, instance_id, since)
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from engine import audit, clock
 from engine.batch import Batch
-from engine.bpm import figures, rounds, runtime, visibility
+from engine.bpm import figures, looks, rounds, runtime, visibility
 from engine.bpm.commands import checks, opening, requests
 from engine.bpm.commands import statements as sql
 from engine.bpm.commands.case import Case, idem, same_request
@@ -45,6 +45,7 @@ def _write(session: Session, row: dict[str, Any]) -> bool:
     for statement in (sql.ACKNOWLEDGE, sql.LOG_READ, sql.SETTLE_READ):
         batch.change(statement, row)
     figures.enqueue(session, batch, row["actor_id"])
+    looks.read(session, batch, row["item_id"])
     changed, _, settling = batch.apart(session)
     if settling:
         session.info["outbox"] = True

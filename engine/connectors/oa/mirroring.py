@@ -6,14 +6,15 @@ What isn't open when it is first seen is never mirrored.
 """
 
 import uuid
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
 from engine.batch import Batch, Statement
-from engine.bpm import mirrors
+from engine.bpm import looks
 from engine.connectors.oa.adapters.protocol import State, fold
 from engine.connectors.oa.sites import Connection, Sites
 from engine.db import Database
@@ -47,9 +48,8 @@ _INSERT = (
 _PUSHES = (
     "INSERT INTO outbox (system, key, topic, lane, payload, state, attempts, due_at, last_error, created_at) "
     f"SELECT CAST(:system AS VARCHAR(20)), {_KEY}, CAST(:topic AS VARCHAR(40)), CAST(:lane AS VARCHAR(20)), "
-    f"'{{\"item\":\"' || {_KEY} || '\",\"instance\":\"' || replace(CAST(i.instance_id AS VARCHAR(36)), '-', '') "
-    "|| '\"}', 'pending', 0, :now, '', :now FROM work_item i JOIN instance n ON n.id = i.instance_id "
-    "LEFT JOIN oa_item m ON m.site = :site AND m.item_id = i.id WHERE "
+    f"'{{\"item\":\"' || {_KEY} || '\"}}', 'pending', 0, :now, '', :now "
+    "FROM work_item i JOIN instance n ON n.id = i.instance_id LEFT JOIN oa_item m ON m.site = :site AND m.item_id = i.id WHERE "
 )
 _DIFFERS = f"((m.item_id IS NULL AND i.state = 'open') OR m.wanted <> {CURRENT})"
 
@@ -75,7 +75,7 @@ def connect(db: Database, sites: Sites) -> None:
     """Let every change of an instance be told to the sites that mirror."""
     for connection in sites:
         if connection.site.mirror:
-            mirrors.look(db, connection.site.system, partial(changed, connection))
+            looks.look(db, connection.site.system, _Look(connection))
 
 
 def folded(connection: Connection) -> dict[str, str]:
@@ -84,14 +84,27 @@ def folded(connection: Connection) -> dict[str, str]:
     return {"read": str(fold(states, State.READ)), "finished": str(fold(states, State.FINISHED))}
 
 
-def changed(
-    connection: Connection, session: Session, batch: Batch, instance_id: uuid.UUID, since: datetime | None = None
-) -> None:
-    """Queue the difference of an instance: what is wanted of its items, and a row to push for each that changed."""
-    given = _given(connection) | {"instance": instance_id, "quiet": False}
-    for statement in (_PUSH_CHANGED, _INSERT_NEW, _UPDATE_WANTED):
-        batch.add(statement, given)
-    session.info["outbox"] = True
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How one site takes the difference."""
+
+    connection: Connection
+
+    def changed(self, session: Session, batch: Batch, instance_id: uuid.UUID, _since: datetime | None) -> None:
+        """Queue what is wanted of an instance's items from now on, and a row to push for each that changed."""
+        given = _given(self.connection) | {"instance": instance_id, "quiet": False}
+        for statement in (_PUSH_CHANGED, _INSERT_NEW, _UPDATE_WANTED):
+            batch.add(statement, given)
+        session.info["outbox"] = True
+
+    def read(self, session: Session, batch: Batch, item_id: uuid.UUID) -> None:
+        """Queue a row to push: what is wanted is seen when it is."""
+        outbox.put(session, batch, [pushing_row(self.connection.site.system, item_id)])
+
+
+def pushing_row(system: str, item_id: uuid.UUID) -> dict[str, Any]:
+    """Return the row that has an item pushed."""
+    return outbox.row(system, item_id.hex, PUSH, {"item": item_id.hex}, clock.now())
 
 
 def add_page(

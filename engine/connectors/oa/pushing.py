@@ -42,15 +42,15 @@ _ITEM = Statement(
     quiet=bool,
 )
 _BEGIN = Statement(
-    "UPDATE oa_item SET sending = :state, account = :account, stamp = :stamp, problem = '', reason = '' "
-    "WHERE site = :site AND item_id = :item"
+    "UPDATE oa_item SET wanted = :state, sending = :state, account = :account, stamp = :stamp, problem = '', "
+    "reason = '' WHERE site = :site AND item_id = :item"
 )
 _SHOWN = Statement(
     "UPDATE oa_item SET shown = :state, sending = '', doubtful_at = :doubtful_at, quiet = :quiet, problem = '', "
     "reason = '', shown_at = :now WHERE site = :site AND item_id = :item"
 )
 _NOTHING = Statement(
-    "UPDATE oa_item SET problem = '', reason = '' WHERE site = :site AND item_id = :item AND problem <> ''"
+    "UPDATE oa_item SET wanted = :state, problem = '', reason = '' WHERE site = :site AND item_id = :item"
 )
 _NOT_SENT = Statement("UPDATE oa_item SET sending = :before WHERE site = :site AND item_id = :item")
 _UNKNOWN = Statement("UPDATE oa_item SET doubtful_at = :now WHERE site = :site AND item_id = :item")
@@ -142,8 +142,7 @@ def doubt(session: Session, connection: Connection, item_ids: Collection[uuid.UU
     site, batch = connection.site, Batch()
     given = {"site": site.code, "ids": listed(item_ids), "quiet": quiet, "settled": _SETTLED}
     batch.add(_DOUBT, given)
-    rows = [_row(site.system, item_id) for item_id in item_ids]
-    outbox.put(session, batch, rows)
+    outbox.put(session, batch, [mirroring.pushing_row(site.system, item_id) for item_id in item_ids])
     batch.run(session)
 
 
@@ -163,10 +162,6 @@ def confirm(db: Database, limit: int) -> bool:
     return more
 
 
-def _row(system: str, item_id: uuid.UUID) -> dict[str, Any]:
-    return outbox.row(system, item_id.hex, mirroring.PUSH, {"item": item_id.hex}, clock.now())
-
-
 def _begun(
     session: Session, connection: Connection, base_url: str, row: outbox.Leased, where: dict[str, Any]
 ) -> _Sending | None:
@@ -178,7 +173,7 @@ def _begun(
     state = State(found.current)
     there = found.shown not in ("", State.DELETED)
     if not found.sending and (state == found.shown or not (state.open or there)):
-        _nothing(session, row, where)  # what isn't there can't be done
+        _nothing(session, row, where | {"state": str(state)})  # what isn't there can't be done
         return None
     person = _asked(session, people.ACCOUNT, {"site": site.code, "person": found.person_id})
     account = found.account or people.account(site, person)

@@ -1,0 +1,192 @@
+"""What an OA shows of our items, whoever acts and however: the list there is the list here."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from engine import clock
+from engine.bpm import commands
+from sandbox.oa.server import Running
+from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
+from tests.engine.connectors.desks import Desk, number
+from tests.factories.outbox import NOON
+
+ANY = bpmn(
+    "<startEvent id='s'/>" + start_task() + task("审核", "head_nurse", "hr_director") + task("归档", "archivist")
+    + "<endEvent id='e'/>" + chain("s", "apply", "审核", "归档", "e")
+)  # fmt: skip
+ALL = bpmn(
+    "<startEvent id='s'/>" + start_task()
+    + task("会签", "head_nurse", "hr_director", inner='<piyue:round policy="all"/>')
+    + task("传阅", "archivist", "office_clerk", kind="read") + "<endEvent id='e'/>"
+    + chain("s", "apply", "会签", "传阅", "e")
+)  # fmt: skip
+TIMED = bpmn(
+    "<startEvent id='s'/>" + start_task() + task("审核", "head_nurse")
+    + '<boundaryEvent id="late" attachedToRef="审核"><timerEventDefinition><timeDuration>P1D</timeDuration>'
+    "</timerEventDefinition></boundaryEvent>" + task("督办", "office_director") + "<endEvent id='e'/>"
+    + chain("s", "apply", "审核", "e") + flow("late", "督办") + flow("督办", "e")
+)  # fmt: skip
+TURN = bpmn(
+    "<startEvent id='s'/>" + start_task()
+    + task("依次", "head_nurse", "hr_director", inner='<piyue:round policy="in_turn"/>')
+    + "<endEvent id='e'/>" + chain("s", "apply", "依次", "e")
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _noon() -> Iterator[None]:
+    clock.freeze(NOON)
+    yield
+    clock.freeze(None)
+
+
+@pytest.fixture(params=["landray.soap", "weaver.rest", "seeyon", "template"])
+def desk(request: pytest.FixtureRequest, bpm: Bpm, oa_sandbox: Running) -> Desk:
+    """The hospital beside an OA of each product."""
+    return Desk(bpm, oa_sandbox, request.param)
+
+
+def test_what_waits_here_waits_there_and_goes_when_it_is_handled(desk: Desk) -> None:
+    story = desk.bpm.deploy_files(ANY).start("p", "nurse")
+    assert desk.seen("head_nurse") == desk.seen("hr_director") == ["审核"]
+    story.approve("head_nurse")
+    assert desk.seen("head_nurse") == desk.seen("hr_director") == []
+    assert desk.seen("archivist") == ["归档"]
+    story.approve("archivist")
+    assert desk.seen("archivist") == []
+    assert desk.differences() == ([], [])
+
+
+def test_who_has_handled_it_finds_it_among_what_is_done_and_who_has_not_does_not(desk: Desk) -> None:
+    story = desk.bpm.deploy_files(ANY).start("p", "nurse").approve("head_nurse")
+    assert [i.shown for i in desk.items()].count("deleted") == 1
+    assert desk.item(story, "head_nurse").shown == "done"
+    if desk.kind != "seeyon":  # which keeps one mark for all that is over
+        assert desk.seen("head_nurse", "done") == ["审核"]
+        assert desk.seen("hr_director", "done") == []
+
+
+def test_where_an_oa_tells_finished_from_done_the_end_of_the_instance_is_shown(bpm: Bpm, oa_sandbox: Running) -> None:
+    desk = Desk(bpm, oa_sandbox, "weaver.soap")
+    story = bpm.deploy_files(ANY).start("p", "nurse").approve("head_nurse")
+    assert desk.seen("head_nurse", "done") == ["审核"]
+    story.approve("archivist")
+    assert desk.seen("head_nurse", "finished") == ["审核"]
+    assert desk.seen("archivist", "finished") == ["归档"]
+    assert desk.seen("hr_director", "todo", "done", "finished") == []
+
+
+def test_a_countersign_leaves_each_list_when_its_own_person_has_decided(desk: Desk) -> None:
+    story = desk.bpm.deploy_files(ALL).start("p", "nurse").approve("head_nurse")
+    assert desk.seen("head_nurse") == []
+    assert desk.seen("hr_director") == ["会签"]
+    story.approve("hr_director")
+    assert desk.seen("archivist") == desk.seen("office_clerk") == ["传阅"]
+    story.read("archivist")
+    assert desk.seen("archivist") == []
+    assert desk.seen("office_clerk") == ["传阅"]
+
+
+def test_claiming_hides_it_from_the_others_and_giving_it_back_shows_it_again(desk: Desk) -> None:
+    story = desk.bpm.deploy_files(ANY).start("p", "nurse")
+    mine = story.item("head_nurse").id
+    story.act("claim", "head_nurse", mine)
+    assert desk.seen("hr_director") == []
+    story.act("unclaim", "head_nurse", mine)
+    assert desk.seen("hr_director") == desk.seen("head_nurse") == ["审核"]
+
+
+def test_taking_back_opens_it_again_there(desk: Desk) -> None:
+    story = desk.bpm.deploy_files(ANY).start("p", "nurse").approve("head_nurse")
+    story.act("take_back", "head_nurse", story.item("head_nurse", "审核", "done").id)
+    assert desk.seen("head_nurse") == ["审核"]
+    assert desk.seen("archivist") == []
+    assert desk.differences() == ([], [])
+
+
+def test_returns_passings_on_jumps_and_withdrawals_are_covered(desk: Desk) -> None:
+    story = desk.bpm.deploy_files(ANY).start("p", "nurse")
+    story.act(
+        "reassign", "head_nurse", story.item("head_nurse").id, to=desk.bpm.person("office_clerk"), reason="请代办"
+    )
+    assert desk.seen("head_nurse") == []
+    assert desk.seen("office_clerk") == ["审核"]
+    story.send_back("office_clerk", to="initiator")
+    assert desk.seen("office_clerk") == []
+    assert desk.seen("nurse") == ["apply"]
+    story.act("withdraw", "nurse", story.id, reason="不办了")
+    assert desk.seen("nurse") == []
+    assert desk.differences() == ([], [])
+
+
+def test_a_timer_takes_it_away_with_nobody_acting(desk: Desk) -> None:
+    desk.bpm.deploy_files(TIMED).start("p", "nurse")
+    clock.freeze(NOON + timedelta(days=1, minutes=1))
+    desk.bpm.work()
+    assert desk.seen("head_nurse") == []
+    assert desk.seen("office_director") == ["督办"]
+
+
+def test_in_turn_only_whose_turn_it_is_sees_it(desk: Desk) -> None:
+    story = desk.bpm.deploy_files(TURN).start("p", "nurse")
+    assert desk.seen("head_nurse") == ["依次"]
+    assert desk.seen("hr_director") == []
+    story.approve("head_nurse")
+    assert desk.seen("head_nurse") == []
+    assert desk.seen("hr_director") == ["依次"]
+
+
+def test_what_opens_and_closes_unsent_sends_nothing(desk: Desk) -> None:
+    bpm = desk.bpm.deploy_files(ANY)
+    with bpm.db.unit_of_work() as session:
+        started = commands.start(session, bpm.actor("nurse"), "p", data={})
+    with bpm.db.unit_of_work() as session:
+        commands.withdraw(session, bpm.actor("nurse"), started.instance_id, reason="填错了")
+    bpm.work()
+    assert desk.requests() == 0
+    assert desk.pending() == 0
+
+
+def test_only_the_newest_state_is_sent(desk: Desk) -> None:
+    story = desk.bpm.deploy_files(ANY).start("p", "nurse")
+    before = desk.requests()
+    mine = story.item("head_nurse").id
+    with desk.bpm.db.unit_of_work() as session:
+        commands.claim(session, desk.bpm.actor("head_nurse"), mine)
+    with desk.bpm.db.unit_of_work() as session:
+        commands.unclaim(session, desk.bpm.actor("head_nurse"), mine)
+    desk.bpm.work()
+    assert desk.requests() == before
+
+
+def test_names_stay_as_they_were_at_first(desk: Desk) -> None:
+    story = desk.bpm.deploy_files(ANY).start("p", "nurse")
+    first = [(r.title, r.workflow, r.node) for r in desk.product.rows()]
+    with desk.bpm.db.unit_of_work() as session:
+        story.instance.title = "改过的标题"
+        session.merge(story.instance).title = "改过的标题"
+    story.act("claim", "head_nurse", story.item("head_nurse").id)
+    story.act("unclaim", "head_nurse", story.item("head_nurse").id)
+    assert [(r.title, r.workflow, r.node) for r in desk.product.rows() if r.account == number("hr_director")] == first[
+        :1
+    ]
+
+
+def test_several_oas_at_once_show_the_same(bpm: Bpm, oa_sandbox: Running) -> None:
+    ekp, e9 = Desk(bpm, oa_sandbox, "landray.rest", "ekp"), Desk(bpm, oa_sandbox, "weaver.soap", "e9")
+    from tests.engine.connectors.desks import connect
+
+    connect(bpm, ekp.site, e9.site)
+    story = bpm.deploy_files(ANY).start("p", "nurse")
+    assert ekp.seen("head_nurse") == e9.seen("head_nurse") == ["审核"]
+    story.approve("head_nurse")
+    assert ekp.differences() == e9.differences() == ([], [])
+
+
+def test_the_link_leads_to_the_item(desk: Desk) -> None:
+    story = desk.bpm.deploy_files(ANY).start("p", "nurse")
+    item = story.item("head_nurse").id
+    [row] = [r for r in desk.product.rows() if r.account == number("head_nurse")]
+    assert row.link == f"https://oa.hospital.example/oa/ekp/{item.hex}"

@@ -1,0 +1,154 @@
+"""The mirror under faults: whatever happened to items and to the OA, its list ends as ours."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine import clock
+from engine.bpm import commands
+from engine.errors import EngineError
+from sandbox.oa.server import Running
+from tests.dsl import Bpm, Story
+from tests.engine.connectors.desks import Desk
+from tests.engine.connectors.test_oa_mirroring import ALL, ANY, TURN
+from tests.factories.outbox import NOON
+
+pytestmark = [pytest.mark.faults, pytest.mark.backend("postgresql")]
+
+PEOPLE = ("nurse", "head_nurse", "hr_director", "archivist", "office_clerk")
+ACTS = ("approve", "reject", "claim", "unclaim", "send_back", "take_back", "reassign", "read", "withdraw", "start")
+FAULTS = ("refuse", "reset_after", "timeout", "timeout_after", "html502", "garbage", "late", "duplicate", "fault")
+OPERATIONS = ("act", "fault", "restart", "work", "wait", "confirm")
+
+
+@pytest.fixture(autouse=True)
+def _noon() -> Iterator[None]:
+    clock.freeze(NOON)
+    yield
+    clock.freeze(None)
+
+
+def event() -> st.SearchStrategy[tuple[Any, ...]]:
+    """Return what may happen next: somebody acts, the OA fails or restarts, the worker works, time goes by."""
+    act = st.tuples(st.just("act"), st.sampled_from(ACTS), st.integers(0, 4), st.integers(0, 7))
+    return st.one_of(
+        act,
+        act,
+        act,
+        st.tuples(st.just("work")),
+        st.tuples(st.just("work")),
+        st.tuples(st.just("fault"), st.sampled_from(FAULTS), st.integers(1, 3), st.integers(0, 5)),
+        st.tuples(st.just("restart")),
+        st.tuples(st.just("wait"), st.integers(1, 400)),
+        st.tuples(st.just("confirm")),
+    )
+
+
+class History:
+    """One history of some instances beside one OA."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk, self.bpm = desk, desk.bpm
+        self.stories: list[Story] = []
+        self.start(0)
+
+    def start(self, which: int) -> None:
+        """Start another instance; the worker hears of it when it works."""
+        key = ("p_any", "p_all", "p_turn")[which % 3]
+        with self.bpm.db.unit_of_work() as session:
+            started = commands.start(session, self.bpm.actor("nurse"), key, data={})
+        self.stories.append(Story(self.bpm, started.instance_id))
+
+    def happen(self, what: tuple[Any, ...]) -> None:
+        """Let one thing happen."""
+        match what:
+            case ("act", "start", who, which):
+                self.start(who + which)
+            case ("act", verb, who, which):
+                self.act(verb, PEOPLE[who], self.stories[which % len(self.stories)])
+            case ("fault", kind, times, after):
+                self.desk.fault(kind, times=times, **({"after": after} if kind == "late" else {}))
+            case ("restart",):
+                self.desk.oa.control.restart()
+            case ("wait", seconds):
+                clock.freeze(clock.now() + timedelta(seconds=seconds))
+            case ("work",):
+                self.bpm.work()
+            case ("confirm",):
+                self.desk.confirm()
+
+    def act(self, verb: str, who: str, story: Story) -> None:
+        """Let somebody try something; who may not is refused."""
+        with self.bpm.db.reading() as _:
+            items = [i for i in story.items("open", "standby", "done") if i.person == who]
+        actor = self.bpm.actor(who)
+        opened = [i for i in items if i.state == "open"]
+        try:
+            with self.bpm.db.unit_of_work() as session:
+                match verb:
+                    case "withdraw":
+                        commands.withdraw(session, actor, story.id, reason="不办了")
+                    case "take_back" if items:
+                        commands.take_back(session, actor, items[-1].id)
+                    case "approve" | "reject" if opened:
+                        commands.complete(session, actor, opened[-1].id, verb, opinion="意见", data={})
+                    case "read" if opened:
+                        commands.acknowledge(session, actor, opened[-1].id)
+                    case "claim" | "unclaim" if opened:
+                        getattr(commands, verb)(session, actor, opened[-1].id)
+                    case "send_back" if opened:
+                        commands.send_back(session, actor, opened[-1].id, to="initiator", mode="rewalk", opinion="补")
+                    case "reassign" if opened:
+                        to = self.bpm.person("office_clerk")
+                        commands.reassign(session, actor, opened[-1].id, to=to, reason="代办")
+        except EngineError:
+            pass
+
+
+def renamed(files: dict[str, str], key: str) -> dict[str, str]:
+    """Return a process under another key."""
+    return {
+        name: text.replace('process id="p" name="p"', f'process id="{key}" name="{key}"')
+        for name, text in files.items()
+    }
+
+
+@pytest.fixture(params=["landray.soap", "weaver.rest", "seeyon", "template"])
+def desk(request: pytest.FixtureRequest, bpm: Bpm, oa_sandbox: Running) -> Desk:
+    """The hospital beside an OA that answers at once or not at all."""
+    for key, files in (("p_any", ANY), ("p_all", ALL), ("p_turn", TURN)):
+        bpm.deploy_files(renamed(files, key))
+    return Desk(bpm, oa_sandbox, request.param, timeout=0.1)
+
+
+def run(desk: Desk, events: list[tuple[Any, ...]]) -> None:
+    """Let a history happen and settle, and compare."""
+    history = History(desk)
+    for what in events:
+        history.happen(what)
+    desk.bpm.work()
+    desk.settle()
+    assert desk.differences() == ([], [])
+    assert desk.pending() == 0
+    assert desk.pending("dead") == 0
+
+
+HISTORY = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+
+
+@given(st.lists(event(), max_size=25))
+@settings(HISTORY, max_examples=15)
+def test_the_list_there_ends_as_the_list_here(desk: Desk, events: list[tuple[Any, ...]]) -> None:
+    run(desk, events)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@given(st.lists(event(), max_size=25))
+@settings(HISTORY, max_examples=250)
+def test_a_thousand_histories_have_no_difference(desk: Desk, events: list[tuple[Any, ...]]) -> None:
+    run(desk, events)
