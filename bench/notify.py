@@ -10,13 +10,9 @@ the card, 95th percentile. `notify.per_s` is the rate that was kept.
 Worker, stand-in, PostgreSQL, Redis and the load share the machine; so the figures are upper bounds.
 """
 
-import os
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,11 +21,12 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from bench._hospital import Hospital, hospital, report
+from bench._programs import program, until
 from engine.connectors import wecom
 from engine.connectors.wecom.models import WeComAccount
 from engine.connectors.wecom.settings import WeComSettings
 from engine.org.models import Person
-from engine.settings import ROOT, Settings
+from engine.settings import Settings
 from sandbox.wecom import constants
 from sandbox.wecom.remote import Remote
 from tests import services
@@ -38,7 +35,6 @@ from workers import running
 
 PER_SECOND, SECONDS, WARM_UP = 50, 20, 100
 READERS, CIRCULATIONS = 500, 3
-PATIENCE = 120.0
 SECRET = "a secret of the benches, long enough"
 
 # whoever submits it has the next step too, so that 1,500 people get one card each
@@ -46,36 +42,6 @@ CARD = bpmn(
     f'<startEvent id="s"/><endEvent id="e"/>{start_task()}{task("review")}{chain("s", "apply", "review", "e")}',
     key="card",
 )
-
-
-@contextmanager
-def program(*arguments: str, environment: dict[str, str], errors: Path) -> Iterator[None]:
-    """Run a command of `piyue` until the block ends."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PIYUE_")}
-    command: list[str | Path] = [sys.executable, ROOT / "piyue.py", *arguments]
-    with errors.open("wb") as told:
-        process = subprocess.Popen(command, env=inherited | environment, cwd=ROOT, stdout=told, stderr=told)
-    try:
-        yield
-        if process.poll() is not None:
-            raise SystemExit(f"piyue {arguments[0]} ended: {errors.read_text('utf-8')[-2000:]}")
-    finally:
-        process.terminate()
-        process.wait(PATIENCE)
-
-
-def until(what: str, asked: Callable[[], object]) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            asked_for = asked()
-        except OSError:
-            asked_for = None
-        if asked_for not in (None, False):
-            return
-        time.sleep(0.05)
-    raise SystemExit(f"{what}: waited for {PATIENCE:.0f} s")
 
 
 class Corp:

@@ -152,3 +152,33 @@ def test_the_list_there_ends_as_the_list_here(desk: Desk, events: list[tuple[Any
 @settings(HISTORY, max_examples=250)
 def test_a_thousand_histories_have_no_difference(desk: Desk, events: list[tuple[Any, ...]]) -> None:
     run(desk, events)
+
+
+HOURS_DOWN, AT_ONCE = 6, 5
+
+
+@pytest.mark.parametrize("items", [300, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+def test_after_six_hours_down_nothing_is_lost_and_nothing_stays(bpm: Bpm, oa_sandbox: Running, items: int) -> None:
+    desk = Desk(bpm, oa_sandbox, "landray.soap", timeout=1)
+    bpm.deploy_files(ANY)
+    kept = bpm.start("p", "nurse")  # shown before the OA goes down, handled while it is
+    desk.fault("refuse", times=10**9)
+    done = 1
+    while done < items:  # each round: some that stay open, some that are closed meanwhile
+        clock.freeze(clock.now() + timedelta(hours=HOURS_DOWN) / (items / AT_ONCE))
+        for number in range(AT_ONCE):
+            story = bpm.start("p", "nurse")
+            if number:
+                story.act("withdraw", "nurse", story.id, reason="不办了")
+            done += 1
+    kept.approve("head_nurse")
+    down = len([s for s in desk.oa.state.requests("landray") if s.effect])
+    assert desk.state().open_until is not None
+    desk.settle(hours=12)
+    assert desk.differences() == ([], [])
+    assert (desk.pending(), desk.pending("dead")) == (0, 0)
+    still = len(desk.product.rows())
+    sent = [s for s in desk.oa.state.requests("landray") if s.effect][down:]
+    # two candidates each: only what is open was sent, what opened and closed meanwhile sent nothing
+    assert len(sent) <= 2 * ((items - 1) // AT_ONCE + 1) + 4
+    assert still >= 2 * (items - 1) // AT_ONCE

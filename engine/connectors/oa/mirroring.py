@@ -49,7 +49,8 @@ _PUSHES = (
     "INSERT INTO outbox (system, key, topic, lane, payload, state, attempts, due_at, last_error, created_at) "
     f"SELECT CAST(:system AS VARCHAR(20)), {_KEY}, CAST(:topic AS VARCHAR(40)), CAST(:lane AS VARCHAR(20)), "
     f"'{{\"item\":\"' || {_KEY} || '\"}}', 'pending', 0, :now, '', :now "
-    "FROM work_item i JOIN instance n ON n.id = i.instance_id LEFT JOIN oa_item m ON m.site = :site AND m.item_id = i.id WHERE "
+    "FROM work_item i JOIN instance n ON n.id = i.instance_id "
+    "LEFT JOIN oa_item m ON m.site = :site AND m.item_id = i.id WHERE "
 )
 _DIFFERS = f"((m.item_id IS NULL AND i.state = 'open') OR m.wanted <> {CURRENT})"
 
