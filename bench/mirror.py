@@ -4,8 +4,7 @@
 `sendTodo` that the stand-in has taken to the last, over one worker; then the same items are withdrawn, and
 `mirror.closed_per_s` is the rate at which they go.
 
-`mirror.cpu_ms_per_item`: the worker process's CPU time over the items of the first part. `mirror.statements_per_item` is
-left to the reader of docs/adr/0015: two transactions of two statements each, and the outbox's own.
+`mirror.cpu_ms_per_item`: the worker process's CPU time over the items of the first part.
 
 Worker, stand-in, PostgreSQL and nothing else share the machine's cores; so the figures are lower bounds.
 """
@@ -30,7 +29,7 @@ from sandbox.oa.remote import Remote
 from tests import services
 from tests.dsl import bpmn, chain, start_task, task
 
-INSTANCES, CANDIDATES = 600, ("head_nurse", "hr_director", "archivist", "office_clerk")
+INSTANCES, CANDIDATES = 600, ("head_nurse", "pediatrics_head", "archivist", "office_clerk")
 SECRET = "a secret of the benches, long enough"
 CODE = "ekp"
 

@@ -191,7 +191,7 @@ def upgrade() -> None:
         sa.Column("item_id", sa.Uuid(), nullable=False),
         sa.Column("instance_id", sa.Uuid(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),
-        sa.Column("sender_id", sa.Uuid(), nullable=True),
+        sa.Column("sender_id", sa.Uuid(), nullable=False),
         sa.Column("account", sa.String(length=80), server_default="", nullable=False),
         sa.Column("title", sa.String(length=200), nullable=False),
         sa.Column("workflow", sa.String(length=80), nullable=False),

@@ -19,7 +19,7 @@ from tests.factories.outbox import NOON
 
 pytestmark = [pytest.mark.faults, pytest.mark.backend("postgresql")]
 
-PEOPLE = ("nurse", "head_nurse", "hr_director", "archivist", "office_clerk")
+PEOPLE = ("nurse", "head_nurse", "pediatrics_head", "archivist", "office_clerk")
 ACTS = ("approve", "reject", "claim", "unclaim", "send_back", "take_back", "reassign", "read", "withdraw", "start")
 FAULTS = ("refuse", "reset_after", "timeout", "timeout_after", "html502", "garbage", "late", "duplicate", "fault")
 OPERATIONS = ("act", "fault", "restart", "work", "wait", "confirm")

@@ -26,7 +26,7 @@ class OAItem(Base):
     item_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("work_item.id"), primary_key=True)
     instance_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("instance.id"))
     person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
-    sender_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
+    sender_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
     account: Mapped[str] = mapped_column(String(80), default="", server_default="")  # frozen at the first push
     title: Mapped[str] = mapped_column(String(200))
     workflow: Mapped[str] = mapped_column(String(80))

@@ -27,14 +27,16 @@ UNMAPPED, REFUSED, IGNORED = "unmapped", "refused", "ignored"
 _SETTLED = datetime(2000, 1, 1, tzinfo=UTC)  # of a doubt that needs no second look once it is put
 
 _ITEM = Statement(
-    "SELECT m.instance_id, m.person_id, m.sender_id, m.account, m.title, m.workflow, m.node, m.kind, m.urgency, "
+    "SELECT m.instance_id, m.account, m.title, m.workflow, m.node, m.kind, m.urgency, "
     f"m.started_at, m.opened_at, m.shown, m.sending, m.stamp, m.quiet, m.doubtful_at, {mirroring.CURRENT} AS current, "
-    "i.outcome, r.step, n.version_id FROM oa_item m JOIN work_item i ON i.id = m.item_id "
+    "i.outcome, r.step, n.version_id, p.name AS p_name, p.staff_number AS p_number, p.mobile AS p_mobile, "
+    "p.email AS p_email, a.account AS p_given, s.name AS s_name, s.staff_number AS s_number, s.mobile AS s_mobile, "
+    "s.email AS s_email, b.account AS s_given FROM oa_item m JOIN work_item i ON i.id = m.item_id "
     "JOIN work_round r ON r.id = i.round_id JOIN instance n ON n.id = m.instance_id "
+    "JOIN person p ON p.id = m.person_id LEFT JOIN oa_account a ON a.site = m.site AND a.person_id = p.id "
+    "JOIN person s ON s.id = m.sender_id LEFT JOIN oa_account b ON b.site = m.site AND b.person_id = s.id "
     "WHERE m.site = :site AND m.item_id = :item",
     instance_id=uuid.UUID,
-    person_id=uuid.UUID,
-    sender_id=uuid.UUID,
     started_at=datetime,
     opened_at=datetime,
     doubtful_at=datetime,
@@ -175,12 +177,14 @@ def _begun(
     if not found.sending and (state == found.shown or not (state.open or there)):
         _nothing(session, row, where | {"state": str(state)})  # what isn't there can't be done
         return None
-    person = _asked(session, people.ACCOUNT, {"site": site.code, "person": found.person_id})
+    person = people.Identity(found.p_name, found.p_number, found.p_mobile, found.p_email, found.p_given)
     account = found.account or people.account(site, person)
     if not account:
         raise Unmapped(f"{person.name}（{person.staff_number}）在“{site.name}”没有对应账号，请在“账号对照”里补上")
     stamp = max(int(clock.now().timestamp() * 1000), found.stamp + 1)
-    _run(session, _BEGIN, where | {"state": str(state), "account": account, "stamp": stamp})
+    batch = Batch()
+    batch.add(_BEGIN, where | {"state": str(state), "account": account, "stamp": stamp})
+    batch.defer(session)
     todo = _todo(session, connection, base_url, where["item"], found, person, account, stamp)
     return _Sending(todo, state, bool(found.sending), found.sending, found.doubtful_at)
 
@@ -191,12 +195,12 @@ def _todo(
     base_url: str,
     item_id: uuid.UUID,
     found: Any,
-    person: Any,
+    person: people.Identity,
     account: str,
     stamp: int,
 ) -> Todo:
     site = connection.site
-    sender = _asked(session, people.ACCOUNT, {"site": site.code, "person": found.sender_id})
+    sender = people.Identity(found.s_name, found.s_number, found.s_mobile, found.s_email, found.s_given)
     outcomes = definitions.version(session, found.version_id).definition.tasks[found.step].outcomes
     item, instance = item_id.hex, found.instance_id.hex
     return Todo(

@@ -13,12 +13,12 @@ from tests.engine.connectors.desks import Desk, number
 from tests.factories.outbox import NOON
 
 ANY = bpmn(
-    "<startEvent id='s'/>" + start_task() + task("审核", "head_nurse", "hr_director") + task("归档", "archivist")
+    "<startEvent id='s'/>" + start_task() + task("审核", "head_nurse", "pediatrics_head") + task("归档", "archivist")
     + "<endEvent id='e'/>" + chain("s", "apply", "审核", "归档", "e")
 )  # fmt: skip
 ALL = bpmn(
     "<startEvent id='s'/>" + start_task()
-    + task("会签", "head_nurse", "hr_director", inner='<piyue:round policy="all"/>')
+    + task("会签", "head_nurse", "pediatrics_head", inner='<piyue:round policy="all"/>')
     + task("传阅", "archivist", "office_clerk", kind="read") + "<endEvent id='e'/>"
     + chain("s", "apply", "会签", "传阅", "e")
 )  # fmt: skip
@@ -30,7 +30,7 @@ TIMED = bpmn(
 )  # fmt: skip
 TURN = bpmn(
     "<startEvent id='s'/>" + start_task()
-    + task("依次", "head_nurse", "hr_director", inner='<piyue:round policy="in_turn"/>')
+    + task("依次", "head_nurse", "pediatrics_head", inner='<piyue:round policy="in_turn"/>')
     + "<endEvent id='e'/>" + chain("s", "apply", "依次", "e")
 )  # fmt: skip
 
@@ -50,9 +50,9 @@ def desk(request: pytest.FixtureRequest, bpm: Bpm, oa_sandbox: Running) -> Desk:
 
 def test_what_waits_here_waits_there_and_goes_when_it_is_handled(desk: Desk) -> None:
     story = desk.bpm.deploy_files(ANY).start("p", "nurse")
-    assert desk.seen("head_nurse") == desk.seen("hr_director") == ["审核"]
+    assert desk.seen("head_nurse") == desk.seen("pediatrics_head") == ["审核"]
     story.approve("head_nurse")
-    assert desk.seen("head_nurse") == desk.seen("hr_director") == []
+    assert desk.seen("head_nurse") == desk.seen("pediatrics_head") == []
     assert desk.seen("archivist") == ["归档"]
     story.approve("archivist")
     assert desk.seen("archivist") == []
@@ -65,7 +65,7 @@ def test_who_has_handled_it_finds_it_among_what_is_done_and_who_has_not_does_not
     assert desk.item(story, "head_nurse").shown == "done"
     if desk.kind != "seeyon":  # which keeps one mark for all that is over
         assert desk.seen("head_nurse", "done") == ["审核"]
-        assert desk.seen("hr_director", "done") == []
+        assert desk.seen("pediatrics_head", "done") == []
 
 
 def test_where_an_oa_tells_finished_from_done_the_end_of_the_instance_is_shown(bpm: Bpm, oa_sandbox: Running) -> None:
@@ -75,14 +75,14 @@ def test_where_an_oa_tells_finished_from_done_the_end_of_the_instance_is_shown(b
     story.approve("archivist")
     assert desk.seen("head_nurse", "finished") == ["审核"]
     assert desk.seen("archivist", "finished") == ["归档"]
-    assert desk.seen("hr_director", "todo", "done", "finished") == []
+    assert desk.seen("pediatrics_head", "todo", "done", "finished") == []
 
 
 def test_a_countersign_leaves_each_list_when_its_own_person_has_decided(desk: Desk) -> None:
     story = desk.bpm.deploy_files(ALL).start("p", "nurse").approve("head_nurse")
     assert desk.seen("head_nurse") == []
-    assert desk.seen("hr_director") == ["会签"]
-    story.approve("hr_director")
+    assert desk.seen("pediatrics_head") == ["会签"]
+    story.approve("pediatrics_head")
     assert desk.seen("archivist") == desk.seen("office_clerk") == ["传阅"]
     story.read("archivist")
     assert desk.seen("archivist") == []
@@ -93,9 +93,9 @@ def test_claiming_hides_it_from_the_others_and_giving_it_back_shows_it_again(des
     story = desk.bpm.deploy_files(ANY).start("p", "nurse")
     mine = story.item("head_nurse").id
     story.act("claim", "head_nurse", mine)
-    assert desk.seen("hr_director") == []
+    assert desk.seen("pediatrics_head") == []
     story.act("unclaim", "head_nurse", mine)
-    assert desk.seen("hr_director") == desk.seen("head_nurse") == ["审核"]
+    assert desk.seen("pediatrics_head") == desk.seen("head_nurse") == ["审核"]
 
 
 def test_taking_back_opens_it_again_there(desk: Desk) -> None:
@@ -132,10 +132,10 @@ def test_a_timer_takes_it_away_with_nobody_acting(desk: Desk) -> None:
 def test_in_turn_only_whose_turn_it_is_sees_it(desk: Desk) -> None:
     story = desk.bpm.deploy_files(TURN).start("p", "nurse")
     assert desk.seen("head_nurse") == ["依次"]
-    assert desk.seen("hr_director") == []
+    assert desk.seen("pediatrics_head") == []
     story.approve("head_nurse")
     assert desk.seen("head_nurse") == []
-    assert desk.seen("hr_director") == ["依次"]
+    assert desk.seen("pediatrics_head") == ["依次"]
 
 
 def test_what_opens_and_closes_unsent_sends_nothing(desk: Desk) -> None:
@@ -169,7 +169,7 @@ def test_names_stay_as_they_were_at_first(desk: Desk) -> None:
         session.merge(story.instance).title = "改过的标题"
     story.act("claim", "head_nurse", story.item("head_nurse").id)
     story.act("unclaim", "head_nurse", story.item("head_nurse").id)
-    assert [(r.title, r.workflow, r.node) for r in desk.product.rows() if r.account == number("hr_director")] == first[
+    assert [(r.title, r.workflow, r.node) for r in desk.product.rows() if r.account == number("pediatrics_head")] == first[
         :1
     ]
 

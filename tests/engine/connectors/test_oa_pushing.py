@@ -119,7 +119,7 @@ def test_repairs_do_not_notify_again(bpm: Bpm, oa_sandbox: Running) -> None:
     assert [r.notified for r in desk.product.rows()] == before
     story.act("claim", "head_nurse", story.item("head_nurse").id)
     story.act("unclaim", "head_nurse", story.item("head_nurse").id)
-    [back] = [r.notified for r in desk.product.rows() if r.account == number("hr_director")]
+    [back] = [r.notified for r in desk.product.rows() if r.account == number("pediatrics_head")]
     assert back > before[0], "what comes back is news"
 
 
