@@ -31,6 +31,8 @@ class Commands:
     def route(self, state: object, *refusals: type[Exception]) -> Route:
         """Return the route of all commands over a state; these exceptions and mistakes are answered as HTTP 400."""
 
+        caught: tuple[type[Exception], ...] = (*refusals, *_MISTAKES)
+
         async def answer(request: Request) -> Response:
             if request.client is None or request.client.host not in _HERE or "origin" in request.headers:
                 return JSONResponse({"error": "programs on this machine only"}, 403)
@@ -40,7 +42,7 @@ class Commands:
             try:
                 given = json.loads(await request.body() or b"{}")
                 told = await asyncio.to_thread(found, state, **given)
-            except (*refusals, *_MISTAKES) as error:
+            except caught as error:
                 return JSONResponse({"error": str(error), "kind": type(error).__name__}, 400)
             return JSONResponse({} if told is None else told)
 

@@ -30,6 +30,7 @@ class Lists(Generic[Settings]):
         """Forget all rows, and set it up as it was at the start."""
         self.settings = self._defaults()
         self.tokens: dict[str, float] = {}  # until when each lasts
+        self.registered: dict[str, str] = {}  # secrets by appid, of programs that have registered
         self._numbers = itertools.count(1)
         self._rows: dict[str, Row] = {}
         self._by_key: dict[str, dict[str, Row]] = defaultdict(dict)

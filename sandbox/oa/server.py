@@ -5,13 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.oa import landray_wire
+from sandbox.oa import landray_wire, weaver_wire
 from sandbox.oa.app import create_app
 from sandbox.oa.state import State
 from sandbox.remote import Remote
 from sandbox.serving import serving
 
-_SITES = {"landray.soap": landray_wire.site, "landray.rest": landray_wire.site}
+_SITES = {
+    "landray.soap": landray_wire.site,
+    "landray.rest": landray_wire.site,
+    "weaver.soap": weaver_wire.site,
+    "weaver.rest": weaver_wire.site,
+}
 
 
 @dataclass(frozen=True)

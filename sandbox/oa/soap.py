@@ -33,15 +33,7 @@ class Request:
 
 def read(body: bytes, namespace: str) -> Request:
     """Return what an envelope asks for. Raises NotSoap."""
-    if b"<!DOCTYPE" in body:
-        raise NotSoap("DOCTYPE is not allowed")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
-    try:
-        root = etree.fromstring(body, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise NotSoap(f"Error reading XMLStreamReader: {str(error)[:120]}") from None
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise NotSoap("DOCTYPE is not allowed")
+    root = parse(body)
     if root.tag != f"{{{ENVELOPE}}}Envelope":
         raise NotSoap("no Envelope")
     inside = root.find(f"{{{ENVELOPE}}}Body")
@@ -51,6 +43,20 @@ def read(body: bytes, namespace: str) -> Request:
     if name.namespace != namespace:
         raise NotSoap(f"{name.localname} was not recognized")
     return Request(name.localname, inside[0], root.find(f"{{{ENVELOPE}}}Header"))
+
+
+def parse(body: bytes) -> "etree._Element":
+    """Return the root of a document without a DOCTYPE. Raises NotSoap."""
+    if b"<!DOCTYPE" in body:
+        raise NotSoap("DOCTYPE is not allowed")
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    try:
+        root = etree.fromstring(body, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise NotSoap(f"Error reading XMLStreamReader: {str(error)[:120]}") from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise NotSoap("DOCTYPE is not allowed")
+    return root
 
 
 def fields(element: "etree._Element | None") -> dict[str, str]:
