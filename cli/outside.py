@@ -6,8 +6,8 @@ import typer
 
 from cli.databases import open_database
 from engine.connectors import wecom
+from engine.connectors.tokens import kept_in
 from engine.connectors.wecom.client.errors import unavailable
-from engine.connectors.wecom.client.tokens import kept_in
 from engine.connectors.wecom.contacts import difference, syncing
 from engine.connectors.wecom.entry import codes
 from engine.connectors.wecom.settings import WeComSettings

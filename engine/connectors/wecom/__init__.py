@@ -4,9 +4,9 @@
 """
 
 from engine import outbox
+from engine.connectors.tokens import Tokens
 from engine.connectors.wecom.cards import Links
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.client.tokens import Tokens
 from engine.connectors.wecom.settings import WeComSettings
 from engine.db import Database
 

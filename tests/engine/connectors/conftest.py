@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
+from engine.connectors.tokens import Tokens
 from engine.connectors.wecom.client import WeCom
-from engine.connectors.wecom.client.tokens import Tokens
 from engine.connectors.wecom.settings import WeComSettings
 
 CORP, AGENT = "wwtest", 1000002

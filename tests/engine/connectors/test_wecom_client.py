@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from engine.connectors.tokens import Tokens
 from engine.connectors.wecom.client import WeCom, errors, js
 from engine.connectors.wecom.client.answers import Chat, KeyData
-from engine.connectors.wecom.client.tokens import Tokens
 from engine.connectors.wecom.settings import WeComSettings
 from sandbox.wecom import constants
 from sandbox.wecom.records import Tag

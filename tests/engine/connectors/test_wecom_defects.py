@@ -11,9 +11,9 @@ import pytest
 import urllib3
 from pydantic import SecretStr
 
+from engine.connectors.tokens import Flights, InProcess
 from engine.connectors.wecom import callbacks
 from engine.connectors.wecom.client import WeCom, crypto, errors
-from engine.connectors.wecom.client.tokens import Flights, InProcess
 from engine.connectors.wecom.client.wire import TIMEOUT
 from engine.connectors.wecom.settings import WeComSettings
 from engine.crypto import same

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from engine.connectors.tokens import Flights, InProcess, Shared, Tokens, kept_in
 from engine.connectors.wecom.client import js
-from engine.connectors.wecom.client.tokens import Flights, InProcess, Shared, Tokens, kept_in
 
 
 @pytest.fixture(params=["in this process", "in Redis"])

@@ -6,12 +6,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from engine.connectors.oa.adapters.protocol import Adapter
+from engine.connectors.oa.adapters.protocol import Adapter, Take
 from engine.connectors.oa.adapters.site import Site
-
-Take = Callable[[], None]
-"""Waits for a place under the site's rate."""
+from engine.connectors.oa.adapters.template import TemplateOA
+from engine.connectors.oa.adapters.template_site import TemplateSite
 
 Maker = Callable[[Any, Take], Adapter]
-KINDS: dict[str, tuple[type[Site], Maker]] = {}
+KINDS: dict[str, tuple[type[Site], Maker]] = {
+    "template": (TemplateSite, TemplateOA),
+}
 """`kind` of a site's file to its settings and its adapter: `landray.soap`, `landray.rest`, `weaver.soap` …"""

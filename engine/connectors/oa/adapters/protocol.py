@@ -8,12 +8,15 @@ refuses us: every item will fare the same).
 """
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from engine.outbox import Permanent, Transient
+
+Take = Callable[[], None]
+"""Waits for a place under the site's rate."""
 
 
 class State(enum.StrEnum):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, TypeVar
 
 from engine import clock
+from engine.connectors.tokens import Flights, InProcess, Tokens
 from engine.connectors.wecom.client import errors, js
 from engine.connectors.wecom.client.answers import (
     App,
@@ -23,7 +24,6 @@ from engine.connectors.wecom.client.answers import (
     Tag,
     Tagged,
 )
-from engine.connectors.wecom.client.tokens import Flights, InProcess, Tokens
 from engine.connectors.wecom.client.visibility import Visibility
 from engine.connectors.wecom.client.wire import Wire
 from engine.connectors.wecom.settings import WeComSettings

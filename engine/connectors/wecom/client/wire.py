@@ -23,9 +23,9 @@ from requests.adapters import HTTPAdapter
 from urllib3.filepost import encode_multipart_formdata
 from wechatpy.enterprise import WeChatClient
 
+from engine.connectors.tokens import Flights
 from engine.connectors.wecom.client import apis, errors
 from engine.connectors.wecom.client.errors import Later, WeComError
-from engine.connectors.wecom.client.tokens import Flights
 from engine.connectors.wecom.settings import WeComSettings
 
 TIMEOUT = (3.0, 10.0)

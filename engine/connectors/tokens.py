@@ -1,4 +1,4 @@
-"""Access tokens and JS-SDK tickets: kept until they expire, fetched once however many threads ask.
+"""Access tokens and tickets of outside systems: kept until they expire, fetched once however many threads ask.
 
 WeCom gives few of them (a ticket 400 times an hour per corp), so the processes of an installation share them in Redis
 where there is one. Redis is a convenience: each process keeps its own copy, and goes on alone while Redis is away.
