@@ -24,7 +24,7 @@ from engine.viewer import Doer
 
 SHEET = "账号对照"
 _VERB, _IMPORTED = "oa_account", "oa_accounts"
-_MOST_TEXT, _MOST_TOLD = 80, 200
+_MOST_NUMBER, _MOST_TEXT, _MOST_TOLD = 20, 80, 200
 
 _SET = Statement(
     "INSERT INTO oa_account (site, person_id, account, account_key, set_by, set_at) "
@@ -93,11 +93,13 @@ def _write(session: Session, actor: Doer | None, connection: Connection, rows: S
     session.execute(select(OrgRevision.id).with_for_update())  # one after another
     table = select(OAAccount.person_id, OAAccount.account).where(OAAccount.site == site.code)
     stored: dict[uuid.UUID, str] = dict(session.execute(table).all())
+    malformed = list(_malformed(rows))
+    sound = [row for row in rows if row.row not in {problem["row"] for problem in malformed}]
     people = {
         person.staff_number: person
-        for person in session.scalars(select(Person).where(Person.staff_number.in_({row.number for row in rows})))
+        for person in session.scalars(select(Person).where(Person.staff_number.in_({row.number for row in sound})))
     }
-    _refuse(list(_problems(session, site, rows, people, stored)), verb)
+    _refuse([*malformed, *_problems(session, site, sound, people, stored)], verb)
     wanted = {people[row.number].id: row.account for row in rows}
     changed = {id_: text for id_, text in wanted.items() if stored.get(id_, "") != text}
     by_id = {person.id: person for person in people.values()}
@@ -131,6 +133,19 @@ def _write(session: Session, actor: Doer | None, connection: Connection, rows: S
     return done
 
 
+def _malformed(rows: Sequence[Entry]) -> Iterable[dict[str, Any]]:
+    """Say which rows are wrong in themselves, or name somebody once more."""
+    seen: dict[str, int] = {}
+    for row in rows:
+        if not (0 < len(row.number) <= _MOST_NUMBER and row.number.isprintable()):
+            yield _problem(row, "工号", f"请填工号，最多 {_MOST_NUMBER} 个字")
+        elif len(row.account) > _MOST_TEXT or not row.account.isprintable():
+            yield _problem(row, "账号", f"账号最多 {_MOST_TEXT} 个字，不含换行和不可见字符")
+        elif row.number in seen:
+            yield _problem(row, "工号", f"“{row.number}”与第 {seen[row.number]} 行重复")
+        seen.setdefault(row.number, row.row)
+
+
 def _problems(
     session: Session, site: Site, rows: Sequence[Entry], people: dict[str, Person], stored: dict[uuid.UUID, str]
 ) -> Iterable[dict[str, Any]]:
@@ -151,21 +166,15 @@ def _problems(
             if id_ not in final:
                 owners[key].add(id_)
     names = _names(session, {id_ for key in keys for id_ in owners.get(key, ())})
-    seen: dict[str, int] = {}
     for row, key in zip(rows, keys, strict=True):
         person = people.get(row.number)
         if person is None:
-            yield _problem(row, "工号", f"没有工号为“{row.number[:20]}”的职工，请核对")
+            yield _problem(row, "工号", f"没有工号为“{row.number}”的职工，请核对")
         elif person.system:
             yield _problem(row, "工号", f"“{row.number}”是系统账号，不是职工")
-        elif row.number in seen:
-            yield _problem(row, "工号", f"“{row.number}”与第 {seen[row.number]} 行重复")
-        elif len(row.account) > _MOST_TEXT or not row.account.isprintable():
-            yield _problem(row, "账号", f"账号最多 {_MOST_TEXT} 个字，不含换行和不可见字符")
         elif key and (others_of := owners.get(key, set()) - {person.id}):
             who = names[min(others_of)]
             yield _problem(row, "账号", f"账号“{row.account or key}”已经是{who}的，请先改正那一个")
-        seen.setdefault(row.number, row.row)
 
 
 def _names(session: Session, ids: set[uuid.UUID]) -> dict[uuid.UUID, str]:
@@ -181,6 +190,7 @@ def _problem(row: Entry, column: str, message: str) -> dict[str, Any]:
 def _refuse(problems: list[dict[str, Any]], verb: str) -> None:
     if not problems:
         return
+    problems.sort(key=lambda each: int(each["row"]))
     first = problems[0]
     raise Invalid(
         f"文件有 {len(problems)} 处错误，没有导入任何内容。第一处：{first['place']}，{first['message']}",
