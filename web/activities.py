@@ -103,6 +103,25 @@ def _mapped(detail: Detail) -> str:
     return f"企业微信部门 {detail.get('wecom')} 对应{detail.get('name')}（{detail.get('code')}）"
 
 
+def _oa_account(detail: Detail) -> str:
+    before = f"，原为 {detail['before']}" if detail.get("before") else ""
+    return f"{detail.get('site_name', '')}：{_who(detail)} 对应 {detail.get('account') or '（解除）'}{before}"
+
+
+def _oa_accounts(detail: Detail) -> str:
+    names = {"set": "写入", "removed": "删去", "unchanged": "不变"}
+    return f"{detail.get('site_name', '')}：" + "、".join(f"{name} {detail.get(key, 0)}" for key, name in names.items())
+
+
+def _oa_load(detail: Detail) -> str:
+    done = {"start": "开始", "pause": "暂停", "resume": "继续"}.get(detail.get("did", ""), "")
+    return f"{detail.get('site_name', '')}：{done}" + (f"，共 {detail['total']} 条" if "total" in detail else "")
+
+
+def _oa_check(detail: Detail) -> str:
+    return f"{detail.get('site_name', '')}{'，并修复' if detail.get('repair') else ''}"
+
+
 def _number(detail: Detail) -> str:
     return f"{detail.get('text', '')}：{detail.get('reason', '')}"
 
@@ -127,6 +146,10 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "contacts_sync": ("同步通讯录", _contacts),
     "contacts_refused": ("通讯录未同步", _too_many),
     "contacts_map": ("部门对应", _mapped),
+    "oa_account": ("旧 OA 账号", _oa_account),
+    "oa_accounts": ("导入旧 OA 账号", _oa_accounts),
+    "oa_load": ("旧 OA 首次装载", _oa_load),
+    "oa_check": ("旧 OA 对账", _oa_check),
     "number_void": ("作废文号", _number),
     "wecom_join": ("首次从企业微信进入", _member),
     "wecom_link": ("绑定企业微信账号", _member),
