@@ -36,6 +36,7 @@ def _login(detail: Detail) -> str:
     parts = [f"从 {detail['address']}" if detail.get("address") else ""]
     parts.append("演示，不用密码" if detail.get("demo") else "")
     parts.append(f"企业微信账号 {detail['wecom']}" if detail.get("wecom") else "")
+    parts.append("从 OA 进入" if detail.get("oa") else "")
     parts.append(f"之前输错 {detail['failures']} 次" if detail.get("failures") else "")
     return "，".join(filter(None, parts))
 
@@ -48,6 +49,10 @@ def _locked(detail: Detail) -> str:
 def _member(detail: Detail) -> str:
     by = _PROOFS.get(detail.get("by", ""), "")
     return f"{_who(detail)}：{detail.get('userid', '')}{f'，{by}' if by else ''}"
+
+
+def _oa(detail: Detail) -> str:
+    return f"{detail.get('oa', '')}，账号 {detail.get('account', '')}"
 
 
 def _role(detail: Detail) -> str:
@@ -151,6 +156,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "oa_load": ("旧 OA 首次装载", _oa_load),
     "oa_check": ("旧 OA 对账", _oa_check),
     "number_void": ("作废文号", _number),
+    "oa_enter": ("从 OA 进入", _oa),
     "wecom_join": ("首次从企业微信进入", _member),
     "wecom_link": ("绑定企业微信账号", _member),
     "wecom_unlink": ("解除企业微信账号", _member),

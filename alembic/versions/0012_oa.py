@@ -32,6 +32,16 @@ def upgrade() -> None:
     op.create_index("ix_oa_pass_expires_at", "oa_pass", ["expires_at"], unique=False)
 
     op.create_table(
+        "oa_refusal",
+        sa.Column("site", sa.String(length=11), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("until", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("site", "source"),
+    )
+    op.create_index("ix_oa_refusal_until", "oa_refusal", ["until"], unique=False)
+
+    op.create_table(
         "oa_taken",
         sa.Column("site", sa.String(length=11), nullable=False),
         sa.Column("key", sa.String(length=32), nullable=False),
@@ -270,4 +280,5 @@ def downgrade() -> None:
     op.drop_table("oa_check")
     op.drop_table("oa_account")
     op.drop_table("oa_taken")
+    op.drop_table("oa_refusal")
     op.drop_table("oa_pass")
