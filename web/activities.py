@@ -107,6 +107,10 @@ def _number(detail: Detail) -> str:
     return f"{detail.get('text', '')}：{detail.get('reason', '')}"
 
 
+def _oa_test(detail: Detail) -> str:
+    return f"{detail.get('name', '')}：{detail.get('text', '')}"
+
+
 _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "login": ("登录", _login),
     "logout": ("退出", _nothing),
@@ -127,6 +131,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "contacts_sync": ("同步通讯录", _contacts),
     "contacts_refused": ("通讯录未同步", _too_many),
     "contacts_map": ("部门对应", _mapped),
+    "oa_test": ("测试旧 OA 连接", _oa_test),
     "number_void": ("作废文号", _number),
     "wecom_join": ("首次从企业微信进入", _member),
     "wecom_link": ("绑定企业微信账号", _member),
