@@ -131,6 +131,10 @@ def _number(detail: Detail) -> str:
     return f"{detail.get('text', '')}：{detail.get('reason', '')}"
 
 
+def _oa_test(detail: Detail) -> str:
+    return f"{detail.get('name', '')}：{detail.get('text', '')}"
+
+
 _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "login": ("登录", _login),
     "logout": ("退出", _nothing),
@@ -155,6 +159,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "oa_accounts": ("导入旧 OA 账号", _oa_accounts),
     "oa_load": ("旧 OA 首次装载", _oa_load),
     "oa_check": ("旧 OA 对账", _oa_check),
+    "oa_test": ("测试旧 OA 连接", _oa_test),
     "number_void": ("作废文号", _number),
     "oa_enter": ("从 OA 进入", _oa),
     "wecom_join": ("首次从企业微信进入", _member),

@@ -256,6 +256,7 @@ def upgrade() -> None:
         sqlite_where=_DOUBTFUL,
     )
     op.create_index("ix_oa_item_instance", "oa_item", ["instance_id", "site"], unique=False)
+    op.create_index("ix_oa_item_shown", "oa_item", ["site", "shown_at"], unique=False)
     op.create_index("ix_oa_item_item", "oa_item", ["item_id"], unique=False)
     op.create_index(
         "ix_oa_item_open", "oa_item", ["site", "person_id"], unique=False, postgresql_where=_OPEN, sqlite_where=_OPEN

@@ -50,6 +50,7 @@ class OAItem(Base):
     __table_args__ = (
         Index("ix_oa_item_item", "item_id"),
         Index("ix_oa_item_instance", "instance_id", "site"),
+        Index("ix_oa_item_shown", "site", "shown_at"),
         Index(
             "ix_oa_item_open",
             "site",
