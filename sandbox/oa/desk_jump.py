@@ -6,8 +6,8 @@ import secrets
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-SECRET = "sandbox-sign-on-secret"  # nosec B105
-"""What the OAs that sign share with the service."""
+from sandbox.oa.constants import SIGN_ON_SECRET
+
 _LASTS = 60.0  # seconds of a ticket
 _ALGORITHMS = {"landray": "hmac-sha256", "plain": "md5"}  # of those that sign; the others give tickets
 
@@ -15,7 +15,7 @@ _ALGORITHMS = {"landray": "hmac-sha256", "plain": "md5"}  # of those that sign; 
 def sign_on(url: str, oa: str) -> dict[str, Any]:
     """Return the table `sign_on` of a site's file for an OA of the stand-in at `url`, its secret in clear."""
     if oa in _ALGORITHMS:
-        return {"kind": "signed", "algorithm": _ALGORITHMS[oa], "secret": SECRET}
+        return {"kind": "signed", "algorithm": _ALGORITHMS[oa], "secret": SIGN_ON_SECRET}
     return {"kind": "ticket", "verify": f"{url}/{oa}/sso/ticket?ticket={{ticket}}", "account_at": "user.loginName"}
 
 
@@ -52,8 +52,8 @@ def jump(tickets: Tickets, oa: str, link: str, account: str, item: str, now: flo
 def _signed(oa: str, *parts: str) -> str:
     text = "\n".join(parts)
     if _ALGORITHMS[oa] == "md5":
-        return hashlib.md5(f"{text}{SECRET}".encode(), usedforsecurity=False).hexdigest()
-    return hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
+        return hashlib.md5(f"{text}{SIGN_ON_SECRET}".encode(), usedforsecurity=False).hexdigest()
+    return hmac.new(SIGN_ON_SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
 def _with(link: str, more: dict[str, str]) -> str:

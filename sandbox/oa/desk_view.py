@@ -1,14 +1,12 @@
 """What the desk page of a person shows, read from an OA's state: four lists, ours beside the OA's own."""
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from sandbox.oa import constants
+from sandbox.oa.records import OAName, Person, Row
 from sandbox.oa.state import State
-from sandbox.pages import CHINA, Face, moment
+from sandbox.pages import Face, moment
 
 SHOWN = 200  # rows of a list, the newest; a real page would have further ones
 FOUND = 30  # people
@@ -21,7 +19,7 @@ _READ = (("", "已阅"),)
 class Skin:
     """How an OA looks: an invented name, and whose interface it stands in for."""
 
-    oa: str
+    oa: OAName
     name: str
     about: str
     quick: bool = False
@@ -63,7 +61,7 @@ class Line:
     @property
     def source(self) -> str:
         """Whose item it is."""
-        return "本系统" if self.own else "批阅"
+        return "本系统" if self.own else constants.SYSTEM
 
 
 @dataclass(slots=True)
@@ -78,44 +76,43 @@ class Listing:
     total: int = 0
 
 
-def lists(state: State, skin: Skin, account: str, opened: Iterable[str]) -> list[Listing]:
-    """Return a person's lists, the newest rows first; `opened` are the ids of rows that they have looked at."""
+def lists(state: State, skin: Skin, account: str) -> list[Listing]:
+    """Return a person's lists, the newest rows first."""
     found = {
         "todo": Listing("todo", "待办", "没有待办，都办完了", quick=skin.quick),
         "read": Listing("read", "待阅", "没有要阅的", quick=skin.quick),
         "done": Listing("done", "已办", "还没有办过什么"),
         "finished": Listing("finished", "办结", "还没有办结的"),
     }
-    seen, times = set(opened), Counter[str]()
-    rows = [*getattr(state, skin.oa).rows(account)]
-    for row in sorted(rows, key=lambda row: row.received_at, reverse=True):
-        times[row.key] += 1
+    for row in sorted(state.oas[skin.oa].of(account), key=lambda row: (row.received_at, row.id), reverse=True):
         listing = found[row.state]
         listing.total += 1
         if len(listing.rows) < SHOWN:
-            listing.rows.append(_line(skin, row, times[row.key], seen, state.now()))
+            listing.rows.append(_line(skin, row, state.now()))
     return list(found.values())
 
 
-def _line(skin: Skin, row: Any, time: int, seen: set[str], now: float) -> Line:
-    id_ = row.key if time == 1 else f"{row.key}.{time}"  # shown twice, as it is in this OA
-    page = "/desk/own" if row.own else "/desk/jump"
-    address = f"{page}?{urlencode({'oa': skin.oa, 'as': row.account, 'key': row.key})}"
-    waits = row.state in ("todo", "read")
+def _line(skin: Skin, row: Row, now: float) -> Line:
+    quick = skin.quick and row.open and not row.own
     return Line(
-        id=id_,
+        id=row.id,
         title=row.title,
-        address=address if row.own or is_web(row.link) else "",
+        address=f"/desk/jump?{urlencode({'oa': skin.oa, 'as': row.account, 'id': row.id})}",
         urgency=min(max(row.urgency, 0), len(_URGENCIES) - 1),
         workflow=row.workflow,
         node=row.node,
         sender=row.sender,
-        received=datetime.fromtimestamp(row.received_at, CHINA).isoformat(timespec="seconds"),
-        moment=moment(row.received_at, now),
+        received=row.received_at.isoformat(timespec="seconds"),
+        moment=moment(row.received_at.timestamp(), now),
         own=row.own,
-        unread=waits and row.unread and row.key not in seen,
-        buttons=(_READ if row.state == "read" else _APPROVE) if waits and skin.quick and not row.own else (),
+        unread=row.open and row.unread,
+        buttons=() if not quick else _READ if row.state == "read" else _APPROVE,
     )
+
+
+def home(oa: str, account: str) -> str:
+    """Return the address of a person's desk."""
+    return f"/desk?{urlencode({'oa': oa, 'as': account})}"
 
 
 def is_web(link: str) -> bool:
@@ -124,22 +121,26 @@ def is_web(link: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.netloc)
 
 
-def face(person: Any) -> Face:
+def face(person: Person) -> Face:
     """Return how a person is shown."""
-    return Face(person.number, person.name, person.label or person.department, "", [person.department])
+    return Face(person.number, person.name, person.label or person.number, "", [person.department])
 
 
-def cast(state: State) -> list[Face]:
+def cast(state: State) -> list[Person]:
     """Return the people of the demo's story; elsewhere the first few."""
     people = list(state.people.values())
-    return [face(person) for person in [p for p in people if p.label] or people[:12]]
+    return [person for person in people if person.label] or people[:12]
 
 
-def find(state: State, words: str) -> list[Face]:
+def find(state: State, words: str) -> list[Person]:
     """Return the people in whose name, number or department every word is; without words the cast."""
     wanted = words.lower().split()
     if not wanted:
         return cast(state)
-    people = map(face, state.people.values())
-    found = [p for p in people if all(w in f"{p.userid} {p.name} {p.label} {p.departments[0]}".lower() for w in wanted)]
-    return sorted(found, key=lambda p: (not p.name.lower().startswith(wanted[0]), p.userid))[:FOUND]
+
+    def known(p: Person) -> bool:
+        text = f"{p.number} {p.name} {p.label} {p.department}".lower()
+        return all(word in text for word in wanted)
+
+    found = [person for person in state.people.values() if known(person)]
+    return sorted(found, key=lambda p: (not p.name.lower().startswith(wanted[0]), p.number))[:FOUND]

@@ -1,7 +1,6 @@
 // Keeps a person's lists up to date: asks for what changed and waits; rows that come are marked, rows that go are struck
 // out for a moment, all others stay as they are, so that nothing jumps under the pointer.
 const LEAVES = 1200; // milliseconds
-const CHOSEN = '#';
 const feed = document.body.dataset.feed;
 const place = document.getElementById('lists');
 const drawn = new WeakMap(); // row -> the HTML it was drawn from
@@ -65,7 +64,7 @@ function draw(news, first) {
     const name = fresh.dataset.list;
     redraw(place.querySelector(`section[data-list="${name}"]`), fresh, first);
     const count = document.querySelector(`.lists [data-list="${name}"] b`);
-    count.textContent = count.dataset.count = fresh.querySelectorAll('tbody tr').length;
+    count.textContent = count.dataset.count = fresh.dataset.total;
   });
 }
 
@@ -86,13 +85,29 @@ async function follow() {
   }
 }
 
+// Who doesn't agree says why.
+function opinion(outcome) {
+  if (outcome !== 'reject') return Promise.resolve('');
+  const dialog = document.querySelector('.opinion');
+  dialog.querySelector('textarea').value = '';
+  dialog.returnValue = '';
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => resolve(dialog.returnValue ? dialog.querySelector('textarea').value : null), { once: true });
+  });
+}
+
 async function handle(button) {
   const row = button.closest('tr');
+  const { outcome } = button.dataset;
+  const said = await opinion(outcome);
+  if (said === null) return;
   const asked = new URL(feed, location.href).searchParams;
-  row.querySelectorAll('button').forEach((one) => { one.disabled = true; });
-  const body = JSON.stringify({ oa: asked.get('oa'), as: asked.get('as'), key: row.dataset.key, outcome: button.dataset.outcome });
+  const buttons = row.querySelectorAll('button');
+  buttons.forEach((one) => { one.disabled = true; });
+  const body = JSON.stringify({ oa: asked.get('oa'), as: asked.get('as'), id: row.dataset.key, outcome, opinion: said });
   const answer = await fetch('/desk/handle', { method: 'POST', body, headers: { 'Content-Type': 'application/json' } });
-  if (!answer.ok) { toast(await answer.text()); row.querySelectorAll('button').forEach((one) => { one.disabled = false; }); }
+  if (!answer.ok) { toast(await answer.text()); buttons.forEach((one) => { one.disabled = false; }); }
 }
 
 document.addEventListener('click', (event) => {
@@ -100,7 +115,7 @@ document.addEventListener('click', (event) => {
   if (brand && !brand.contains(event.target)) brand.open = false;
   const target = event.target.closest?.('.lists [data-list], [data-outcome]');
   if (target?.matches('[data-outcome]')) handle(target).catch((error) => toast(error.message));
-  else if (target) { history.replaceState(null, '', CHOSEN + target.dataset.list); choose(target.dataset.list); }
+  else if (target) { history.replaceState(null, '', `#${target.dataset.list}`); choose(target.dataset.list); }
 });
 document.addEventListener('keydown', (event) => {
   if (event.key === 'Escape') document.querySelectorAll('.brand[open]').forEach((open) => { open.open = false; });
