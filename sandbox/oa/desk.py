@@ -26,7 +26,12 @@ _PAGES = Environment(
     loader=FileSystemLoader([_HERE / "templates", TEMPLATES]), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
 _PAGES.globals.update(skins=list(SKINS.values()), home=desk_view.home)
-_OWN = ("科室设备巡检反馈", "职工信息采集核对", "会议室借用确认", "办公用品领用确认")  # titles of items that are asked for
+_OWN = (
+    "科室设备巡检反馈",
+    "职工信息采集核对",
+    "会议室借用确认",
+    "办公用品领用确认",
+)
 
 
 def routes(state: State) -> list[BaseRoute]:

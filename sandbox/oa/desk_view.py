@@ -25,7 +25,7 @@ class Skin:
     quick: bool = False
 
 
-SKINS = {
+SKINS: dict[str, Skin] = {
     skin.oa: skin
     for skin in (
         Skin("landray", "青澜办公", "蓝凌 EKP"),
