@@ -1,6 +1,6 @@
 """The OAs as one ASGI app: each has its root, beside them the control API and the page of a person's lists."""
 
-from sandbox.oa import control, landray_wire, weaver_wire
+from sandbox.oa import control, desk, landray_wire, weaver_wire
 from sandbox.oa.gate import route
 from sandbox.oa.state import State
 from sandbox.serving import App
@@ -12,6 +12,6 @@ def create_app(state: State) -> App:
         route(state, state.landray, landray_wire.read),
         route(state, state.weaver, weaver_wire.read),
     ]
-    app = App(routes=[*oas, *control.routes(state)])
+    app = App(routes=[*oas, *control.routes(state), *desk.routes(state)])
     app.state.oa = state
     return app

@@ -42,16 +42,20 @@ class PersonRow(Protocol):
     @property
     def mobile(self) -> str: ...
 
+    @property
+    def label(self) -> str: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person: the staff number is their login name in each OA, `id` is the OA's own."""
+    """A person: their staff number is the login name in each OA, `id` the OA's own; `label` is who they are in a story."""
 
     number: str
     name: str
     mobile: str
     department: str
     id: str
+    label: str = ""
 
 
 @dataclass(slots=True)

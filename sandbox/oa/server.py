@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.oa import landray_wire, weaver_wire
+from sandbox.oa import desk_jump, landray_wire, weaver_wire
 from sandbox.oa.app import create_app
 from sandbox.oa.state import State
 from sandbox.remote import Remote
@@ -29,7 +29,8 @@ class Running:
 
     def site(self, kind: str) -> dict[str, Any]:
         """Return a `site.toml` for one of them, secrets in clear. Raises KeyError for a kind that isn't here."""
-        return {"kind": kind, **_SITES[kind](self.url)}
+        oa = "plain" if kind == "template" else kind.partition(".")[0]
+        return {"kind": kind, **_SITES[kind](self.url), "sign_on": desk_jump.sign_on(self.url, oa)}
 
 
 @contextmanager

@@ -73,4 +73,4 @@ class State(Clocked):
 
 def _person(row: PersonRow) -> Person:
     own = hashlib.md5(row.number.encode(), usedforsecurity=False).hexdigest()
-    return Person(row.number, row.name, row.mobile, row.department, own)
+    return Person(row.number, row.name, row.mobile, row.department, own, row.label)
