@@ -177,7 +177,12 @@ class Landray:
         self, account: str, kind: int, where: list[Mapping[str, str]], number: int, rows: int = _ROWS
     ) -> tuple[list[dict[str, Any]], int]:
         """Return a page of a person's list, and how many pages there are."""
-        fields: dict[str, str | int] = {"targets": self._target(account), "type": kind, "rowSize": rows, "pageNo": number}
+        fields: dict[str, str | int] = {
+            "targets": self._target(account),
+            "type": kind,
+            "rowSize": rows,
+            "pageNo": number,
+        }
         if where:
             fields["otherCond"] = json.dumps(where, ensure_ascii=False)
         state, message = self._calls.call("getTodo", fields, ())
