@@ -1,6 +1,6 @@
 """The OAs as one ASGI app: each has its root, beside them the control API and the page of a person's lists."""
 
-from sandbox.oa import control, desk, landray_wire, weaver_wire
+from sandbox.oa import control, desk, landray_wire, plain, seeyon, weaver_wire
 from sandbox.oa.gate import route
 from sandbox.oa.state import State
 from sandbox.serving import App
@@ -11,6 +11,8 @@ def create_app(state: State) -> App:
     oas = [
         route(state, state.landray, landray_wire.read),
         route(state, state.weaver, weaver_wire.read),
+        route(state, state.seeyon, seeyon.read),
+        route(state, state.plain, plain.read),
     ]
     app = App(routes=[*oas, *control.routes(state), *desk.routes(state)])
     app.state.oa = state

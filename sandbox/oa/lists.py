@@ -31,6 +31,7 @@ class Lists(Generic[Settings]):
         self.settings = self._defaults()
         self.tokens: dict[str, float] = {}  # until when each lasts
         self.registered: dict[str, str] = {}  # secrets by appid, of programs that have registered
+        self.gone: dict[tuple[str, str], int] = {}  # stamps of what was deleted, by key and account
         self._numbers = itertools.count(1)
         self._rows: dict[str, Row] = {}
         self._by_key: dict[str, dict[str, Row]] = defaultdict(dict)
@@ -145,6 +146,10 @@ class Lists(Generic[Settings]):
         """Return the rows themselves of a person."""
         return self._by_account[account].values() if account in self._by_account else ()
 
+    def all(self) -> Iterable[Row]:
+        """Return all rows themselves."""
+        return self._rows.values()
+
     def add(self, row: Row) -> None:
         """Put a new row into a person's list."""
         self._rows[row.id] = self._by_key[row.key][row.id] = self._by_account[row.account][row.id] = row
@@ -160,9 +165,18 @@ class Lists(Generic[Settings]):
         self._clock.touch()
 
     def close(self, row: Row, state: State, *, in_oa: bool = False) -> None:
-        """Move a row to the list of what is done."""
+        """Move a row to a list of what is done; where it was handled first stays as it is."""
+        if row.open or row.handled_at is None:
+            row.in_oa, row.handled_at = in_oa, self.time()
         row.state, row.unread = state, False
-        row.in_oa, row.handled_at = in_oa, self.time()
+        self._clock.touch()
+
+    def reopen(self, row: Row, state: State, *, tell: bool) -> None:
+        """Let a row wait for its person, again or still; `tell`: the OA notifies them, and it is marked as new."""
+        row.state = row.kind = state
+        row.in_oa, row.handled_at = False, None
+        row.unread = tell or row.unread
+        row.notified += tell
         self._clock.touch()
 
     def changed(self) -> None:
