@@ -138,6 +138,10 @@ class Lists(Generic[Settings]):
         """Return a number for a new row."""
         return f"{next(self._numbers):08d}"
 
+    def row(self, row_id: str) -> Row | None:
+        """Return a row itself."""
+        return self._rows.get(row_id)
+
     def having(self, key: str) -> list[Row]:
         """Return the rows themselves that have a key."""
         return list(self._by_key[key].values()) if key in self._by_key else []

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
-from urllib.parse import unquote
 
 from sandbox.oa import constants
 from sandbox.oa.calls import Answer, Ask, Call, allowed, text, told
@@ -30,7 +29,7 @@ def read(oa: Plain, ask: Ask) -> Call:
     work: Callable[[Plain, Ask], Answer] | None = None
     name, key = f"{ask.method} {path}", ""
     if ask.method == "PUT" and path.startswith("todos/"):
-        key, name, work = unquote(path.removeprefix("todos/")), "put", _put
+        key, name, work = path.removeprefix("todos/"), "put", _put
     elif ask.method == "GET":
         name, work = path, {"ping": _ping, "todos": _todos, "own": _own, "handled": _handled}.get(path)
     if work is None or not ask.path.startswith("api/"):
@@ -60,7 +59,7 @@ def _ping(oa: Plain, _: Ask) -> Answer:
 
 
 def _put(oa: Plain, ask: Ask) -> Answer:
-    key, given = unquote(ask.path.removeprefix("api/todos/")), ask.fields()
+    key, given = ask.path.removeprefix("api/todos/"), ask.fields()
     if given is None:
         return _failed(400, "not_json", "请求不是 JSON")
     person, state = oa.people.get(text(given, "user")), text(given, "state")

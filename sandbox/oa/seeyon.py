@@ -35,7 +35,8 @@ def read(oa: Seeyon, ask: Ask) -> Call:
     """Return the call of a request."""
     found = _PATHS.get(ask.path.removeprefix(_ROOT)) if ask.path.startswith(_ROOT) else None
     if found is None or ask.method != "POST":
-        return Call("?", lambda: told({"message": "404"}, 404), lambda _: told({"message": "404"}, 404))
+        nowhere = told({"message": "404"}, 404)
+        return Call("?", lambda: nowhere, lambda _: nowhere)
     name, work = found
     given = ask.fields()
 
