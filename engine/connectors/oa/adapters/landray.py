@@ -2,8 +2,8 @@
 
 A to-do is found again by appName, modelName and modelId, which is our item's key; its `type` is 1 审批 (待办) or
 2 通知 (待阅). sendTodo is no upsert on every version: sent twice it may show twice. Where an earlier attempt has no
-known end the OA is therefore asked first, and what it shows too often or in the wrong list is taken away before it is sent
-again. setTodoDone and deleteTodo answer 0 where they found nothing to do; that is as wanted where nothing is shown.
+known end the OA is therefore asked first, and what it shows too often or in the wrong list is taken away before it is
+sent again. setTodoDone and deleteTodo answer 0 where they found nothing to do; that is as wanted where nothing is shown.
 EKP can't be told to be quiet: whether a to-do is announced is a setting of its own.
 """
 
@@ -177,7 +177,12 @@ class Landray:
         self, account: str, kind: int, where: list[Mapping[str, str]], number: int, rows: int = _ROWS
     ) -> tuple[list[dict[str, Any]], int]:
         """Return a page of a person's list, and how many pages there are."""
-        fields: dict[str, str | int] = {"targets": self._target(account), "type": kind, "rowSize": rows, "pageNo": number}
+        fields: dict[str, str | int] = {
+            "targets": self._target(account),
+            "type": kind,
+            "rowSize": rows,
+            "pageNo": number,
+        }
         if where:
             fields["otherCond"] = json.dumps(where, ensure_ascii=False)
         state, message = self._calls.call("getTodo", fields, ())
