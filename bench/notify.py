@@ -27,8 +27,8 @@ from engine.connectors.wecom.models import WeComAccount
 from engine.connectors.wecom.settings import WeComSettings
 from engine.org.models import Person
 from engine.settings import Settings
+from sandbox.remote import Remote
 from sandbox.wecom import constants
-from sandbox.wecom.remote import Remote
 from tests import services
 from tests.dsl import bpmn, chain, start_task, task
 from workers import running

@@ -36,6 +36,7 @@ def _login(detail: Detail) -> str:
     parts = [f"从 {detail['address']}" if detail.get("address") else ""]
     parts.append("演示，不用密码" if detail.get("demo") else "")
     parts.append(f"企业微信账号 {detail['wecom']}" if detail.get("wecom") else "")
+    parts.append("从 OA 进入" if detail.get("oa") else "")
     parts.append(f"之前输错 {detail['failures']} 次" if detail.get("failures") else "")
     return "，".join(filter(None, parts))
 
@@ -48,6 +49,10 @@ def _locked(detail: Detail) -> str:
 def _member(detail: Detail) -> str:
     by = _PROOFS.get(detail.get("by", ""), "")
     return f"{_who(detail)}：{detail.get('userid', '')}{f'，{by}' if by else ''}"
+
+
+def _oa(detail: Detail) -> str:
+    return f"{detail.get('oa', '')}，账号 {detail.get('account', '')}"
 
 
 def _role(detail: Detail) -> str:
@@ -103,8 +108,31 @@ def _mapped(detail: Detail) -> str:
     return f"企业微信部门 {detail.get('wecom')} 对应{detail.get('name')}（{detail.get('code')}）"
 
 
+def _oa_account(detail: Detail) -> str:
+    before = f"，原为 {detail['before']}" if detail.get("before") else ""
+    return f"{detail.get('site_name', '')}：{_who(detail)} 对应 {detail.get('account') or '（解除）'}{before}"
+
+
+def _oa_accounts(detail: Detail) -> str:
+    names = {"set": "写入", "removed": "删去", "unchanged": "不变"}
+    return f"{detail.get('site_name', '')}：" + "、".join(f"{name} {detail.get(key, 0)}" for key, name in names.items())
+
+
+def _oa_load(detail: Detail) -> str:
+    done = {"start": "开始", "pause": "暂停", "resume": "继续"}.get(detail.get("did", ""), "")
+    return f"{detail.get('site_name', '')}：{done}" + (f"，共 {detail['total']} 条" if "total" in detail else "")
+
+
+def _oa_check(detail: Detail) -> str:
+    return f"{detail.get('site_name', '')}{'，并修复' if detail.get('repair') else ''}"
+
+
 def _number(detail: Detail) -> str:
     return f"{detail.get('text', '')}：{detail.get('reason', '')}"
+
+
+def _oa_test(detail: Detail) -> str:
+    return f"{detail.get('name', '')}：{detail.get('text', '')}"
 
 
 _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
@@ -127,7 +155,13 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "contacts_sync": ("同步通讯录", _contacts),
     "contacts_refused": ("通讯录未同步", _too_many),
     "contacts_map": ("部门对应", _mapped),
+    "oa_account": ("旧 OA 账号", _oa_account),
+    "oa_accounts": ("导入旧 OA 账号", _oa_accounts),
+    "oa_load": ("旧 OA 首次装载", _oa_load),
+    "oa_check": ("旧 OA 对账", _oa_check),
+    "oa_test": ("测试旧 OA 连接", _oa_test),
     "number_void": ("作废文号", _number),
+    "oa_enter": ("从 OA 进入", _oa),
     "wecom_join": ("首次从企业微信进入", _member),
     "wecom_link": ("绑定企业微信账号", _member),
     "wecom_unlink": ("解除企业微信账号", _member),

@@ -28,13 +28,13 @@ def through_wecom(request: Request) -> WeComSettings | None:
     return None if client is None else client.settings
 
 
-def way_in(request: Request) -> str:
-    """Return the address at which a stranger who asked for something comes in, and then goes on to it.
+def way_in(request: Request, here: str = "") -> str:
+    """Return the address at which a stranger who asked for something comes in, and then goes on to it, or to `here`.
 
     In WeCom whose session has ended while our script sent something comes back to that page: what they typed is kept
     there. A form that the browser itself sends may not lead to another site (form-action), so it leads to the login.
     """
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    here = here or request.url.path + (f"?{request.url.query}" if request.url.query else "")
     wecom = through_wecom(request) is not None
     if request.method != "GET":
         wecom = wecom and request.headers.get("hx-request") == "true"

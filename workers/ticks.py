@@ -5,7 +5,7 @@ from datetime import timedelta
 from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
-from engine.connectors.oa import pushing
+from engine.connectors.oa import loading, pushing
 from engine.connectors.wecom import inbox, planning
 from engine.connectors.wecom.contacts import syncing
 from engine.connectors.wecom.entry import arriving
@@ -48,6 +48,9 @@ def standard(settings: Settings) -> list[Tick]:
     def oa_confirm(db: Database) -> bool:
         return pushing.confirm(db, _AT_ONCE)
 
+    def oa_load(db: Database) -> bool:
+        return loading.top_up(db)
+
     def expired_attachments(db: Database) -> bool:
         return attachments.purge(db, settings, _AT_ONCE) == _AT_ONCE
 
@@ -77,6 +80,7 @@ def standard(settings: Settings) -> list[Tick]:
         Tick("purge.deliveries", _DAY, wecom_deliveries, leader_only=True),
         Tick("wecom.contacts", _HALF_HOUR, wecom_contacts, leader_only=True),
         Tick("oa.confirm", 15.0, oa_confirm, leader_only=True),
+        Tick("oa.load", 1.0, oa_load, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
         Tick("purge.sessions", _HOUR, expired_sessions, leader_only=True),
         Tick("purge.entries", _HOUR, expired_entries, leader_only=True),

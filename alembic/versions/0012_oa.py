@@ -32,6 +32,16 @@ def upgrade() -> None:
     op.create_index("ix_oa_pass_expires_at", "oa_pass", ["expires_at"], unique=False)
 
     op.create_table(
+        "oa_refusal",
+        sa.Column("site", sa.String(length=11), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("until", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("site", "source"),
+    )
+    op.create_index("ix_oa_refusal_until", "oa_refusal", ["until"], unique=False)
+
+    op.create_table(
         "oa_taken",
         sa.Column("site", sa.String(length=11), nullable=False),
         sa.Column("key", sa.String(length=32), nullable=False),
@@ -246,6 +256,7 @@ def upgrade() -> None:
         sqlite_where=_DOUBTFUL,
     )
     op.create_index("ix_oa_item_instance", "oa_item", ["instance_id", "site"], unique=False)
+    op.create_index("ix_oa_item_shown", "oa_item", ["site", "shown_at"], unique=False)
     op.create_index("ix_oa_item_item", "oa_item", ["item_id"], unique=False)
     op.create_index(
         "ix_oa_item_open", "oa_item", ["site", "person_id"], unique=False, postgresql_where=_OPEN, sqlite_where=_OPEN
@@ -270,4 +281,5 @@ def downgrade() -> None:
     op.drop_table("oa_check")
     op.drop_table("oa_account")
     op.drop_table("oa_taken")
+    op.drop_table("oa_refusal")
     op.drop_table("oa_pass")

@@ -58,7 +58,7 @@ def sources(session: Session, person_id: uuid.UUID, address: str, device: str) -
     known = session.get(KnownDevice, (_hash(device), person_id)) if device else None
     if known is not None and known.seen_at > clock.now() - KNOWN_FOR:
         return (f"device {known.token_hash.hex()}",)
-    return (f"address {_network(address)}", ANYWHERE)
+    return (f"address {network(address)}", ANYWHERE)
 
 
 def locked(session: Session, person_id: uuid.UUID, of: Sequence[str]) -> bool:
@@ -110,7 +110,7 @@ def purge(session: Session) -> None:
     session.execute(delete(KnownDevice).where(KnownDevice.seen_at <= now - KNOWN_FOR))
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
     """Return the part of an address that one household or ward shares; whatever isn't one is taken as it is."""
     try:
         found = ipaddress.ip_address(address)

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import urlencode
 
+from sandbox.codes import fresh
 from sandbox.wecom import constants, crypto, wire
-from sandbox.wecom.codes import fresh
 from sandbox.wecom.errors import ApiError
 from sandbox.wecom.records import Agent, Callback, Copy, Event, Json
 

@@ -1,58 +1,25 @@
-"""The control API, for tests and for who plays with the stand-in: POST /control/<command> with a JSON object.
+"""The commands of the control API, see `sandbox.control`; more of them are in `control_people`."""
 
-For programs on this machine only: what comes from a page of a browser has an Origin and is refused. A command is a
-function here or in `control_people`; `remote.Remote` has a method for each. Refusals are HTTP 400.
-"""
-
-import asyncio
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Sequence
 from http.client import HTTPException
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from sandbox.wecom import callbacks, clicks, constants, control_people, oauth
-from sandbox.wecom.control_commands import COMMANDS, command
+from sandbox.wecom.control_commands import command
 from sandbox.wecom.errors import ApiError
 from sandbox.wecom.records import Agent, Callback, Copy, Event, Fault, Json
 from sandbox.wecom.state import State
 
 __all__ = ["control_people", "routes"]  # importing it registers its commands
 
-_HERE = ("127.0.0.1", "::1")
-
 
 def routes(state: State) -> Sequence[BaseRoute]:
     """Return the route of all commands."""
-
-    async def command(request: Request) -> Response:
-        if request.client is None or request.client.host not in _HERE or "origin" in request.headers:
-            return JSONResponse({"error": "programs on this machine only"}, 403)
-        found = COMMANDS.get(request.path_params["command"])
-        if found is None:
-            return JSONResponse({"error": "no such command", "commands": sorted(COMMANDS)}, 404)
-        try:
-            given = json.loads(await request.body() or b"{}")
-            answer = await asyncio.to_thread(found, state, **given)
-        except (
-            ApiError,
-            clicks.ClickRefused,
-            TypeError,
-            ValueError,
-            KeyError,
-            IndexError,
-            OSError,
-            HTTPException,
-        ) as error:
-            return JSONResponse({"error": str(error), "kind": type(error).__name__}, 400)
-        return JSONResponse({} if answer is None else answer)
-
-    return [Route("/control/{command}", command, methods=["POST"])]
+    return [command.route(state, ApiError, clicks.ClickRefused, HTTPException)]
 
 
 @command

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox.codes import fresh
 from sandbox.wecom import constants
-from sandbox.wecom.codes import fresh
 from sandbox.wecom.errors import ApiError
 from sandbox.wecom.records import Agent, Member, OAuthCode
 from sandbox.wecom.state import State

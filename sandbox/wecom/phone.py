@@ -3,9 +3,7 @@
 The page asks for what changed and waits for an answer (`/phone/feed`), so a card changes as soon as the app updates it.
 """
 
-import asyncio
 import json
-import time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,13 +13,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from sandbox.pages import HEADERS, UI, is_loopback, moment, newer, own
 from sandbox.wecom import clicks, phone_bridge, phone_tools, phone_view, phone_webview
-from sandbox.wecom.phone_pages import HEADERS, HERE, is_loopback, own, page, part
+from sandbox.wecom.phone_pages import HERE, page, part
 from sandbox.wecom.records import Member
 from sandbox.wecom.state import State
 
-_PATIENCE = 0.8  # seconds that a request for news waits; short, so that the server can stop
-_PAUSE = 0.04  # seconds between two looks
 _INLINE = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
@@ -38,6 +35,7 @@ def routes(state: State) -> list[BaseRoute]:
         Route("/phone/click", own(pages.click), methods=["POST"]),
         Route("/phone/media/{media_id}", pages.media),
         Mount("/phone/ui", StaticFiles(directory=HERE / "ui")),
+        UI,
         *phone_webview.routes(state),
         *phone_bridge.routes(state),
         *phone_tools.routes(state),
@@ -78,12 +76,9 @@ class Phones:
 
     async def feed(self, request: Request) -> Response:
         """Return what the phones show, as soon as it differs from `version`; 204 where nothing changes for a while."""
-        known, until = request.query_params.get("version", ""), time.monotonic() + _PATIENCE
-        while str(self.state.version) == known:
-            if time.monotonic() > until:
-                return Response(status_code=204, headers=HEADERS)
-            await asyncio.sleep(_PAUSE)
-        return await run_in_threadpool(self._news, request)
+        if await newer(lambda: self.state.version, request.query_params.get("version", "")):
+            return await run_in_threadpool(self._news, request)
+        return Response(status_code=204, headers=HEADERS)
 
     def people(self, request: Request) -> Response:
         """Return the rows of the people who match `q`."""
@@ -150,7 +145,7 @@ class Phones:
         state, userid = self.state, member.userid
         facts = {
             "member": phone_view.face(state, member),
-            "now": phone_view.moment(state.now(), state.now()),
+            "now": moment(state.now(), state.now()),
             "media_name": lambda media_id: found.filename if (found := state.media.get(media_id)) else "",
         }
 

@@ -21,9 +21,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox.codes import fresh
+from sandbox.pages import is_loopback
 from sandbox.wecom import constants, phone_text, phone_view
-from sandbox.wecom.codes import fresh
-from sandbox.wecom.phone_pages import is_loopback
 from sandbox.wecom.phone_webview import belongs
 from sandbox.wecom.records import MEDIA_SECONDS, Media, Member
 from sandbox.wecom.state import State

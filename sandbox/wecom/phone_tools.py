@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox.pages import is_loopback, own
 from sandbox.wecom import callbacks, phone_view
 from sandbox.wecom.api.endpoints import ENDPOINTS
 from sandbox.wecom.errors import ApiError
-from sandbox.wecom.phone_pages import is_loopback, own, page
+from sandbox.wecom.phone_pages import page
 from sandbox.wecom.records import Event, Fault
 from sandbox.wecom.state import State
 

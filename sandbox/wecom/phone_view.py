@@ -1,45 +1,22 @@
 """What a member's phone shows, read from the state: the app's chat, group chats, the workbench, who is who."""
 
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
+from sandbox.pages import CHINA, Face, moment
 from sandbox.wecom import constants
 from sandbox.wecom.phone_webview import home
 from sandbox.wecom.records import Copy, Member
 from sandbox.wecom.state import State
 
-CHINA = timezone(timedelta(hours=8), "Asia/Shanghai")
-TONES = 8  # colours of avatars in phone.css
 MAIN = f"app-{constants.AGENT_ID}"  # the conversation that the phone opens with
 SHOWN = 80  # messages of a chat, the newest; a phone would load older ones on scrolling
 FOUND = 30  # people
 _QUIET = 300  # seconds after which a chat says the time again
 _SUMMARIES = {"image": "[图片]", "file": "[文件]", "voice": "[语音]", "video": "[视频]", "news": "[图文]"}
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """A member as people are shown: `label` is what they are in the story, or where they work."""
-
-    userid: str
-    name: str
-    label: str
-    position: str
-    departments: list[str]
-
-    @property
-    def letters(self) -> str:
-        """The last two characters of the name, for the avatar."""
-        return self.name[-2:]
-
-    @property
-    def tone(self) -> int:
-        """The avatar's colour, the same at every run."""
-        return zlib.crc32(self.userid.encode()) % TONES
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +116,6 @@ def find(state: State, words: str) -> list[Face]:
                 found.append(person)
     found.sort(key=lambda person: (not person.name.lower().startswith(wanted[0]), person.userid))
     return found[:FOUND]
-
-
-def moment(then: float, now: float) -> str:
-    """Return a time as a chat says it: 09:12, 昨天 09:12, 11月20日 09:12."""
-    at, today = datetime.fromtimestamp(then, CHINA), datetime.fromtimestamp(now, CHINA).date()
-    clock = f"{at:%H:%M}"
-    if at.date() == today:
-        return clock
-    if at.date() == today - timedelta(days=1):
-        return f"昨天 {clock}"
-    day = f"{at.month}月{at.day}日 {clock}"
-    return day if at.year == today.year else f"{at.year}年{day}"
 
 
 def chat(state: State, userid: str) -> list[Shown]:

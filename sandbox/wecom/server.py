@@ -1,17 +1,14 @@
-"""Running the stand-in: in a thread beside whatever else a process does, on a port of its own."""
+"""Running the stand-in, and what the administrator of an app that is connected to it would enter."""
 
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import uvicorn
-
+from sandbox.remote import Remote
+from sandbox.serving import serving
 from sandbox.wecom import callbacks, constants
 from sandbox.wecom.app import create_app
 from sandbox.wecom.records import Callback
-from sandbox.wecom.remote import Remote
 from sandbox.wecom.state import State
 
 
@@ -51,16 +48,5 @@ class Running:
 @contextmanager
 def running(state: State, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[Running]:
     """Serve a state until the block ends; port 0 takes a free one. Raises OSError where the port is taken."""
-    listener = socket.create_server((host, port))
-    number = listener.getsockname()[1]
-    config = uvicorn.Config(create_app(state), log_config=None, access_log=False, timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="wecom-sandbox", daemon=True)
-    thread.start()
-    url = f"http://{host}:{number}"
-    try:
+    with serving(create_app(state), host, port, "wecom") as url:
         yield Running(url, state, Remote(url))
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()

@@ -1,13 +1,12 @@
 """Everything the stand-in knows, in memory, under one lock. Whoever reads or changes it holds `state.lock`."""
 
-import threading
-import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from sandbox.clocked import Clocked
+from sandbox.codes import fresh
 from sandbox.wecom import clicks, constants
-from sandbox.wecom.codes import fresh
 from sandbox.wecom.records import (
     LEFT,
     ROOT_DEPARTMENT,
@@ -30,14 +29,12 @@ from sandbox.wecom.records import (
 )
 
 
-class State:
+class State(Clocked):
     """The corp (企业): people, apps, messages. `version` grows with every change that a page could show."""
 
     def __init__(self, departments: Iterable[Department] = (), members: Iterable[Member] = ()) -> None:
-        self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
+        super().__init__()
         self._staff = ([*departments] or [Department(ROOT_DEPARTMENT, constants.CORP_NAME, 0)], [*members])
-        self.version = 0
         self.agents: dict[int, Agent] = {}
         self.reset()
 
@@ -76,32 +73,6 @@ class State:
             self.calls: deque[Call] = deque(maxlen=200_000)
             self.times: dict[Any, deque[float]] = defaultdict(deque)  # of rate limits, by whatever is limited
             self.touch()
-
-    # The clock
-
-    def now(self) -> float:
-        """Return the stand-in's time, in seconds since 1970."""
-        return time.time() + self.offset
-
-    def advance(self, seconds: float) -> None:
-        """Move the clock on; codes and tokens grow old."""
-        with self.lock:
-            self.offset += seconds
-            self.touch()
-
-    # Changes that pages wait for
-
-    def touch(self) -> None:
-        """Say that something which a page could show has changed."""
-        with self.changed:
-            self.version += 1
-            self.changed.notify_all()
-
-    def wait(self, version: int, seconds: float) -> int:
-        """Wait until there is a newer version than this, or so many seconds; return the version then."""
-        with self.changed:
-            self.changed.wait_for(lambda: self.version != version, seconds)
-            return self.version
 
     # People
 

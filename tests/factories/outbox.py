@@ -15,16 +15,23 @@ NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 
 @contextmanager
-def emptied() -> Iterator[None]:
-    """Give the test an empty registry, and put back what was there."""
+def registry() -> Iterator[tuple[Any, ...]]:
+    """Let a test declare what it likes, and put back what was there."""
     registered: tuple[Any, ...] = (handlers.declared, handlers.handlers, channels.channels)
     kept = [each.copy() for each in registered]
-    for each in registered:
-        each.clear()
-    yield
+    yield registered
     for each, before in zip(registered, kept, strict=True):
         each.clear()
         each.update(before)
+
+
+@contextmanager
+def emptied() -> Iterator[None]:
+    """Give the test an empty registry, and put back what was there."""
+    with registry() as registered:
+        for each in registered:
+            each.clear()
+        yield
 
 
 @contextmanager

@@ -14,8 +14,11 @@ from engine.errors import EngineError
 from sandbox.oa.server import Running
 from tests.dsl import Bpm, Story
 from tests.engine.connectors.desks import Desk
+from tests.engine.connectors.phones import Phones, _phones  # noqa: F401
 from tests.engine.connectors.test_oa_mirroring import ALL, ANY, TURN
 from tests.factories.outbox import NOON
+from tests.serving import eventually
+from workers.loop import Worker
 
 pytestmark = [pytest.mark.faults, pytest.mark.backend("postgresql")]
 
@@ -73,7 +76,7 @@ class History:
             case ("fault", kind, times, after):
                 self.desk.fault(kind, times=times, **({"after": after} if kind == "late" else {}))
             case ("restart",):
-                self.desk.oa.control.restart()
+                self.desk.restart()
             case ("wait", seconds):
                 clock.freeze(clock.now() + timedelta(seconds=seconds))
             case ("work",):
@@ -172,13 +175,32 @@ def test_after_six_hours_down_nothing_is_lost_and_nothing_stays(bpm: Bpm, oa_san
                 story.act("withdraw", "nurse", story.id, reason="不办了")
             done += 1
     kept.approve("head_nurse")
-    down = len([s for s in desk.oa.state.requests("landray") if s.effect])
+    down = len([s for s in desk.oa.state.requests("landray") if not s.fault])
     assert desk.state().open_until is not None
     desk.settle(hours=12)
     assert desk.differences() == ([], [])
     assert (desk.pending(), desk.pending("dead")) == (0, 0)
     still = len(desk.product.rows())
-    sent = [s for s in desk.oa.state.requests("landray") if s.effect][down:]
+    sent = [s for s in desk.oa.state.requests("landray") if not s.fault][down:]
     # two candidates each: only what is open was sent, what opened and closed meanwhile sent nothing
     assert len(sent) <= 2 * ((items - 1) // AT_ONCE + 1) + 4
     assert still >= 2 * (items - 1) // AT_ONCE
+
+
+def test_a_dead_oa_delays_neither_wecom_nor_requests(phones: Phones, oa_sandbox: Running) -> None:
+    clock.freeze(None)
+    desk = Desk(phones.bpm, oa_sandbox, "landray.soap", timeout=8)
+    phones.bpm.deploy_files(ANY)
+    desk.fault("timeout", times=10**9)
+    worker = Worker(phones.bpm.db, [])
+    worker.start()
+    try:
+        for _ in range(20):
+            with phones.bpm.db.unit_of_work() as session:
+                commands.start(session, phones.bpm.actor("nurse"), "p", data={})
+        eventually(lambda: len(phones.cards("head_nurse")) == 20)
+        assert desk.product.rows() == []
+        assert {i.shown for i in desk.items()} == {""}, "the OA has answered nothing meanwhile"
+    finally:
+        oa_sandbox.state.faults.clear()
+        worker.stop(timeout=20)

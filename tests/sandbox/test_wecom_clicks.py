@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from sandbox.remote import Refused
 from sandbox.wecom import constants
 from sandbox.wecom.crypto import encrypt
-from sandbox.wecom.remote import Refused
 from sandbox.wecom.server import Running
 from tests.sandbox.conftest import HEAD_NURSE, NURSE, App, Client
 from tests.sandbox.test_wecom_cards import AGENT, BUTTONS, CHOICES, MENU, TEXT, URL, VOTE, send, shown, update

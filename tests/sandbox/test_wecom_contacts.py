@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.remote import Refused
 from sandbox.wecom import constants
-from sandbox.wecom.remote import Refused
 from sandbox.wecom.server import Running
 from tests.sandbox.conftest import HEAD_NURSE, NURSE, App, Client, refusal
 

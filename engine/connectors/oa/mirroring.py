@@ -66,8 +66,9 @@ _WANT = (
 )
 _UPDATE_WANTED = Statement(_WANT)
 
-_OLD = "i.id > :after AND i.id <= :until AND i.state = 'open' "
-_PAGE = f"i.id IN (SELECT i.id FROM work_item i WHERE {_OLD}ORDER BY i.id LIMIT :limit)"
+OLD = "i.id > :after AND i.id <= :until AND i.state = 'open' "
+"""Which items `i` a page of the first load is taken from."""
+_PAGE = f"i.id IN (SELECT i.id FROM work_item i WHERE {OLD}ORDER BY i.id LIMIT :limit)"
 _PUSH_PAGE = Statement(f"{_PUSHES}m.item_id IS NULL AND {_PAGE}")
 _INSERT_PAGE = Statement(_INSERT.format(new=f"{_NEW} AND {_PAGE}"))
 

@@ -50,6 +50,7 @@ class OAItem(Base):
     __table_args__ = (
         Index("ix_oa_item_item", "item_id"),
         Index("ix_oa_item_instance", "instance_id", "site"),
+        Index("ix_oa_item_shown", "site", "shown_at"),
         Index(
             "ix_oa_item_open",
             "site",
@@ -228,3 +229,14 @@ class OAPass(Base):
     site: Mapped[str] = mapped_column(String(11))
     used_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class OARefusal(Base):
+    """How many signatures and tickets from one address an OA hasn't stood for (单点登录失败): too many lock it out."""
+
+    __tablename__ = "oa_refusal"
+
+    site: Mapped[str] = mapped_column(String(11), primary_key=True)
+    source: Mapped[str] = mapped_column(String(64), primary_key=True)  # an address, of IPv6 the /64
+    failures: Mapped[int]
+    until: Mapped[datetime] = mapped_column(index=True)

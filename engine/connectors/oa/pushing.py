@@ -178,7 +178,8 @@ def _begun(
         _nothing(session, row, where | {"state": str(state)})  # what isn't there can't be done
         return None
     person = people.Identity(found.p_name, found.p_number, found.p_mobile, found.p_email, found.p_given)
-    account = found.account or people.account(site, person)
+    kept = found.account if there or found.sending else ""  # where nothing is yet, they may have another by now
+    account = kept or people.account(site, person)
     if not account:
         raise Unmapped(f"{person.name}（{person.staff_number}）在“{site.name}”没有对应账号，请在“账号对照”里补上")
     stamp = max(int(clock.now().timestamp() * 1000), found.stamp + 1)
@@ -251,7 +252,10 @@ def _forgotten(row: outbox.Leased) -> dict[str, Any]:
 def _given_up(row: outbox.Leased, reason: str, session: Session) -> None:
     """Say on the item why the OA can't be brought to show it."""
     found = {"site": row.system.removeprefix("oa."), "item": uuid.UUID(row.payload["item"])}
-    _run(session, _GIVEN_UP, found | {"problem": REFUSED, "reason": reason[:200], "settled": _SETTLED})
+    batch = Batch()
+    batch.add(_GIVEN_UP, found | {"problem": REFUSED, "reason": reason[:200], "settled": _SETTLED})
+    batch.add(_FORGOTTEN, _forgotten(row))  # one dead letter of an item tells enough
+    batch.run(session)
 
 
 def _run(session: Session, statement: Statement, given: dict[str, Any]) -> None:

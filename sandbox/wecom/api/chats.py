@@ -2,9 +2,9 @@
 
 import re
 
+from sandbox.codes import fresh
 from sandbox.wecom.api import contents
 from sandbox.wecom.api.endpoints import Ask, endpoint, messaging_agent
-from sandbox.wecom.codes import fresh
 from sandbox.wecom.errors import ApiError
 from sandbox.wecom.records import ROOT_DEPARTMENT, Agent, Chat, Json, Message
 from sandbox.wecom.state import State

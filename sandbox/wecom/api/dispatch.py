@@ -6,8 +6,6 @@ whatever its Content-Type says, as WeCom does.
 
 import asyncio
 import json
-import socket
-import struct
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -18,14 +16,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from sandbox.codes import fresh
+from sandbox.serving import break_connection
 from sandbox.wecom import constants
 from sandbox.wecom.api.endpoints import ENDPOINTS, Ask, Endpoint, File, Upload
-from sandbox.wecom.codes import fresh
 from sandbox.wecom.errors import ApiError
 from sandbox.wecom.records import TOKEN_SECONDS, Agent, Call, Fault, Token
 from sandbox.wecom.state import State
-
-TRANSPORT = "sandbox.transport"  # where `app.App` leaves the connection's transport in the scope
 
 
 def routes(state: State) -> Sequence[BaseRoute]:
@@ -52,7 +49,7 @@ class ServerApi:
                 await asyncio.sleep(fault.latency)
             if fault is not None and fault.reset:
                 _record(self._state, Call(path, started, time.perf_counter() - before, None, -2))
-                await _break(scope)
+                await break_connection(scope)
                 return
             response, agentid, errcode, people = await self._answer(path, request, fault)
         finally:
@@ -60,7 +57,7 @@ class ServerApi:
         _record(self._state, Call(path, started, time.perf_counter() - before, agentid, errcode, people))
         if fault is not None and fault.silent:
             await asyncio.sleep(fault.silent)
-            await _break(scope)
+            await break_connection(scope)
             return
         await response(scope, receive, send)
 
@@ -188,13 +185,3 @@ def _take_fault(state: State, path: str) -> Fault | None:
 def _record(state: State, call: Call) -> None:
     with state.lock:
         state.calls.append(call)
-
-
-async def _break(scope: Scope) -> None:
-    """Break the connection with a reset."""
-    transport = scope[TRANSPORT]
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-    await asyncio.sleep(0)  # until the server has noticed: it shan't answer in our place

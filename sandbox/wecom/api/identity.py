@@ -1,7 +1,7 @@
 """Who entered, and what pages of an app may do: OAuth codes, user tickets, JS-SDK tickets (D 91023, 95833)."""
 
+from sandbox.codes import fresh
 from sandbox.wecom.api.endpoints import Ask, endpoint, messaging_agent
-from sandbox.wecom.codes import fresh
 from sandbox.wecom.errors import ApiError
 from sandbox.wecom.records import OAUTH_SECONDS, TICKET_SECONDS, TOKEN_SECONDS, Json, OAuthCode
 from sandbox.wecom.state import State

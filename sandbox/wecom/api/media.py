@@ -1,7 +1,7 @@
 """Temporary files (临时素材): uploaded by an app, kept for three days (D 90253, 90254)."""
 
+from sandbox.codes import fresh
 from sandbox.wecom.api.endpoints import Ask, File, Upload, endpoint
-from sandbox.wecom.codes import fresh
 from sandbox.wecom.errors import ApiError
 from sandbox.wecom.records import MEDIA_SECONDS, Json, Media
 from sandbox.wecom.state import State

@@ -5,10 +5,10 @@ import json
 from collections.abc import Sized
 from typing import Any
 
+from sandbox.codes import fresh
 from sandbox.wecom import cards
 from sandbox.wecom.api import contents
 from sandbox.wecom.api.endpoints import Ask, endpoint, lowered, messaging_agent, own_agent
-from sandbox.wecom.codes import fresh
 from sandbox.wecom.errors import ApiError
 from sandbox.wecom.records import (
     ACTIVE,

@@ -153,7 +153,7 @@ function webview(event, link) {
 
 document.addEventListener('click', (event) => {
   const target = event.target.closest?.('[data-click], [data-menu], [data-profile], [data-go], [data-chat], [data-back], [data-webview]');
-  document.querySelectorAll('.switcher[open], .card-menu[open]').forEach((open) => { if (!open.contains(event.target)) open.open = false; });
+  document.querySelectorAll('.card-menu[open]').forEach((open) => { if (!open.contains(event.target)) open.open = false; });
   if (!target) return;
   const phone = target.closest('[data-phone]');
   if (target.matches('[data-webview]')) webview(event, target);
@@ -170,21 +170,9 @@ document.addEventListener('click', (event) => {
 });
 
 document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape') document.querySelectorAll('.switcher[open], .card-menu[open]').forEach((open) => { open.open = false; });
+  if (event.key === 'Escape') document.querySelectorAll('.card-menu[open]').forEach((open) => { open.open = false; });
 });
 document.addEventListener('visibilitychange', () => phones.forEach((phone) => phone.unread && seen(phone, phone.unread).catch(() => {})));
-
-document.querySelectorAll('.switcher').forEach((switcher) => {
-  const input = switcher.querySelector('input');
-  let turn = 0;
-  switcher.addEventListener('toggle', () => { if (switcher.open) input.focus(); });
-  input.addEventListener('input', async () => {
-    const mine = ++turn;
-    const answer = await fetch(`/phone/people?q=${encodeURIComponent(input.value)}&base=${encodeURIComponent(switcher.dataset.base)}`);
-    if (mine === turn && answer.ok) switcher.querySelector('[data-found]').replaceChildren(parse(await answer.text()));
-  });
-  input.addEventListener('keydown', (event) => { if (event.key === 'Enter') switcher.querySelector('[data-found] a')?.click(); });
-});
 
 if (document.querySelector('#tools')) import('/phone/ui/tools.js');
 follow();

@@ -169,9 +169,9 @@ def test_names_stay_as_they_were_at_first(desk: Desk) -> None:
         session.merge(story.instance).title = "改过的标题"
     story.act("claim", "head_nurse", story.item("head_nurse").id)
     story.act("unclaim", "head_nurse", story.item("head_nurse").id)
-    assert [(r.title, r.workflow, r.node) for r in desk.product.rows() if r.account == number("pediatrics_head")] == first[
-        :1
-    ]
+    assert [
+        (r.title, r.workflow, r.node) for r in desk.product.rows() if r.account == number("pediatrics_head")
+    ] == first[:1]
 
 
 def test_several_oas_at_once_show_the_same(bpm: Bpm, oa_sandbox: Running) -> None:

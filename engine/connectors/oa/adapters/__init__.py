@@ -9,6 +9,7 @@ from typing import Any
 from engine.connectors.oa.adapters import landray
 from engine.connectors.oa.adapters.landray_calls import LandraySite
 from engine.connectors.oa.adapters.protocol import Adapter, Take
+from engine.connectors.oa.adapters.seeyon import Seeyon, SeeyonSite
 from engine.connectors.oa.adapters.site import Site
 from engine.connectors.oa.adapters.template import TemplateOA
 from engine.connectors.oa.adapters.template_site import TemplateSite
@@ -17,6 +18,7 @@ Maker = Callable[[Any, Take], Adapter]
 KINDS: dict[str, tuple[type[Site], Maker]] = {
     "landray.rest": (LandraySite, landray.rest),
     "landray.soap": (LandraySite, landray.soap),
+    "seeyon": (SeeyonSite, Seeyon),
     "template": (TemplateSite, TemplateOA),
 }
 """`kind` of a site's file to its settings and its adapter: `landray.soap`, `landray.rest`, `weaver.soap` …"""

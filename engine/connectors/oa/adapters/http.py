@@ -51,10 +51,13 @@ class Answer:
         """Whether it is a page for people: of a proxy, a login or an error."""
         return "html" in self.headers.get("content-type", "") or bool(re.match(r"\s*<(!doctype|html)", self.text, re.I))
 
-    def json(self) -> Any:
-        """Return the JSON in it, where its status is one of success; raises as `Adapter.put` otherwise."""
+    def json(self, *hidden: str) -> Any:
+        """Return the JSON in it, where its status is one of success; raises as `Adapter.put` otherwise.
+
+        `hidden` as `clipped`.
+        """
         if not 200 <= self.status < 300:
-            raise by_status(self)
+            raise by_status(self, *hidden)
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError):

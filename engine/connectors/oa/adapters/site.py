@@ -4,11 +4,17 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 CODE = re.compile(r"[a-z][a-z0-9]{0,10}")
 """A site's code, the name of its folder: its channel's lane must fit 20 characters."""
+_SHORTEST = 16  # characters of a common secret
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")]
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of an address, as it is written there."""
+    return "/".join(url.split("/", 3)[:3]).lower()
 
 
 class SignOn(BaseModel):
@@ -24,6 +30,15 @@ class SignOn(BaseModel):
     verify: str = ""
     account_at: str = "account"  # dotted path of the account in its JSON answer
     lasts: Annotated[int, Field(ge=30, le=900)] = 300  # seconds
+
+    @model_validator(mode="after")
+    def _complete(self) -> "SignOn":
+        """Refuse a secret that could be guessed, and a ticket that can't be asked about."""
+        if self.kind == "signed" and len(self.secret.get_secret_value()) < _SHORTEST:
+            raise ValueError(f"secret 至少 {_SHORTEST} 个字符，用 openssl rand -hex 32 生成，两边填一样的")
+        if self.kind == "ticket" and "{ticket}" not in self.verify:
+            raise ValueError("verify 要写核对票据的地址，其中 {ticket} 是票据的位置")
+        return self
 
 
 class Site(BaseModel):
@@ -58,6 +73,14 @@ class Site(BaseModel):
         if found := set(re.findall(r"\{(.*?)\}", text)) - {"base", "site", "item", "instance"}:
             raise ValueError(f"不认识 {{{found.pop()}}}：可用 {{base}} {{site}} {{item}} {{instance}}")
         return text
+
+    @model_validator(mode="after")
+    def _own_host(self) -> "Site":
+        """Refuse to ask another host about tickets."""
+        verify = "" if self.sign_on is None else self.sign_on.verify
+        if verify and not verify.startswith("/") and origin(verify) != origin(self.address):
+            raise ValueError("sign_on.verify 只能是 address 这台主机上的地址，或以 / 开头的路径")
+        return self
 
     @property
     def system(self) -> str:

@@ -1,18 +1,16 @@
 """Any OA with an HTTP interface, as the site's file describes it (`template_site`): no product is known here."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
-from engine import clock
+from engine.connectors.oa.adapters import moments
 from engine.connectors.oa.adapters.conversation import Conversation
 from engine.connectors.oa.adapters.interface import Compiled
 from engine.connectors.oa.adapters.protocol import Foreign, Handled, Shown, State, Take, Todo, Unknown, fold
 from engine.connectors.oa.adapters.template_site import TemplateSite
 
 MAX_PAGES = 100
-_SECONDS = 100_000_000_000  # a larger number of seconds is one of milliseconds
 
 
 class TemplateOA:
@@ -48,7 +46,7 @@ class TemplateOA:
                 state=self._state(row["state"]),
                 title=_text(row["title"]),
                 node=_text(row["node"]),
-                received_at=_moment(row["received_at"]),
+                received_at=moments.read(row["received_at"]),
             )
             for row in self._list("shown", {"account": account})
         )
@@ -70,7 +68,7 @@ class TemplateOA:
         found = list[Handled]()
         for account in accounts if each else ("",):
             for row in self._list("handled", {"account": account, "since": since}):
-                at = _moment(row["at"])
+                at = moments.read(row["at"])
                 if at is None:
                     raise self._misread("handled.at")
                 told = {name: _text(row[name]) for name in ("key", "account", "outcome", "opinion")}
@@ -87,7 +85,7 @@ class TemplateOA:
     def _own(self, name: str, values: Mapping[str, Any]) -> list[Foreign]:
         found = list[Foreign]()
         for row in self._list(name, values):
-            received_at = _moment(row["received_at"])
+            received_at = moments.read(row["received_at"])
             if received_at is None or not _text(row["request_id"]):
                 raise self._misread(f"{name}.received_at 或 {name}.request_id")
             names = ("request_id", "title", "workflow", "node", "sender", "link", "mobile_link")
@@ -119,21 +117,3 @@ class TemplateOA:
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
-
-
-def _moment(value: object) -> datetime | None:
-    """Return a moment that a formula gives as text (ISO 8601 or like it; local where no zone is told), s or ms."""
-    if isinstance(value, str) and not value.isdigit():
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError:
-            return None
-    if isinstance(value, datetime):
-        return value if value.tzinfo is not None else value.replace(tzinfo=clock.LOCAL)
-    if isinstance(value, str | Decimal):
-        number = Decimal(value)
-        try:
-            return datetime.fromtimestamp(float(number / 1000 if number > _SECONDS else number), UTC)
-        except (ValueError, OverflowError, OSError):
-            return None
-    return None

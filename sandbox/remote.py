@@ -11,7 +11,7 @@ class Refused(Exception):
 
 
 class Remote:
-    """A stand-in at an address; each command of `control` is a method with the same named arguments."""
+    """A stand-in at an address; each command of its control API is a method with the same named arguments."""
 
     def __init__(self, url: str, *, seconds: float = 60.0) -> None:
         self.url, self._seconds = url.rstrip("/"), seconds

@@ -1,0 +1,34 @@
+"""Moments as OAs write them: local time without a zone, or numbers."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from engine import clock
+
+_LONGEST = 100_000_000_000  # seconds; a larger number is one of milliseconds
+
+
+def local(moment: datetime) -> str:
+    """Return a moment as OAs want it: local, `yyyy-MM-dd HH:mm:ss`."""
+    return f"{moment.astimezone(clock.LOCAL):%Y-%m-%d %H:%M:%S}"
+
+
+def read(value: object) -> datetime | None:
+    """Return the moment that an OA tells, aware; None where it can't be read.
+
+    As text (ISO 8601 or like it, local where it names no zone), or as seconds or milliseconds since 1970.
+    """
+    if isinstance(value, int | Decimal) or (isinstance(value, str) and value.isascii() and value.isdigit()):
+        number = Decimal(value)
+        try:
+            return datetime.fromtimestamp(float(number / 1000 if number > _LONGEST else number), UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    if not isinstance(value, datetime):
+        return None
+    return value if value.tzinfo is not None else value.replace(tzinfo=clock.LOCAL)
