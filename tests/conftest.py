@@ -27,6 +27,9 @@ from sqlalchemy.orm import Session
 from engine import clock
 from engine.db import Database
 from engine.org.demo import roster
+from sandbox.oa.server import Running as RunningOA
+from sandbox.oa.server import running as running_oa
+from sandbox.oa.state import State as OAState
 from sandbox.wecom.corp import corp
 from sandbox.wecom.server import Running, running
 from tests import services
@@ -312,4 +315,12 @@ def bpm(hospital_db: Database) -> Iterator[Bpm]:
 def wecom_sandbox() -> Iterator[Running]:
     """The stand-in for WeCom with the staff of the demo hospital, on a port of its own."""
     with running(corp(*roster())) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def oa_sandbox() -> Iterator[RunningOA]:
+    """The stand-ins for the OAs with the staff of the demo hospital, on a port of their own."""
+    _, people = roster()
+    with running_oa(OAState(people)) as stand_in:
         yield stand_in

@@ -76,7 +76,7 @@ class History:
             case ("fault", kind, times, after):
                 self.desk.fault(kind, times=times, **({"after": after} if kind == "late" else {}))
             case ("restart",):
-                self.desk.oa.control.restart()
+                self.desk.restart()
             case ("wait", seconds):
                 clock.freeze(clock.now() + timedelta(seconds=seconds))
             case ("work",):
@@ -175,13 +175,13 @@ def test_after_six_hours_down_nothing_is_lost_and_nothing_stays(bpm: Bpm, oa_san
                 story.act("withdraw", "nurse", story.id, reason="不办了")
             done += 1
     kept.approve("head_nurse")
-    down = len([s for s in desk.oa.state.requests("landray") if s.effect])
+    down = len([s for s in desk.oa.state.requests("landray") if not s.fault])
     assert desk.state().open_until is not None
     desk.settle(hours=12)
     assert desk.differences() == ([], [])
     assert (desk.pending(), desk.pending("dead")) == (0, 0)
     still = len(desk.product.rows())
-    sent = [s for s in desk.oa.state.requests("landray") if s.effect][down:]
+    sent = [s for s in desk.oa.state.requests("landray") if not s.fault][down:]
     # two candidates each: only what is open was sent, what opened and closed meanwhile sent nothing
     assert len(sent) <= 2 * ((items - 1) // AT_ONCE + 1) + 4
     assert still >= 2 * (items - 1) // AT_ONCE
@@ -203,5 +203,4 @@ def test_a_dead_oa_delays_neither_wecom_nor_requests(phones: Phones, oa_sandbox:
         assert {i.shown for i in desk.items()} == {""}, "the OA has answered nothing meanwhile"
     finally:
         oa_sandbox.state.faults.clear()
-        oa_sandbox.control.release()
         worker.stop(timeout=20)

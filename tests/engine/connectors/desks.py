@@ -17,12 +17,13 @@ from engine.org.demo import CAST
 from engine.org.models import Person
 from engine.outbox import Outbox
 from engine.settings import Settings
+from sandbox.oa.records import OAName
 from sandbox.oa.server import Running
 from tests.dsl import Bpm, Story
 
 BASE = "https://oa.hospital.example"
 OPEN = ("todo", "read")
-PRODUCTS = {
+PRODUCTS: dict[str, OAName] = {
     "landray.soap": "landray",
     "landray.rest": "landray",
     "weaver.soap": "weaver",
@@ -103,8 +104,8 @@ class Desk:
 
     def settle(self, hours: float = 3) -> None:
         """Let time pass, minute by minute at first, until nothing waits for the OA any more."""
+        self.oa.state.faults.release()
         self.oa.state.faults.clear()
-        self.oa.control.release()
         until, step = clock.now() + timedelta(hours=hours), timedelta(minutes=1)
         while clock.now() < until:
             clock.freeze(clock.now() + step)
@@ -114,6 +115,10 @@ class Desk:
             if not self.pending() and not any(i.doubtful_at or i.sending for i in self.items()):
                 break
             step = min(step * 2, timedelta(minutes=20))
+
+    def restart(self) -> None:
+        """Restart the OA: its tokens and what is on its way are lost, its rows are not."""
+        self.oa.state.restart(PRODUCTS[self.kind])
 
     def confirm(self) -> None:
         """Look after what ended unknown a while ago, as the leader's tick does."""

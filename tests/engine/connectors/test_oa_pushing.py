@@ -51,7 +51,7 @@ def test_a_late_todo_does_not_come_back_as_a_ghost(desk: Desk) -> None:
     story.approve("head_nurse")
     clock.freeze(clock.now() + timedelta(seconds=30))
     desk.bpm.work()
-    desk.oa.control.release()
+    desk.oa.state.faults.release()
     desk.settle()
     assert desk.differences() == ([], [])
 
