@@ -1,20 +1,20 @@
 """Landray EKP (蓝凌): its unified to-do list (统一待办) by SOAP or by the REST twin.
 
 A to-do is found again by appName, modelName and modelId, which is our item's key; its `type` is 1 审批 (待办) or
-2 通知 (待阅). sendTodo is no upsert on every version: sent twice it may show twice. Where an earlier attempt has no
-known end the OA is therefore asked first, and what it shows too often or in the wrong list is taken away before it is sent
-again. setTodoDone and deleteTodo answer 0 where they found nothing to do; that is as wanted where nothing is shown.
+2 通知 (待阅). sendTodo is no upsert on every version: sent twice it may show twice. So where an earlier attempt has no
+known end the OA is asked first, and what it shows too often or in the wrong list is taken away before it is sent again.
+setTodoDone and deleteTodo answer 0 where they found nothing to do; that is as wanted where nothing is shown.
 EKP can't be told to be quiet: whether a to-do is announced is a setting of its own.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urljoin
 
 from engine import clock
-from engine.connectors.oa.adapters import errors
+from engine.connectors.oa.adapters import errors, moments
 from engine.connectors.oa.adapters.landray_calls import Calls, Envelopes, LandraySite, Rest
 from engine.connectors.oa.adapters.protocol import Foreign, Handled, Shown, State, Take, Todo, UnknownPerson, fold
 from engine.connectors.oa.adapters.soap import clean
@@ -26,7 +26,6 @@ _LEVEL = {0: 3, 1: 2, 2: 2, 3: 1}  # 普通 一般, 平急 急, 加急 急, 特�
 # lists of getTodo
 _ALL_DONE, _ALL_OPEN, _NOTICES, _HANDLED, _READ = -1, 0, 2, 4, 5
 _WHOLE = 1  # optType: the to-do itself, not one of its people; an item of ours has one
-_TIME = "%Y-%m-%d %H:%M:%S"
 _DONE_AT = ("finishTime", "doneTime", "finishDate")  # the first that a version tells
 _ROWS = 100  # of a page
 _PAGES = 50
@@ -70,7 +69,14 @@ class Landray:
     def shown(self, account: str) -> list[Shown]:
         """Return our items in a person's 待办 and 待阅; see `Adapter`."""
         return [
-            Shown(str(row["modelId"]), account, _state(row), _text(row, "subject"), "", _moment(row.get("createTime")))
+            Shown(
+                str(row["modelId"]),
+                account,
+                _state(row),
+                _text(row, "subject"),
+                "",
+                moments.read(row.get("createTime")),
+            )
             for row in self._rows(account, _ALL_OPEN, self._ours)
             if self._is_ours(row)
         ]
@@ -110,7 +116,7 @@ class Landray:
             "padLink": todo.link,
             "type": _KIND[state],
             "targets": self._target(todo.account),
-            "createTime": todo.opened_at.astimezone(clock.LOCAL).strftime(_TIME),
+            "createTime": moments.local(todo.opened_at),
             "level": _LEVEL.get(todo.urgency, 3),
         }
         sender = {"docCreator": self._target(todo.sender_account)} if todo.sender_account else {}
@@ -231,7 +237,7 @@ class Landray:
             workflow=_text(row, "moduleName"),
             node="",
             sender=_text(row, "creatorName") or _text(row, "creator"),
-            received_at=_moment(row.get("createTime")) or clock.now(),
+            received_at=moments.read(row.get("createTime")) or clock.now(),
             link=address(link),
             mobile_link=address(mobile) if mobile else "",
         )
@@ -258,14 +264,4 @@ def _text(row: Mapping[str, Any], name: str) -> str:
 
 def _done_at(row: Mapping[str, Any]) -> datetime | None:
     """Return when a row of what is done was done; None where this version doesn't tell."""
-    return next((at for name in _DONE_AT if (at := _moment(row.get(name))) is not None), None)
-
-
-def _moment(value: object) -> datetime | None:
-    """Return a moment that EKP writes in the hospital's local time, to the second or the minute."""
-    for form in (_TIME, "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S.%f"):
-        try:
-            return datetime.strptime(str(value), form).replace(tzinfo=clock.LOCAL).astimezone(UTC)
-        except ValueError:
-            continue
-    return None
+    return next((at for name in _DONE_AT if (at := moments.read(row.get(name))) is not None), None)
