@@ -135,7 +135,10 @@ class Database:
             yield session
 
     def dispose(self) -> None:
-        """Close all pooled connections."""
+        """Close all pooled connections, and those of the parts that hold any."""
+        for part in self._provided.values():
+            if hasattr(part, "close"):
+                part.close()
         self.engine.dispose()
         self._reading.dispose()
 

@@ -66,6 +66,11 @@ class Sites:
         """Return the connection of a channel such as `oa.ekp`."""
         return self.get(system.removeprefix("oa."))
 
+    def close(self) -> None:
+        """Close the connections of all adapters."""
+        for connection in self:
+            connection.adapter.close()
+
 
 def read(folder: Path, key: bytes) -> list[Site]:
     """Return the sites under a folder, in the order of their codes; none where it isn't there.

@@ -67,8 +67,9 @@ class Desk:
 
     def seen(self, who: str, *states: str) -> list[str]:
         """Return the steps that somebody's list shows in these states (open ones where none is given), sorted."""
-        rows = self.product.rows()
-        return sorted(r.node or r.title for r in rows if r.account == number(who) and r.state in (states or OPEN))
+        mine = [r for r in self.product.rows() if r.account == number(who) and r.state in (states or OPEN)]
+        nodes = {i.item_id.hex: i.node for i in self.items()}
+        return sorted(nodes.get(r.key, "?") for r in mine)
 
     def requests(self) -> int:
         """Return how many requests the OA has had."""
