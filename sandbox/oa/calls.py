@@ -54,6 +54,7 @@ class Answer:
     content: bytes
     status: int = 200
     content_type: str = JSON
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,10 @@ _TOO_LARGE = Answer(b"413 Request Entity Too Large", 413, "text/plain")
 _NO_EFFECT = ("refuse", "timeout", "late", "restart", "html502", "garbage")
 
 
-def route(state: State, oa: Lists[Any], reader: Reader) -> Route:
-    """Return the route of everything below an OA's root."""
-    return Route(f"/{oa.name}/{{path:path}}", Gate(state, oa, reader))
+def routes(state: State, oa: Lists[Any], reader: Reader, *folders: str) -> list[Route]:
+    """Return the routes of an OA's interfaces: of all that is in these folders below its root."""
+    gate = Gate(state, oa, reader)
+    return [Route(f"/{oa.name}/{folder}/{{path:path}}", gate) for folder in folders]
 
 
 class Gate:
@@ -91,7 +92,7 @@ class Gate:
         client = scope.get("client")
         return Ask(
             scope["method"],
-            scope["path_params"]["path"],
+            scope["path"].removeprefix(f"/{self._oa.name}/"),
             dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
             headers,
             body,
@@ -105,6 +106,8 @@ async def _send(send: Send, answer: Answer) -> None:
         (b"content-type", answer.content_type.encode()),
         (b"content-length", str(len(answer.content)).encode()),
     ]
+    if answer.location:
+        headers.append((b"location", answer.location.encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.content})
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sandbox.oa import targets
 from sandbox.oa.calls import text
 from sandbox.oa.lists import Lists
 from sandbox.oa.records import ZONE, Person, Row, State
 from sandbox.oa.settings import LandraySettings
+from sandbox.oa.targets import Broken
 
+VIEW_PATH = "sys/notify/sys_notify_todo/sysNotifyTodo.do"
 NOTHING, FAILED, DONE = 0, 1, 2  # returnState
 
 Landray = Lists[LandraySettings]
@@ -25,7 +28,6 @@ _OPEN_IN: dict[int, State] = {1: "todo", 2: "read"}  # type
 _URGENCIES = {"1": 3, "2": 2, "3": 0}  # by level
 _LEVELS = {3: 1, 2: 2}  # by urgency; else 3
 _OWN_MODEL = "com.landray.kmss.km.review.model.KmReviewMain"
-_TREE = {"LoginName", "PersonNo", "Id", "DeptNo", "PostNo", "OrgNo", "GroupNo", "Keyword", "LdapDN"}
 _ALL_DONE, _ALL_OPEN, _HANDLED, _READ = -1, 0, 4, 5  # type of getTodo; 1 and 2 as in sendTodo
 
 
@@ -35,10 +37,6 @@ class Result:
 
     state: int
     message: str = ""
-
-
-class Broken(Exception):
-    """The declared fault `Exception`: the service could not make sense of a value."""
 
 
 def send(oa: Landray, given: Fields) -> Result:
@@ -51,7 +49,7 @@ def send(oa: Landray, given: Fields) -> Result:
     kind = _OPEN_IN.get(_number(given, "type"))
     if kind is None:
         return Result(FAILED, f"待办类型【{text(given, 'type')}】不合法")
-    people = _people(oa, given)
+    people = targets.people(oa.people, text(given, "targets"))
     if not people:
         return _nobody(given)
     try:
@@ -94,7 +92,7 @@ def get(oa: Landray, given: Fields) -> Result:
     lacking = _lacking("getTodo", given, ["targets"])
     if lacking:
         return lacking
-    people = _people(oa, given)
+    people = targets.people(oa.people, text(given, "targets"))
     if not people:
         return _nobody(given)
     wanted = _number(given, "type")
@@ -133,7 +131,7 @@ def _put(oa: Landray, person: Person, kind: State, at: datetime, given: Fields) 
         number = oa.number()
         row = Row(number, text(given, "modelId"), person.number, kind, "", model=text(given, "modelName"))
         row.system, row.params, row.received_at = text(given, "appName"), _params(given), at
-        creator = _creator(oa, given)
+        creator = targets.first(oa.people, text(given, "docCreator"))
         if creator is not None:
             row.sender, row.sender_account = creator.name, creator.number
         _write(row, given)
@@ -162,7 +160,7 @@ def _each(oa: Landray, method: str, given: Fields, act: Callable[[Row], None], *
         return Result(FAILED, f"操作类型【{text(given, 'optType')}】不合法")
     found = [row for row in _meant(oa, given) if row.open or not only_open]
     if option == 2:
-        people = {person.number for person in _people(oa, given)}
+        people = {person.number for person in targets.people(oa.people, text(given, "targets"))}
         if not people:
             return _nobody(given)
         found = [row for row in found if row.account in people]
@@ -207,52 +205,6 @@ def _number(given: Fields, name: str) -> int:
         return int(value)
     except ValueError:
         raise Broken(f'For input string: "{value[:20]}"') from None
-
-
-def _people(oa: Landray, given: Fields) -> list[Person]:
-    """Return the people that `targets` names, without those that nobody is. Raises Broken where it isn't JSON."""
-    found = dict[str, Person]()
-    for name, value in _named(text(given, "targets")):
-        for person in _known(oa, name, value):
-            found[person.number] = person
-    return list(found.values())
-
-
-def _known(oa: Landray, name: str, value: str) -> Iterator[Person]:
-    if name in ("LoginName", "PersonNo"):
-        person = oa.people.get(value)
-        if person is not None:
-            yield person
-    elif name in ("Id", "DeptNo"):
-        yield from (p for p in oa.people.values() if value == (p.id if name == "Id" else p.department))
-
-
-def _named(targets: str) -> Iterator[tuple[str, str]]:
-    if not targets:
-        return
-    try:
-        given = json.loads(targets)
-    except (ValueError, RecursionError):
-        raise Broken("A JSONObject text must begin with '{' at character 1") from None
-    for one in given if isinstance(given, list) else [given]:
-        if not isinstance(one, dict):
-            raise Broken("targets: not a JSONObject")
-        for name, value in one.items():
-            if name not in _TREE:
-                raise Broken(f"targets: unknown key {name[:20]}")
-            yield name, str(value)
-
-
-def _creator(oa: Landray, given: Fields) -> Person | None:
-    return next((p for name, value in _named(text(given, "docCreator")) for p in _known(oa, name, value)), None)
-
-
-def first_target(given: Fields) -> str:
-    """Return the first value of `targets`, empty where there is none."""
-    try:
-        return next((value for _, value in _named(text(given, "targets"))), "")
-    except Broken:
-        return ""
 
 
 def _conditions(given: Fields) -> Iterator[tuple[str, str]]:
@@ -312,5 +264,5 @@ def _doc(row: Row) -> dict[str, Any]:
         "createTime": row.received_at.astimezone(ZONE).strftime(_TIME),
         "creator": row.sender_account,
         "creatorName": row.sender,
-        "link": f"/sys/notify/sys_notify_todo/sysNotifyTodo.do?method=view&fdId={row.id}",
+        "link": f"/{VIEW_PATH}?method=view&fdId={row.id}",
     }

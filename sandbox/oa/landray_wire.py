@@ -6,11 +6,13 @@ import hmac
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from sandbox.oa import constants, soap
 from sandbox.oa.calls import Answer, Ask, Call, allowed, text, told
-from sandbox.oa.landray import FAILED, OPERATIONS, Broken, Landray, Result, first_target
+from sandbox.oa.landray import FAILED, OPERATIONS, VIEW_PATH, Landray, Result
 from sandbox.oa.records import Kind
+from sandbox.oa.targets import Broken, first_value
 
 SOAP_PATH = "sys/webservice/sysNotifyTodoWebService"
 REST_PATH = "api/sys-notify/sysNotifyTodoRestService"
@@ -25,10 +27,13 @@ def read(oa: Landray, ask: Ask) -> Call:
     """Return the call of a request."""
     if ask.path == SOAP_PATH:
         return _soap(oa, ask)
+    if ask.path == VIEW_PATH and ask.method == "GET":
+        return Call("view", partial(_view, oa, ask), partial(_rest_refusal, ask))
     folder, _, operation = ask.path.rpartition("/")
     if folder == REST_PATH and operation in OPERATIONS:
         return _rest(oa, ask, operation)
-    return Call("?", lambda: told({"error": "404"}, 404), lambda _: told({"error": "404"}, 404))
+    nowhere = told({"error": "404"}, 404)
+    return Call("?", lambda: nowhere, lambda _: nowhere)
 
 
 def _soap(oa: Landray, ask: Ask) -> Call:
@@ -59,7 +64,7 @@ def _soap(oa: Landray, ask: Ask) -> Call:
         return _result(request.operation, result)
 
     refuse = partial(_soap_refusal, request.operation, ask)
-    return Call(request.operation, run, refuse, given.get("modelId", ""), first_target(given))
+    return Call(request.operation, run, refuse, given.get("modelId", ""), first_value(given.get("targets", "")))
 
 
 def _rest(oa: Landray, ask: Ask, operation: str) -> Call:
@@ -82,7 +87,16 @@ def _rest(oa: Landray, ask: Ask, operation: str) -> Call:
 
     refuse = partial(_rest_refusal, ask)
     fields = given or {}
-    return Call(operation, run, refuse, text(fields, "modelId"), first_target(fields))
+    return Call(operation, run, refuse, text(fields, "modelId"), first_value(text(fields, "targets")))
+
+
+def _view(oa: Landray, ask: Ask) -> Answer:
+    """Open a row's page, which getTodo names as its link: by way of its person's desk."""
+    row = oa.row(ask.query.get("fdId", ""))
+    if row is None:
+        return told({"error": "404"}, 404)
+    where = urlencode({"oa": oa.name, "as": row.account, "id": row.id})
+    return Answer(b"", 303, location=f"/desk/jump?{where}")
 
 
 def _soap_refusal(operation: str, ask: Ask, kind: Kind) -> Answer:

@@ -31,6 +31,7 @@ class Lists(Generic[Settings]):
         self.settings = self._defaults()
         self.tokens: dict[str, float] = {}  # until when each lasts
         self.registered: dict[str, str] = {}  # secrets by appid, of programs that have registered
+        self.gone: dict[tuple[str, str], int] = {}  # stamps of what was deleted, by key and account
         self._numbers = itertools.count(1)
         self._rows: dict[str, Row] = {}
         self._by_key: dict[str, dict[str, Row]] = defaultdict(dict)
@@ -137,6 +138,10 @@ class Lists(Generic[Settings]):
         """Return a number for a new row."""
         return f"{next(self._numbers):08d}"
 
+    def row(self, row_id: str) -> Row | None:
+        """Return a row itself."""
+        return self._rows.get(row_id)
+
     def having(self, key: str) -> list[Row]:
         """Return the rows themselves that have a key."""
         return list(self._by_key[key].values()) if key in self._by_key else []
@@ -144,6 +149,10 @@ class Lists(Generic[Settings]):
     def waiting(self, account: str) -> Iterable[Row]:
         """Return the rows themselves of a person."""
         return self._by_account[account].values() if account in self._by_account else ()
+
+    def all(self) -> Iterable[Row]:
+        """Return all rows themselves."""
+        return self._rows.values()
 
     def add(self, row: Row) -> None:
         """Put a new row into a person's list."""
@@ -160,9 +169,18 @@ class Lists(Generic[Settings]):
         self._clock.touch()
 
     def close(self, row: Row, state: State, *, in_oa: bool = False) -> None:
-        """Move a row to the list of what is done."""
+        """Move a row to a list of what is done; where it was handled first stays as it is."""
+        if row.open or row.handled_at is None:
+            row.in_oa, row.handled_at = in_oa, self.time()
         row.state, row.unread = state, False
-        row.in_oa, row.handled_at = in_oa, self.time()
+        self._clock.touch()
+
+    def reopen(self, row: Row, state: State, *, tell: bool) -> None:
+        """Let a row wait for its person, again or still; `tell`: the OA notifies them, and it is marked as new."""
+        row.state = row.kind = state
+        row.in_oa, row.handled_at = False, None
+        row.unread = tell or row.unread
+        row.notified += tell
         self._clock.touch()
 
     def changed(self) -> None:

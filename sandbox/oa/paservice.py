@@ -53,7 +53,8 @@ def read(oa: Weaver, ask: Ask) -> Call:
         if _meant(name) is None:
             run = None
     if run is None or ask.method != "POST":
-        return Call("?", lambda: told({"error": "404"}, 404), lambda _: told({"error": "404"}, 404))
+        nowhere = told({"error": "404"}, 404)
+        return Call("?", lambda: nowhere, lambda _: nowhere)
     found = run
 
     def answer() -> Answer:

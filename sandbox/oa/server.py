@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.oa import desk_jump, landray_wire, weaver_wire
+from sandbox.oa import desk_jump, landray_wire, plain, seeyon, weaver_wire
 from sandbox.oa.app import create_app
 from sandbox.oa.state import State
 from sandbox.remote import Remote
@@ -16,6 +16,8 @@ _SITES = {
     "landray.rest": landray_wire.site,
     "weaver.soap": weaver_wire.site,
     "weaver.rest": weaver_wire.site,
+    "seeyon": seeyon.site,
+    "template": plain.site,
 }
 
 

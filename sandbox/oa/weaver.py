@@ -227,10 +227,8 @@ def _show(oa: Weaver, row: Row, state: State, *, new: bool) -> None:
     if state in ("done", "finished"):
         oa.close(row, state)
         return
-    row.state = row.kind = state
-    row.unread, row.in_oa, row.handled_at = new, False, None
-    row.notified += new
-    oa.changed()
+    row.unread = new
+    oa.reopen(row, state, tell=new)
 
 
 def _flow(oa: Weaver, given: Fields) -> list[Row]:

@@ -29,7 +29,8 @@ def read(oa: Weaver, ask: Ask) -> Call:
     operation, form = _named(name)
     if folder == REST_PATH and operation and form in ("Json", "Map"):
         return _rest(oa, ask, name, operation)
-    return Call("?", lambda: told({"error": "404"}, 404), lambda _: told({"error": "404"}, 404))
+    nowhere = told({"error": "404"}, 404)
+    return Call("?", lambda: nowhere, lambda _: nowhere)
 
 
 def _soap(oa: Weaver, ask: Ask) -> Call:
@@ -139,4 +140,14 @@ def _out(operation: str, form: str, result: Mapping[str, str]) -> Answer:
 
 def site(url: str) -> dict[str, Any]:
     """Return what both kinds of site are told."""
-    return {"name": "泛微 OA", "address": f"{url}/weaver", "syscode": constants.WEAVER_SYSCODE}
+    return {
+        "name": "泛微 OA",
+        "address": f"{url}/weaver",
+        "syscode": constants.WEAVER_SYSCODE,
+        "pull": {
+            "appid": constants.WEAVER_APPID,
+            "system": constants.SYSTEM,
+            "link": "{address}/view?id={request}",
+            "mobile_link": "{address}/mobile?id={request}",
+        },
+    }

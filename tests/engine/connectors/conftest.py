@@ -1,4 +1,4 @@
-"""A listener in WeCom's place, for what the sandbox wouldn't do: it answers whatever a test has told it to."""
+"""A listener in the place of WeCom or an OA, for what the sandbox wouldn't do: it answers whatever a test has told."""
 
 import json
 import threading
@@ -94,6 +94,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._do()
 
     def do_POST(self) -> None:
+        self._do()
+
+    def do_PUT(self) -> None:
+        self._do()
+
+    def do_DELETE(self) -> None:
         self._do()
 
     def _do(self) -> None:

@@ -6,7 +6,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from engine.connectors.oa.adapters import landray, weaver_soap
+from engine.connectors.oa.adapters import landray, weaver_rest, weaver_soap
 from engine.connectors.oa.adapters.landray_calls import LandraySite
 from engine.connectors.oa.adapters.protocol import Adapter, Take
 from engine.connectors.oa.adapters.seeyon import Seeyon, SeeyonSite
@@ -20,7 +20,8 @@ KINDS: dict[str, tuple[type[Site], Maker]] = {
     "landray.rest": (LandraySite, landray.rest),
     "landray.soap": (LandraySite, landray.soap),
     "seeyon": (SeeyonSite, Seeyon),
-    "weaver.soap": (WeaverSite, weaver_soap.soap),
     "template": (TemplateSite, TemplateOA),
+    "weaver.rest": (WeaverSite, weaver_rest.rest),
+    "weaver.soap": (WeaverSite, weaver_soap.soap),
 }
 """`kind` of a site's file to its settings and its adapter: `landray.soap`, `landray.rest`, `weaver.soap` …"""

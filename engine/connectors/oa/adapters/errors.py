@@ -30,7 +30,7 @@ _TABLE: tuple[tuple[type[Exception], tuple[str, ...]], ...] = (
                      "registercode", "access denied", "(not |un)authorized", "authenticat", "forbidden",
                      "invalid password", "bad credentials")),
     (UnknownCreator, ("创建(人|者)不存在",)),
-    (UnknownPerson, ("接收(人|者)(不存在|无效)", "(人员|用户|账号|帐号|待办人|所属人)不存在",
+    (UnknownPerson, ("接收(人|者)(【[^】]*】)?(不存在|无效)", "(人员|用户|账号|帐号|待办人|所属人)不存在",
                      "(找不到|未找到|没有找到|无此|没有此|没有该)(对应的)?(用户|人员|组织架构|账号|帐号)",
                      "(user|person) (not found|does not exist)", "no such (user|person)")),
     (Missing, ("(流程数据|流程|待办|任务).*不存在", "(找不到|未找到|没有找到).*(流程|待办|任务)")),
@@ -65,7 +65,7 @@ def failed(answer: Answer, *hidden: str) -> Exception:
     """Return the error for an HTTP answer that isn't one of success: by its words where the table knows them."""
     words = answer.words()
     if sorted_message(_without(words, hidden), Exception) is Exception:
-        return by_status(answer, clipped(words, *hidden))
+        return by_status(answer, *hidden)
     return refused(words, *hidden)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from engine.connectors.oa.adapters.errors import refused, sorted_message
+from engine.connectors.oa.adapters.errors import Missing, refused
 from engine.connectors.oa.adapters.http import Answer, Http, unanswered
 from engine.connectors.oa.adapters.moments import local
 from engine.connectors.oa.adapters.protocol import State, Take, Todo, fold
@@ -19,7 +19,8 @@ from engine.outbox import Configuration, Permanent
 
 _REST = "/seeyon/rest"
 _TOKEN = "token"
-_TITLE = 85  # characters: 255 bytes of UTF-8
+_NOBODY = "0" * 32  # taskId of nothing
+_OPEN, _CLOSED = "0", "1"  # state
 _AGREED, _REFUSED, _CANCELLED, _RETURNED = "0", "1", "2", "3"  # subState
 
 
@@ -49,67 +50,67 @@ class Seeyon(NeitherReadsNorPolls):
         """
         state = fold(self.states, state)
         if not state.open:
-            self._change(todo, "1", _sub_state(todo, state))
-        elif not doubtful or not self._change(todo, "0"):
+            self._change(todo, _CLOSED, _sub_state(todo, state))
+        elif not doubtful or not self._change(todo, _OPEN):
             self._receive(todo)
 
     def check(self) -> str:
-        """Ask for a token, and whether our registration is good: a change of nothing tells."""
-        nobody = {"registerCode": self._site.register_code, "taskId": "0" * 32, "state": "1"}
-        message = self._post("updatePendingState", nobody)
-        if message and sorted_message(message, Permanent) is Configuration:
-            raise refused(message, *self._hidden())
-        return f"“{self._site.name}”已连通，REST 用户与注册编码有效"
+        """Ask for a token, and whether our registration is good: to change what isn't there tells."""
+        try:
+            self._post("updatePendingState", {"taskId": _NOBODY, "state": "1"})
+        except Missing:
+            pass
+        return f"致远 OA 接受了我们的请求（系统注册编码“{self._site.register_code}”）"
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
     def _receive(self, todo: Todo) -> None:
-        receiver = "thirdReceiverId" if self._site.receiver == "bound" else "noneBindingReceiver"
-        sender = "thirdSenderId" if self._site.receiver == "bound" else "noneBindingSender"
-        message = self._post(
-            "receive",
-            {
-                "registerCode": self._site.register_code,
-                "taskId": todo.key,
-                "title": todo.title if len(todo.title) <= _TITLE else todo.title[: _TITLE - 1] + "…",
-                "senderName": todo.sender,
-                "classify": todo.workflow,
-                "contentType": todo.node,
-                "state": "0",
-                "creationDate": local(todo.opened_at),
-                "content": f"{todo.workflow} {todo.node}",
-                "url": todo.link,
-                "h5url": todo.mobile_link,
-                receiver: todo.account,
-            }
-            | ({sender: todo.sender_account} if todo.sender_account else {}),
-        )
-        if message and not (_is_there(message) and self._change(todo, "0")):
-            raise refused(message, *self._hidden(todo))
+        bound = self._site.receiver == "bound"
+        fields = {
+            "taskId": todo.key,
+            "title": todo.title,
+            "senderName": todo.sender,
+            "content": f"{todo.workflow} {todo.node}",
+            "state": _OPEN,
+            "creationDate": local(todo.opened_at),
+            "url": todo.link,
+            "h5url": todo.mobile_link or todo.link,
+            "thirdReceiverId" if bound else "noneBindingReceiver": todo.account,
+        }
+        if todo.sender_account:
+            fields["thirdSenderId" if bound else "noneBindingSender"] = todo.sender_account
+        try:
+            self._post("receive", fields, todo.title)
+        except Permanent as error:
+            if type(error) is not Permanent or not self._change(todo, _OPEN):
+                raise
 
     def _change(self, todo: Todo, state: str, sub_state: str = "") -> bool:
         """Change the state of an item; return whether the OA has it."""
-        changed = {"registerCode": self._site.register_code, "taskId": todo.key, "state": state}
-        message = self._post("updatePendingState", changed | ({"subState": sub_state} if sub_state else {}))
-        if not message:
-            return True
-        if _is_missing(message):
+        fields = {"taskId": todo.key, "state": state} | ({"subState": sub_state} if sub_state else {})
+        try:
+            self._post("updatePendingState", fields, todo.title)
+        except Missing:
             return False
-        raise refused(message, *self._hidden(todo))
+        return True
 
-    def _post(self, operation: str, fields: dict[str, str]) -> str:
-        """Return why the OA refuses, "" where it doesn't."""
+    def _post(self, operation: str, fields: dict[str, str], *hidden: str) -> None:
+        """Do an operation on one item; a token that the OA knows no more is renewed once."""
+        fields = {"registerCode": self._site.register_code, **fields}
         token = self._token()
         answer = self._ask(operation, fields, token)
         if answer.status == 401:
             self._tokens.tokens.drop(_TOKEN, token)
-            answer = self._ask(operation, fields, self._token())
-        content = answer.json(*self._hidden())
+            token = self._token()
+            answer = self._ask(operation, fields, token)
+        hidden = (*hidden, token, self._site.password.get_secret_value())
+        content = answer.json(*hidden)
         if not isinstance(content, dict) or not isinstance(content.get("success"), bool):
             raise unanswered("没有 success")
-        return "" if content["success"] else _messages(content.get("errorMsgs")) or "没有说明原因"
+        if not content["success"]:
+            raise refused(_messages(content.get("errorMsgs")), *hidden)
 
     def _ask(self, operation: str, fields: dict[str, str], token: str) -> Answer:
         path = f"{_REST}/thirdpartyPending/{operation}"
@@ -126,10 +127,6 @@ class Seeyon(NeitherReadsNorPolls):
         if not isinstance(token, str) or token in ("", "-1"):  # of a wrong password some versions say -1
             raise Configuration("OA 没有给出令牌：请检查 REST 用户的用户名、密码，以及允许的地址")
         return token, self._site.token_minutes * 60
-
-    def _hidden(self, todo: Todo | None = None) -> tuple[str, ...]:
-        token = self._tokens.tokens.get(_TOKEN) or ""
-        return (self._site.password.get_secret_value(), token, *(() if todo is None else (todo.title, todo.account)))
 
 
 def _sub_state(todo: Todo, state: State) -> str:
@@ -149,12 +146,3 @@ def _messages(found: Any) -> str:
 
 def _texts(found: dict[str, Any]) -> list[Any]:
     return [found[name] for name in ("errorMsg", "errorMessage", "message", "msg") if found.get(name)]
-
-
-def _is_there(message: str) -> bool:
-    return any(words in message for words in ("已存在", "已经存在", "重复"))
-
-
-def _is_missing(message: str) -> bool:
-    about = any(words in message for words in ("待办", "任务", "taskId"))
-    return about and any(words in message for words in ("不存在", "未找到", "找不到", "没有找到"))
