@@ -129,9 +129,10 @@ class Landray:
 
     def _do(self, operation: str, fields: Mapping[str, str | int], todo: Todo) -> None:
         """Call an operation; raises what its refusal stands for."""
-        state, message = self._calls.call(operation, fields, (todo.title,))
+        hidden = (todo.title, str(fields.get("subject", "")))
+        state, message = self._calls.call(operation, fields, *hidden)
         if state != _DONE:
-            raise errors.refused(str(message or ""), todo.title)
+            raise errors.refused(str(message or ""), *hidden)
 
     def _close(self, todo: Todo, state: State) -> None:
         """Take an item out of its person's open lists: into the one of what is done, or out of all."""
@@ -191,7 +192,7 @@ class Landray:
         }
         if where:
             fields["otherCond"] = json.dumps(where, ensure_ascii=False)
-        state, message = self._calls.call("getTodo", fields, ())
+        state, message = self._calls.call("getTodo", fields)
         words = message if isinstance(message, str) else ""
         if state != _DONE:
             if state == 0 and (not words or any(part in words for part in _NOTHING)):

@@ -39,7 +39,7 @@ class LandraySite(Site):
 class Calls(Protocol):
     """One of the two ways to call an operation of EKP."""
 
-    def call(self, operation: str, fields: Mapping[str, str | int], hidden: tuple[str, ...]) -> tuple[int, Any]:
+    def call(self, operation: str, fields: Mapping[str, str | int], *hidden: str) -> tuple[int, Any]:
         """Return returnState and message; `hidden`: as `errors.refused`. Raises as `Adapter.put`."""
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class Envelopes:
             etree.SubElement(header, f"{{{_HEADER}}}password").text = site.password.get_secret_value()
         self._soap = Soap(site, take, _PRODUCT, wsdl=site.wsdl, header=header)
 
-    def call(self, operation: str, fields: Mapping[str, str | int], hidden: tuple[str, ...]) -> tuple[int, Any]:
+    def call(self, operation: str, fields: Mapping[str, str | int], *hidden: str) -> tuple[int, Any]:
         """Do an operation; see `Calls`."""
         name = _TYPES.get(operation, _REMOVE)
         known = {f: v for f, v in fields.items() if f not in _LATER_FIELDS or self._soap.has(name, f)}
@@ -81,7 +81,7 @@ class Rest:
             login = f"{site.user}:{site.password.get_secret_value()}".encode()
             self._headers["Authorization"] = f"Basic {b64encode(login).decode()}"
 
-    def call(self, operation: str, fields: Mapping[str, str | int], hidden: tuple[str, ...]) -> tuple[int, Any]:
+    def call(self, operation: str, fields: Mapping[str, str | int], *hidden: str) -> tuple[int, Any]:
         """Do an operation; see `Calls`."""
         answer = self._http.ask("POST", _REST + operation, json=dict(fields), headers=self._headers)
         if answer.status != 200:

@@ -67,11 +67,11 @@ class Weaver:
             return
         fields = self._fields(todo, state)
         try:
-            self._do(RECEIVE, fields, todo.title)
+            self._do(RECEIVE, fields, todo.title, fields["requestname"])
         except errors.UnknownCreator:
             if fields["creator"] == todo.account:
                 raise
-            self._do(RECEIVE, fields | {"creator": todo.account}, todo.title)
+            self._do(RECEIVE, fields | {"creator": todo.account}, todo.title, fields["requestname"])
 
     def check(self) -> str:
         """Delete what isn't there, and get a token where lists are read; see `Adapter`."""
