@@ -4,7 +4,7 @@
 """
 
 from engine import outbox
-from engine.connectors.oa import mirroring, pushing, removing
+from engine.connectors.oa import mirroring, pushing, reconciling, removing
 from engine.connectors.oa.adapters import KINDS
 from engine.connectors.oa.adapters.site import Site
 from engine.connectors.oa.sites import PURPOSE, Connection, OASettings, Sites, read
@@ -22,6 +22,7 @@ def declare(sites: list[Site]) -> None:
         outbox.channel(site.system, per_minute=site.per_minute, threads=site.threads)
         pushing.declare(site.system)
         removing.declare(site.system)
+        reconciling.declare(site.system)
 
 
 def install(db: Database, settings: Settings, found: list[Site] | None = None) -> Sites:

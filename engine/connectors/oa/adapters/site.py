@@ -65,6 +65,7 @@ class Site(BaseModel):
     poll_minutes: Annotated[int, Field(ge=1, le=240)] = 10
     sign_on: SignOn | None = None
     repairs: Annotated[int, Field(ge=0)] = 500  # at most, of one reconciliation
+    nightly_repair: bool = True  # whether the nightly reconciliation mends what it finds
 
     @field_validator("link", "mobile_link")
     @classmethod
