@@ -5,7 +5,7 @@ from datetime import timedelta
 from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
-from engine.connectors.oa import loading, pushing
+from engine.connectors.oa import loading, passing, pushing
 from engine.connectors.wecom import inbox, planning
 from engine.connectors.wecom.contacts import syncing
 from engine.connectors.wecom.entry import arriving
@@ -51,6 +51,10 @@ def standard(settings: Settings) -> list[Tick]:
     def oa_load(db: Database) -> bool:
         return loading.top_up(db)
 
+    def oa_passes(db: Database) -> bool:
+        passing.purge(db)
+        return False
+
     def expired_attachments(db: Database) -> bool:
         return attachments.purge(db, settings, _AT_ONCE) == _AT_ONCE
 
@@ -81,6 +85,7 @@ def standard(settings: Settings) -> list[Tick]:
         Tick("wecom.contacts", _HALF_HOUR, wecom_contacts, leader_only=True),
         Tick("oa.confirm", 15.0, oa_confirm, leader_only=True),
         Tick("oa.load", 1.0, oa_load, leader_only=True),
+        Tick("purge.passes", _HOUR, oa_passes, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
         Tick("purge.sessions", _HOUR, expired_sessions, leader_only=True),
         Tick("purge.entries", _HOUR, expired_entries, leader_only=True),

@@ -25,7 +25,7 @@ from engine.audit import record
 from engine.batch import Batch, Statement
 from engine.bpm import visibility
 from engine.bpm.models import ItemState, WorkItem
-from engine.connectors.oa import people, proofs
+from engine.connectors.oa import people, proofs, tickets
 from engine.connectors.oa.models import OAPass, OARefusal
 from engine.connectors.oa.proofs import Signature, Ticket
 from engine.connectors.oa.sites import Connection
@@ -45,6 +45,7 @@ MOST = 20
 LOCKED_FOR = timedelta(minutes=15)
 OFFER_LASTS = timedelta(minutes=5)
 _SKEW = timedelta(minutes=1)
+_TICKETS_KEPT = timedelta(days=1)  # the OA says how long they are good; none that we know keeps them for hours
 
 _USE = Statement(
     "INSERT INTO oa_pass (hash, site, used_at, expires_at) VALUES (:hash, :site, :used_at, :expires_at) "
@@ -96,6 +97,13 @@ def arrive(
     proof = proofs.read(site.sign_on, query, item_id)
     if isinstance(proof, Signature) and proof.signed_by(site.sign_on):
         return _by_signature(db, connection, proof, current)
+    if isinstance(proof, Ticket):
+        if not _used_up(db, site.code, proof, clock.now() + _TICKETS_KEPT):
+            raise _used(site.name)
+        account = tickets.whose(site, proof)
+        if account is not None:
+            with db.reading() as session:
+                return _person(session, connection, account)
     with db.unit_of_work() as session:
         raise _wrong(site.code, source)
 
