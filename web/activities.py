@@ -51,7 +51,7 @@ def _member(detail: Detail) -> str:
     return f"{_who(detail)}：{detail.get('userid', '')}{f'，{by}' if by else ''}"
 
 
-def _oa(detail: Detail) -> str:
+def _oa_entry(detail: Detail) -> str:
     return f"{detail.get('oa', '')}，账号 {detail.get('account', '')}"
 
 
@@ -161,7 +161,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "oa_check": ("旧 OA 对账", _oa_check),
     "oa_test": ("测试旧 OA 连接", _oa_test),
     "number_void": ("作废文号", _number),
-    "oa_enter": ("从 OA 进入", _oa),
+    "oa_enter": ("从 OA 进入", _oa_entry),
     "wecom_join": ("首次从企业微信进入", _member),
     "wecom_link": ("绑定企业微信账号", _member),
     "wecom_unlink": ("解除企业微信账号", _member),

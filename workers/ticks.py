@@ -5,7 +5,7 @@ from datetime import timedelta
 from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
-from engine.connectors.oa import loading, pushing, reconciling
+from engine.connectors.oa import loading, passing, pushing, reconciling
 from engine.connectors.wecom import inbox, planning
 from engine.connectors.wecom.contacts import syncing
 from engine.connectors.wecom.entry import arriving
@@ -59,6 +59,10 @@ def standard(settings: Settings) -> list[Tick]:
     def oa_past(db: Database) -> bool:
         return reconciling.purge(db, clock.now() - KEEP_OA, _AT_ONCE)
 
+    def oa_passes(db: Database) -> bool:
+        passing.purge(db)
+        return False
+
     def expired_attachments(db: Database) -> bool:
         return attachments.purge(db, settings, _AT_ONCE) == _AT_ONCE
 
@@ -91,6 +95,7 @@ def standard(settings: Settings) -> list[Tick]:
         Tick("oa.load", 1.0, oa_load, leader_only=True),
         Tick("oa.check", _TEN_MINUTES, oa_check, leader_only=True),
         Tick("purge.oa", _DAY, oa_past, leader_only=True),
+        Tick("purge.passes", _HOUR, oa_passes, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
         Tick("purge.sessions", _HOUR, expired_sessions, leader_only=True),
         Tick("purge.entries", _HOUR, expired_entries, leader_only=True),
