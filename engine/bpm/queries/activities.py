@@ -23,8 +23,7 @@ VERBS = (
     "login", "logout", "login_locked", "password", "role_grant", "role_revoke", "account_create", "token_issue",
     "token_revoke", "staff_import", "deploy", "suspend", "resume", "requeue", "channel_pause",
     "channel_resume", "number_void", "wecom_join", "wecom_link", "wecom_unlink", "wecom_locked", "contacts_sync",
-    "contacts_refused", "contacts_map", "oa_enter", "oa_account", "oa_accounts", "oa_load", "oa_check",
-    "contacts_refused", "contacts_map", "oa_test",
+    "contacts_refused", "contacts_map", "oa_enter", "oa_account", "oa_accounts", "oa_load", "oa_check", "oa_test",
 )  # fmt: skip
 """What the trail calls the activities."""
 
