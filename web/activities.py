@@ -135,7 +135,7 @@ def _number(detail: Detail) -> str:
 
 
 def _oa_test(detail: Detail) -> str:
-    return f"{detail.get('name', '')}：{detail.get('text', '')}"
+    return f"{detail.get('site_name', '')}：{detail.get('text', '')}"
 
 
 _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {

@@ -86,6 +86,7 @@ def mount(service: FastAPI) -> None:
     pages.mount("/static", GZipMiddleware(_Built(directory=STATIC, check_dir=False)))
     uploads = service.state.uploads
     uploads["/definitions"] = uploads[f"{PREFIX}/definitions"]
+    uploads[f"{oa_admin.OA}/{{code}}/accounts/import"] = uploads[f"{PREFIX}/admin/staff/import"]
     for path in _WITH_FILES:
         uploads[path] = uploads[f"{PREFIX}/attachments"]
     pages.add_exception_handler(EngineError, _refused)
