@@ -58,6 +58,10 @@ class Sites:
         """Yield the connections in the order of their codes."""
         return iter(self._connections.values())
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._connections)
+
     def get(self, code: str) -> Connection | None:
         """Return the connection of a site, None where there is none by this code."""
         return self._connections.get(code)
