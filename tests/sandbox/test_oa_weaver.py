@@ -207,7 +207,7 @@ def understood(form: str, out: Any) -> dict[str, str]:
         found: dict[str, str] = json.loads(out)
         return found
     if form == "Map":
-        return {entry.key: entry.value for entry in out.entry}
+        return {entry.key: entry.value for entry in out}  # zeep gives the entries alone
     return {str(child.tag): child.text or "" for child in etree.fromstring(out)}
 
 
