@@ -1,6 +1,7 @@
 """What is let go wrong with the OAs' stand-in: with or without effect, in the order asked for, counted."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -183,12 +184,13 @@ def test_a_state_is_played_with_over_its_control_api(oa_sandbox: Running) -> Non
     control.reset()
     assert (control.rows(oa="weaver"), oa_sandbox.state.requests("weaver")) == ([], [])
     assert send(oa_sandbox).json()["operResult"] == "1"
-    for wrong in (
+    mistakes: list[Callable[[], Any]] = [
         lambda: control.rows(oa="nobody"),
         lambda: control.fault(oa="weaver", operation="*", kind="nothing"),
         lambda: control.start_own(oa="plain", account=STRANGER, title="x"),
         lambda: control.settings(oa="weaver", colour="red"),
-    ):
+    ]
+    for wrong in mistakes:
         with pytest.raises(Refused):
             wrong()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-import zeep  # type: ignore[import-untyped]
+import zeep
 from lxml import etree
 
 from sandbox.oa import constants

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-import zeep  # type: ignore[import-untyped]
+import zeep
 from lxml import etree
 
 from sandbox.oa import constants
