@@ -13,6 +13,7 @@ from engine.connectors.oa.adapters.http import Answer, Http, unanswered
 from engine.connectors.oa.adapters.moments import local
 from engine.connectors.oa.adapters.protocol import State, Take, Todo, fold
 from engine.connectors.oa.adapters.site import Site
+from engine.connectors.oa.adapters.soap import clean
 from engine.connectors.oa.adapters.unsupported import NeitherReadsNorPolls
 from engine.connectors.tokens import Flights, InProcess
 from engine.outbox import Configuration, Permanent
@@ -70,9 +71,9 @@ class Seeyon(NeitherReadsNorPolls):
         bound = self._site.receiver == "bound"
         fields = {
             "taskId": todo.key,
-            "title": todo.title,
-            "senderName": todo.sender,
-            "content": f"{todo.workflow} {todo.node}",
+            "title": clean(todo.title),
+            "senderName": clean(todo.sender),
+            "content": clean(f"{todo.workflow} {todo.node}"),
             "state": _OPEN,
             "creationDate": local(todo.opened_at),
             "url": todo.link,

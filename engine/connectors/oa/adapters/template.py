@@ -1,6 +1,7 @@
 """Any OA with an HTTP interface, as the site's file describes it (`template_site`): no product is known here."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from engine.connectors.oa.adapters import moments
 from engine.connectors.oa.adapters.conversation import Conversation
 from engine.connectors.oa.adapters.interface import Compiled
 from engine.connectors.oa.adapters.protocol import Foreign, Handled, Shown, State, Take, Todo, Unknown, fold
+from engine.connectors.oa.adapters.soap import clean
 from engine.connectors.oa.adapters.template_site import TemplateSite
 
 MAX_PAGES = 100
@@ -30,7 +32,10 @@ class TemplateOA:
         if doubtful and state.open and not self._site.template.repeatable and self._shows(todo, state):
             return
         call, already = self._compiled.put[state]
-        self._conversation.ask(call, {"todo": todo, "state": state.value}, (todo.title, todo.account), already)
+        names = ("person", "title", "workflow", "node", "sender")
+        cleaned = replace(todo, **{name: clean(getattr(todo, name)) for name in names})
+        private = (todo.title, cleaned.title)
+        self._conversation.ask(call, {"todo": cleaned, "state": state.value}, private, already)
 
     def check(self) -> str:
         """Ask what the file names for it."""
