@@ -5,7 +5,7 @@ from datetime import timedelta
 from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
-from engine.connectors.oa import loading, passing, polling, pushing, reconciling
+from engine.connectors.oa import loading, passing, polling, pushing, quick, reconciling
 from engine.connectors.wecom import inbox, planning
 from engine.connectors.wecom.contacts import syncing
 from engine.connectors.wecom.entry import arriving
@@ -62,8 +62,13 @@ def standard(settings: Settings) -> list[Tick]:
     def oa_poll(db: Database) -> bool:
         return polling.look(db, _AT_ONCE)
 
+    def oa_quick(db: Database) -> bool:
+        quick.look(db)
+        return False
+
     def oa_entries(db: Database) -> bool:
         polling.purge(db)
+        quick.purge(db)
         return False
 
     def oa_passes(db: Database) -> bool:
@@ -103,6 +108,7 @@ def standard(settings: Settings) -> list[Tick]:
         Tick("oa.check", _TEN_MINUTES, oa_check, leader_only=True),
         Tick("purge.oa", _DAY, oa_past, leader_only=True),
         Tick("oa.poll", 5.0, oa_poll, leader_only=True),
+        Tick("oa.quick", 10.0, oa_quick, leader_only=True),
         Tick("purge.oa_entries", _DAY, oa_entries, leader_only=True),
         Tick("purge.passes", _HOUR, oa_passes, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
