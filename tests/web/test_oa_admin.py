@@ -162,7 +162,7 @@ def test_a_first_load_is_begun_paused_and_goes_on(browser_of: Browser, bpm: Bpm,
     told = admin.send(f"{load}/resume", admin.form(OA, f"{load}/resume")).headers["location"]
     page = admin.get(told)
     assert "装载继续" in page
-    assert "12000 / 50000 件" in page
+    assert "12,000 / 50,000 件" in page
     assert "every 3s" in page, "what is on its way is looked at again and again"
     fields = admin.form(OA, f"{load}/pause")
     admin.send(f"{load}/pause", fields)

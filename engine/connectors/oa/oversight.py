@@ -85,7 +85,8 @@ class SiteState:
     `todo`, `read`: our items that it shows as 待办 and 待阅. `behind`: what it is still to be told, without what waits
     for a person; `behind_since`: when the oldest of them changed. `pushed_at`: the last confirmed push. `dead`: rows
     given up, among them those of `unmapped` people with `unmapped_items`. `load`, `check`: the first load and the last
-    reconciliation, None before there was one. `polling`: None where its own items aren't taken in.
+    reconciliation that has ended, None before there was one; `checking`: one at work. `polling`: None
+    where its own items aren't taken in.
     """
 
     site: Site
@@ -100,6 +101,7 @@ class SiteState:
     unmapped_items: int
     load: Progress | None
     check: OACheck | None
+    checking: OACheck | None
     polling: Polling | None
 
     @property
@@ -149,7 +151,7 @@ def troubled(session: Session, viewer: Viewer | None, sites: Sites) -> bool:
 
 def differs(check: OACheck | None) -> bool:
     """Return whether a reconciliation failed, or left differences that nothing has repaired."""
-    if check is None or check.state == "running":
+    if check is None:
         return False
     return check.state == "failed" or check.missing + check.ghost + check.stale > check.repaired
 
@@ -229,10 +231,12 @@ def _state(session: Session, connection: Connection, channel: ChannelState, dead
         unmapped.items,
         loading.progress(session, None, site.code) if site.mirror else None,
         _last_check(session, site.code),
+        _last_check(session, site.code, at_work=True),
         polling if site.poll and connection.adapter.polls else None,
     )
 
 
-def _last_check(session: Session, code: str) -> OACheck | None:
-    newest = select(OACheck).where(OACheck.site == code).order_by(OACheck.started_at.desc(), OACheck.id.desc())
+def _last_check(session: Session, code: str, *, at_work: bool = False) -> OACheck | None:
+    wanted = OACheck.site == code, (OACheck.state == "running") == at_work
+    newest = select(OACheck).where(*wanted).order_by(OACheck.started_at.desc(), OACheck.id.desc())
     return session.scalar(newest.limit(1))
