@@ -55,6 +55,16 @@ _POLLED = Statement(
 _WAITING = Statement(
     "SELECT count(*) AS items FROM oa_entry WHERE site = :site AND gone_at IS NULL AND state IN ('todo', 'read')"
 )
+# an estimate: those without any item are counted too
+_COMPARED = Statement(
+    "SELECT count(*) AS everybody, sum(CASE WHEN p.id <= c.after THEN 1 ELSE 0 END) AS behind "
+    "FROM oa_check c CROSS JOIN person p WHERE c.id = :check"
+)
+_LEFT = Statement(
+    "SELECT c.state, c.missing + c.ghost + c.stale - (SELECT count(*) FROM oa_finding f WHERE f.check_id = c.id "
+    "AND f.result = 'repaired') AS differences FROM oa_check c WHERE c.site = :site AND c.state <> 'running' "
+    "ORDER BY c.started_at DESC, c.id DESC LIMIT 1"
+)
 _TROUBLED = Statement(
     "SELECT system FROM channel_incident WHERE system = :system AND resolved_at IS NULL UNION ALL "
     "SELECT system FROM outbox WHERE state = 'dead' AND system = :system LIMIT 1"
