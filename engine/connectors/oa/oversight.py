@@ -2,6 +2,8 @@
 
 import logging
 import threading
+import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -24,6 +26,7 @@ from engine.connectors.oa.rights import require_admin, require_reader
 from engine.connectors.oa.sites import Connection, Sites
 from engine.db import Database
 from engine.errors import Conflict
+from engine.org.models import Person
 from engine.outbox import ChannelState
 from engine.viewer import Doer, Viewer
 
@@ -95,8 +98,8 @@ class SiteState:
     `todo`, `read`: our items that it shows as 待办 and 待阅. `behind`: what it is still to be told, without what waits
     for a person; `behind_since`: when the oldest of them changed. `pushed_at`: the last confirmed push. `dead`: rows
     given up, among them those of `unmapped` people with `unmapped_items`. `load`, `check`: the first load and the last
-    reconciliation that has ended, None before there was one; `checking`: one at work. `polling`: None
-    where its own items aren't taken in.
+    reconciliation that has ended, None before there was one; `checking`: one at work; `left`:
+    differences that the last one found and didn't repair. `polling`: None where its own items aren't taken in.
     """
 
     site: Site
@@ -112,6 +115,7 @@ class SiteState:
     load: Progress | None
     check: OACheck | None
     checking: OACheck | None
+    left: int
     polling: Polling | None
 
     @property
@@ -120,9 +124,14 @@ class SiteState:
         return self.site.code
 
     @property
+    def failed(self) -> bool:
+        """Whether the last reconciliation wasn't carried through."""
+        return self.check is not None and self.check.state == "failed"
+
+    @property
     def troubled(self) -> bool:
         """Whether something is to be mended."""
-        return self.channel.state != "open" or self.dead > 0 or differs(self.check)
+        return self.channel.state != "open" or self.dead > 0 or self.failed or self.left > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +163,25 @@ def troubled(session: Session, viewer: Viewer | None, sites: Sites) -> bool:
     asked = Batch()
     for connection in sites:
         asked.query(_TROUBLED, {"system": connection.site.system})
-    if any(asked.run(session)):
-        return True
-    return any(differs(_last_check(session, connection.site.code)) for connection in sites)
+        asked.query(_LEFT, {"site": connection.site.code})
+    answers = asked.run(session) if sites else []
+    return any(answers[::2]) or any(row.differences or row.state == "failed" for rows in answers[1::2] for row in rows)
 
 
-def differs(check: OACheck | None) -> bool:
-    """Return whether a reconciliation failed, or left differences that nothing has repaired."""
-    if check is None:
-        return False
-    return check.state == "failed" or check.missing + check.ghost + check.stale > check.repaired
+def compared(session: Session, viewer: Viewer | None, check_id: uuid.UUID) -> float:
+    """Return which part of the people a reconciliation at work has compared, about: 0 to 1. Raises Forbidden."""
+    require_reader(viewer)
+    asked = Batch()
+    asked.query(_COMPARED, {"check": check_id})
+    [rows] = asked.run(session)
+    return (rows[0].behind or 0) / rows[0].everybody if rows and rows[0].everybody else 0.0
+
+
+def starters(session: Session, viewer: Viewer | None, checks: Iterable[OACheck]) -> dict[uuid.UUID, str]:
+    """Return the names of who asked for reconciliations. Raises Forbidden."""
+    require_reader(viewer)
+    asked = {check.started_by for check in checks} - {None}
+    return dict(session.execute(select(Person.id, Person.name).where(Person.id.in_(asked))).all())
 
 
 def test(db: Database, actor: Doer | None, connection: Connection) -> Tested:
@@ -222,10 +240,10 @@ def _asked(connection: Connection) -> Tested:
 def _state(session: Session, connection: Connection, channel: ChannelState, dead: int) -> SiteState:
     site, asked = connection.site, Batch()
     given: dict[str, Any] = {"site": site.code}
-    for statement in (_SHOWN, _BEHIND, _PUSHED, _POLLED, _WAITING):
+    for statement in (_SHOWN, _BEHIND, _PUSHED, _POLLED, _WAITING, _LEFT):
         asked.query(statement, given)
     asked.query(_UNMAPPED, given | {"unmapped": UNMAPPED})
-    shown, [behind], [pushed], [polled], [waiting], [unmapped] = asked.run(session)
+    shown, [behind], [pushed], [polled], [waiting], checked, [unmapped] = asked.run(session)
     items = {row.state: row.items for row in shown}
     polling = Polling(polled.people, polled.at, polled.failing or 0, polled.error or "", waiting.items)
     return SiteState(
@@ -242,6 +260,7 @@ def _state(session: Session, connection: Connection, channel: ChannelState, dead
         loading.progress(session, None, site.code) if site.mirror else None,
         _last_check(session, site.code),
         _last_check(session, site.code, at_work=True),
+        checked[0].differences if checked else 0,
         polling if site.poll and connection.adapter.polls else None,
     )
 
