@@ -7,17 +7,26 @@ import pytest
 from playwright.sync_api import FilePayload, expect
 
 from engine import clock, outbox
-from engine.connectors.oa.models import OALoad, OAPoll
+from engine.connectors.oa.models import OACheck, OAFinding, OALoad, OAPoll
 from engine.connectors.oa.sites import Sites
 from engine.org.demo import CAST
 from tests.browser.conftest import Visit
 from tests.dsl import Bpm, dates
 from tests.factories.oa_shelf import shelf, shelves
+from tests.factories.outbox import NOON
 
 pytestmark = [pytest.mark.browser, pytest.mark.backend("sqlite")]
 
 OA = "/admin/oa"
 LEAVE = {"leave_type": "年休假", "reason": "回家探亲"} | dates(5, 7)
+
+
+@pytest.fixture(autouse=True)
+def _noon() -> Iterator[None]:
+    """By night the worker would reconcile by itself."""
+    clock.freeze(NOON)
+    yield
+    clock.freeze(None)
 
 
 @pytest.fixture
@@ -109,3 +118,38 @@ def test_what_auditors_see(beside: Visit) -> None:
     auditor = beside("auditor").goto(OA)
     auditor.shot("87-oa-auditor")
     auditor.goto(f"{OA}/ekp/accounts").shot("88-oa-accounts-auditor")
+
+
+def test_reports(beside: Visit, bpm: Bpm) -> None:
+    findings = [
+        ("missing", "theirs", "nurse", "单晓燕的请假申请（3 天）", "OA 的待办里没有", "repaired"),
+        ("missing", "ours", "doctor", "采购申请：输液泵 2 台", "还没有推送", "capped"),
+        ("ghost", "theirs", "head_nurse", "关于调整门诊时间的通知", "我们这里已办结，OA 里还是待办", "repaired"),
+        ("stale", "theirs", "surgeon", "关于印发《医院感染管理办法》的通知（长标题换行的样子）", "标题不同", "unable"),
+    ]
+    given = {"state": "done", "repair": True, "by": "person", "started_by": bpm.person("system_admin")}
+    counts = {"people": 1588, "items": 4210, "missing": 2, "ghost": 1, "stale": 1, "repaired": 2, "capped": 1}
+    now = clock.now()
+    with bpm.db.unit_of_work() as session:
+        done = OACheck(site="ekp", started_at=now - timedelta(hours=2), ended_at=now, **given, **counts)
+        running = OACheck(site="ekp", state="running", started_at=now, by="nightly", people=300, missing=1)
+        running.after = bpm.person("doctor")
+        session.add_all([done, running])
+        session.flush()
+        for kind, side, who, title, detail, result in findings:
+            what = {"kind": kind, "side": side, "title": title, "detail": detail, "result": result}
+            session.add(OAFinding(check_id=done.id, person_id=bpm.person(who), account=CAST[who].staff_number, **what))
+    admin = beside("system_admin").goto(OA)
+    expect(admin.page.locator("#site-ekp")).to_contain_text("还有 2 件没有修")
+    admin.shot("89-oa-checking")
+    admin.goto(f"{OA}/ekp/checks").shot("90-oa-checks")
+    admin.goto(f"{OA}/ekp/checks/{done.id}").shot("91-oa-report")
+    if admin.telephone:
+        admin.goto(f"{OA}/ekp/checks/{done.id}?kind=missing")
+    else:
+        admin.page.get_by_label("种类").select_option("missing")
+    expect(admin.page.get_by_text("长标题换行")).to_have_count(0)
+    admin.goto(f"{OA}/ekp/checks/{running.id}").shot("92-oa-report-running")
+    with bpm.db.unit_of_work() as session:
+        session.get_one(OACheck, running.id).state = "done"
+    expect(admin.page.locator("#check")).to_contain_text("完成")
