@@ -24,10 +24,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 import engine.registry  # noqa: F401  (registers tables, operations, handlers)
 from cli import auditing, databases, demonstration, outside, processes, staff
 from cli.databases import open_database, upgrade
-from cli.outside import connect
+from cli.outside import channels, connect
 from cli.telling import lacks_tables, told
 from engine import outbox
-from engine.connectors import wecom
+from engine.connectors.oa.adapters.site import Site
 from engine.connectors.wecom.settings import WeComSettings
 from engine.crypto import Keys
 from engine.db import Database
@@ -70,13 +70,18 @@ def require_tables(database: Database) -> None:
             raise
 
 
-def application(settings: Settings, database: Database, of_wecom: WeComSettings | None = None) -> FastAPI:
-    """Return the whole service on an open database; `of_wecom` stands in for the environment's settings."""
+def application(
+    settings: Settings,
+    database: Database,
+    of_wecom: WeComSettings | None = None,
+    oas: list[Site] | None = None,
+) -> FastAPI:
+    """Return the whole service on an open database; `of_wecom` and `oas` stand in for the environment's settings."""
     import api.app  # only where it serves: the other commands start sooner
     import web.app
 
     outbox.check()
-    connect(settings, database, of_wecom)
+    connect(settings, database, of_wecom, oas)
     behind = running.embedded if settings.embedded_worker else running.nudging
 
     @asynccontextmanager
@@ -177,9 +182,10 @@ def serve(host: str = "127.0.0.1", port: int = 8000, workers: int = 1) -> None:
 
 @app.command()
 def demo(host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Start the demo hospital (演示): tables, 1,600 staff, six processes, the service with its worker, and phones.
+    """Start the demo hospital (演示): tables, 1,600 staff, six processes, the service with its worker, phones, an OA.
 
-    The phones are those of a stand-in for WeCom on the next port, unless the environment names a real corp.
+    The phones are those of a stand-in for WeCom on the next port, unless the environment names a real corp; the OA's
+    desks are on the one after it, unless the environment names OAs.
     """
     import uvicorn
 
@@ -189,10 +195,11 @@ def demo(host: str = "127.0.0.1", port: int = 8000) -> None:
     upgrade(settings.database_url)
     database = open_database(settings)
     demonstration.load(database)
-    with demonstration.phones(host, port + 1) as phones:
-        service = application(settings, database, phones.settings)
+    with demonstration.phones(host, port + 1) as phones, demonstration.desks(settings, host, port + 2) as desks:
+        service = application(settings, database, phones.settings, desks.sites)
         phones.link(database)
-        demonstration.welcome(settings.base_url, phones.url)
+        desks.link(database)
+        demonstration.welcome(settings.base_url, phones.url, desks.url)
         config = uvicorn.Config(service, host=host, port=port, timeout_graceful_shutdown=3, **_UVICORN)
         server = uvicorn.Server(config)
         with phones.called_back(settings.base_url, lambda: server.started), suppress(KeyboardInterrupt):
@@ -204,7 +211,7 @@ def worker(threads: Annotated[int, typer.Option(min=1, max=64, help="办理站�
     """Handle the outbox and due timers (后台任务) until it is told to stop; each channel has threads beside these."""
     outbox.check()
     settings = Settings()
-    wecom.declare(WeComSettings())  # its threads need connections too
+    channels(settings)  # their threads need connections too
     settings = settings.model_copy(update={"pool_size": running.connections(settings, threads)})
     database = open_database(settings)
     require_tables(database)

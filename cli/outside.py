@@ -5,7 +5,9 @@ from typing import Annotated
 import typer
 
 from cli.databases import open_database
-from engine.connectors import wecom
+from engine.connectors import oa, wecom
+from engine.connectors.oa import sites
+from engine.connectors.oa.adapters.site import Site
 from engine.connectors.tokens import kept_in
 from engine.connectors.wecom.client.errors import unavailable
 from engine.connectors.wecom.contacts import difference, syncing
@@ -22,14 +24,26 @@ def _group() -> None:
     """Keep the group's name in front of its only command."""
 
 
-def connect(settings: Settings, database: Database, of_wecom: WeComSettings | None = None) -> None:
+def channels(settings: Settings) -> None:
+    """Declare the channels of the outside systems that the environment switches on: their threads are counted by."""
+    wecom.declare(WeComSettings())
+    oa.declare(sites.found(settings))
+
+
+def connect(
+    settings: Settings,
+    database: Database,
+    of_wecom: WeComSettings | None = None,
+    oas: list[Site] | None = None,
+) -> None:
     """Connect a database's service or worker to the outside systems that the environment switches on.
 
-    `of_wecom` stands in for the environment's.
+    `of_wecom` and `oas` stand in for the environment's.
     """
     tokens = kept_in(settings.redis_url.get_secret_value())
     wecom.install(database, of_wecom or WeComSettings(), settings.base_url, tokens=tokens)
     codes.provide(database, settings)
+    oa.install(database, settings, oas)
 
 
 @app.command("sync")

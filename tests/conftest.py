@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.db import Database
-from engine.org.demo import roster
+from engine.org.demo import DemoStaff, roster
 from sandbox.oa.server import Running as RunningOA
 from sandbox.oa.server import running as running_oa
 from sandbox.oa.state import State as OAState
@@ -176,31 +176,33 @@ class PostgresqlBackend(Backend):
 
     def __init__(self, server: URL, process: str) -> None:
         super().__init__(server.set(database="piyue_template"))
-        self._server, self._process = server, process
-        with self._administration() as connection:
-            connection.execute("SELECT pg_advisory_lock(1)")
-            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = 'piyue_template'").fetchone():
-                connection.execute("DROP DATABASE IF EXISTS piyue_building")  # of a migration that failed
-                connection.execute("CREATE DATABASE piyue_building")
-                migrate(server.set(database="piyue_building"))
-                connection.execute("ALTER DATABASE piyue_building RENAME TO piyue_template")
+        self._process = process
+        url = server.set(drivername="postgresql").render_as_string(hide_password=False)
+        self._server = psycopg.connect(url, autocommit=True)
+        self._server.execute("SELECT pg_advisory_lock(1)")
+        if not self._server.execute("SELECT 1 FROM pg_database WHERE datname = 'piyue_template'").fetchone():
+            self._server.execute("DROP DATABASE IF EXISTS piyue_building")  # of a migration that failed
+            self._server.execute("CREATE DATABASE piyue_building")
+            migrate(server.set(database="piyue_building"))
+            self._server.execute("ALTER DATABASE piyue_building RENAME TO piyue_template")
+        self._server.execute("SELECT pg_advisory_unlock(1)")
+        # the other strategy, that of PostgreSQL 15 and later where none is named, writes each page into the log
+        self._strategy = SQL(" STRATEGY FILE_COPY" if self._server.info.server_version >= 150000 else "")
 
     def copy(self, of: URL | None = None) -> URL:
         """Create a database from the template."""
         name = f"piyue_{self._process}_{next(self._numbers)}"
-        with self._administration() as connection:
-            template = (of or self.template).database or ""
-            connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+        template = Identifier((of or self.template).database or "")
+        self._server.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), template) + self._strategy)
         return self.template.set(database=name)
 
     def drop(self, url: URL) -> None:
         """Drop the database, whoever is still connected."""
-        with self._administration() as connection:
-            connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(url.database or "")))
+        self._server.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(url.database or "")))
 
-    def _administration(self) -> psycopg.Connection:
-        url = self._server.set(drivername="postgresql").render_as_string(hide_password=False)
-        return psycopg.connect(url, autocommit=True)
+    def close(self) -> None:
+        """End the connection that databases are made through."""
+        self._server.close()
 
 
 def migrate(url: URL) -> None:
@@ -240,12 +242,17 @@ def browser(private_services: Services) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Backend:
+def backend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Iterator[Backend]:
     """The database system that this round of the tests runs on."""
     if request.param == "sqlite":
-        return SqliteBackend(tmp_path_factory.mktemp("sqlite"))
-    services: Services = request.getfixturevalue("private_services")
-    return PostgresqlBackend(make_url(services.get("postgresql")), worker_id)
+        yield SqliteBackend(tmp_path_factory.mktemp("sqlite"))
+    else:
+        services: Services = request.getfixturevalue("private_services")
+        server = PostgresqlBackend(make_url(services.get("postgresql")), worker_id)
+        yield server
+        server.close()
 
 
 @pytest.fixture(scope="session")
@@ -294,6 +301,15 @@ def hospital(backend: Backend) -> URL:
     return url
 
 
+@pytest.fixture(scope="session")
+def staff(hospital: URL) -> DemoStaff:
+    """The ids of the demo hospital, the same in each copy."""
+    database = Database(hospital.render_as_string(hide_password=False), audit_key=AUDIT_KEY)
+    found = Bpm(database).staff
+    database.dispose()
+    return found
+
+
 @pytest.fixture
 def hospital_db(backend: Backend, hospital: URL) -> Iterator[Database]:
     """A fresh database with the demo hospital, for tests whose work must be committed."""
@@ -305,9 +321,9 @@ def hospital_db(backend: Backend, hospital: URL) -> Iterator[Database]:
 
 
 @pytest.fixture
-def bpm(hospital_db: Database) -> Iterator[Bpm]:
+def bpm(hospital_db: Database, staff: DemoStaff) -> Iterator[Bpm]:
     """The demo hospital with the means to tell stories about its processes."""
-    yield Bpm(hospital_db)
+    yield Bpm(hospital_db, staff)
     clock.freeze(None)
 
 

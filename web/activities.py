@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.bpm.queries import Activity
-from web.phrases import LETTERS, SYSTEMS
+from web.phrases import LETTERS, OA_LETTERS, SYSTEMS
 
 Detail = Mapping[str, Any]
 
@@ -51,7 +51,7 @@ def _member(detail: Detail) -> str:
     return f"{_who(detail)}：{detail.get('userid', '')}{f'，{by}' if by else ''}"
 
 
-def _oa(detail: Detail) -> str:
+def _oa_entry(detail: Detail) -> str:
     return f"{detail.get('oa', '')}，账号 {detail.get('account', '')}"
 
 
@@ -77,15 +77,18 @@ def _process(detail: Detail) -> str:
     return f"{detail.get('name', '')}（{detail.get('key', '')}）{number}{note}"
 
 
+def _system(system: str) -> str:
+    return SYSTEMS.get(system) or (f"旧 OA（{system.removeprefix('oa.')}）" if system.startswith("oa.") else system)
+
+
 def _letter(detail: Detail) -> str:
     system, topic = detail.get("system", ""), detail.get("topic", "")
-    kind = LETTERS.get(f"{system}/{topic}", f"{SYSTEMS.get(system, system)} {topic}")
+    kind = LETTERS.get(f"{system}/{topic}") or f"{_system(system)} {OA_LETTERS.get(topic, topic)}"
     return f"{kind}第 {detail.get('outbox', '')} 条：{detail.get('reason', '')}"
 
 
 def _channel(detail: Detail) -> str:
-    system = detail.get("system", "")
-    return f"{SYSTEMS.get(system, system)}：{detail.get('reason', '')}"
+    return f"{_system(detail.get('system', ''))}：{detail.get('reason', '')}"
 
 
 def _contacts(detail: Detail) -> str:
@@ -132,7 +135,7 @@ def _number(detail: Detail) -> str:
 
 
 def _oa_test(detail: Detail) -> str:
-    return f"{detail.get('name', '')}：{detail.get('text', '')}"
+    return f"{detail.get('site_name', '')}：{detail.get('text', '')}"
 
 
 _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
@@ -161,7 +164,7 @@ _KINDS: Mapping[str, tuple[str, Callable[[Detail], str]]] = {
     "oa_check": ("旧 OA 对账", _oa_check),
     "oa_test": ("测试旧 OA 连接", _oa_test),
     "number_void": ("作废文号", _number),
-    "oa_enter": ("从 OA 进入", _oa),
+    "oa_enter": ("从 OA 进入", _oa_entry),
     "wecom_join": ("首次从企业微信进入", _member),
     "wecom_link": ("绑定企业微信账号", _member),
     "wecom_unlink": ("解除企业微信账号", _member),

@@ -23,6 +23,7 @@ from web.actions import definitions as definition_actions
 from web.actions import files, instances, items, login, me, starting
 from web.actions import handover as handover_actions
 from web.actions import oa as oa_actions
+from web.actions import oa_admin as oa_admin_actions
 from web.actions import telling as telling_actions
 from web.actions import wecom as wecom_actions
 from web.entrance import way_in
@@ -37,6 +38,7 @@ from web.pages import (
     handover,
     notices,
     oa,
+    oa_admin,
     opening,
     start,
     telling,
@@ -76,7 +78,7 @@ def mount(service: FastAPI) -> None:
     routers = (
         login, boxes, start, starting, detail, items, instances, diagram, files, notices, account, me, admin,
         admin_actions, definitions, definition_actions, opening, telling, telling_actions, wecom, wecom_actions,
-        handover, handover_actions, contacts, contacts_actions, oa, oa_actions,
+        handover, handover_actions, contacts, contacts_actions, oa, oa_actions, oa_admin, oa_admin_actions,
     )  # fmt: skip
     for module in routers:
         pages.include_router(module.router)
@@ -84,6 +86,7 @@ def mount(service: FastAPI) -> None:
     pages.mount("/static", GZipMiddleware(_Built(directory=STATIC, check_dir=False)))
     uploads = service.state.uploads
     uploads["/definitions"] = uploads[f"{PREFIX}/definitions"]
+    uploads[f"{oa_admin.OA}/{{code}}/accounts/import"] = uploads[f"{PREFIX}/admin/staff/import"]
     for path in _WITH_FILES:
         uploads[path] = uploads[f"{PREFIX}/attachments"]
     pages.add_exception_handler(EngineError, _refused)

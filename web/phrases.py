@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from engine.bpm.models import IncidentKind
+from engine.connectors.oa.sites import Sites
 
 INCIDENTS: Mapping[str, str] = {
     IncidentKind.JOB: "系统步骤失败",
@@ -50,6 +51,40 @@ LETTERS: Mapping[str, str] = {
     "joining/mail": "验证码邮件",
 }
 """What a row of the outbox does, by system and topic, as people read it."""
+
+OA_KINDS: Mapping[str, str] = {
+    "landray.soap": "蓝凌 EKP（SOAP）",
+    "landray.rest": "蓝凌 EKP（REST）",
+    "weaver.soap": "泛微 e-cology（SOAP）",
+    "weaver.rest": "泛微 e-cology（REST）",
+    "seeyon": "致远 A8",
+    "template": "通用 HTTP 接口",
+}
+"""The kinds of legacy OAs (旧 OA) as people read them."""
+
+OA_LETTERS: Mapping[str, str] = {
+    "push": "推送待办",
+    "remove": "移除多余的待办",
+    "check": "对账",
+    "poll": "读取 OA 自己的待办",
+}
+"""What a row of an OA's channel does, by topic."""
+
+
+def systems(sites: Sites | None) -> Mapping[str, str]:
+    """Return the names of all systems, those of the OAs that are connected among them."""
+    return {**SYSTEMS, **{each.site.system: each.site.name for each in sites or ()}}
+
+
+def letters(sites: Sites | None) -> Mapping[str, str]:
+    """Return what every row of the outbox does, by system and topic."""
+    of_sites = {
+        f"{each.site.system}/{topic}": f"{each.site.name}：{name}"
+        for each in sites or ()
+        for topic, name in OA_LETTERS.items()
+    }
+    return {**LETTERS, **of_sites}
+
 
 _DECIDE = ("同意。", "已阅，同意。", "请按规定办理。", "请补充材料后再报。", "情况属实。")
 _FILL = ("已办理。", "正在办理，按期反馈。", "已与相关科室沟通。")

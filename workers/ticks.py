@@ -5,7 +5,7 @@ from datetime import timedelta
 from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
-from engine.connectors.oa import loading, pushing
+from engine.connectors.oa import loading, passing, pushing, reconciling
 from engine.connectors.wecom import inbox, planning
 from engine.connectors.wecom.contacts import syncing
 from engine.connectors.wecom.entry import arriving
@@ -17,8 +17,9 @@ from workers.loop import Tick
 KEEP_DONE = timedelta(days=30)  # how long rows that are done stay in the outbox
 KEEP_CALLBACKS = timedelta(days=30)  # how long what WeCom has called us with stays
 KEEP_DELIVERIES = timedelta(days=90)  # how long what was sent to WeCom stays after the end of its instance
+KEEP_OA = timedelta(days=90)  # how long reports of reconciliations stay, and what OAs showed of instances that ended
 _SEAL = 2.0  # seconds: the trail of the last ones can be changed unseen
-_HALF_HOUR, _HOUR, _DAY = 1800.0, 3600.0, 86400.0
+_TEN_MINUTES, _HALF_HOUR, _HOUR, _DAY = 600.0, 1800.0, 3600.0, 86400.0
 _AT_ONCE = 1000
 _TIMERS_AT_ONCE = 100  # few enough that stopping doesn't wait for them
 
@@ -51,6 +52,17 @@ def standard(settings: Settings) -> list[Tick]:
     def oa_load(db: Database) -> bool:
         return loading.top_up(db)
 
+    def oa_check(db: Database) -> bool:
+        reconciling.nightly(db)
+        return False
+
+    def oa_past(db: Database) -> bool:
+        return reconciling.purge(db, clock.now() - KEEP_OA, _AT_ONCE)
+
+    def oa_passes(db: Database) -> bool:
+        passing.purge(db)
+        return False
+
     def expired_attachments(db: Database) -> bool:
         return attachments.purge(db, settings, _AT_ONCE) == _AT_ONCE
 
@@ -81,6 +93,9 @@ def standard(settings: Settings) -> list[Tick]:
         Tick("wecom.contacts", _HALF_HOUR, wecom_contacts, leader_only=True),
         Tick("oa.confirm", 15.0, oa_confirm, leader_only=True),
         Tick("oa.load", 1.0, oa_load, leader_only=True),
+        Tick("oa.check", _TEN_MINUTES, oa_check, leader_only=True),
+        Tick("purge.oa", _DAY, oa_past, leader_only=True),
+        Tick("purge.passes", _HOUR, oa_passes, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
         Tick("purge.sessions", _HOUR, expired_sessions, leader_only=True),
         Tick("purge.entries", _HOUR, expired_entries, leader_only=True),

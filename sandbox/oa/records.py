@@ -48,7 +48,7 @@ class PersonRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person: the staff number is the login name in each OA, `id` the OA's own; `label` is their part in a story."""
+    """A person: the staff number is their login name in each OA, `id` the OA's own; `label`: their part in a story."""
 
     number: str
     name: str

@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.codes import fresh
-from sandbox.pages import is_loopback
+from sandbox.pages import Face, is_loopback
 from sandbox.wecom import constants, phone_text, phone_view
 from sandbox.wecom.phone_webview import belongs
 from sandbox.wecom.records import MEDIA_SECONDS, Media, Member
@@ -154,7 +154,7 @@ class Native:
                 ],
             }
 
-    def _near(self, member: Member, start: Any) -> list[phone_view.Face]:
+    def _near(self, member: Member, start: Any) -> list[Face]:
         department = member.main_department if start == -1 else 0
         found = self.state.members_of(department) if department else list(self.state.members.values())
         return [phone_view.face(self.state, one) for one in found[: phone_view.FOUND]]
@@ -185,7 +185,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 _OPENER = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
 
 
-def _user(face: phone_view.Face) -> Answer:
+def _user(face: Face) -> Answer:
     return {"kind": "user", "id": face.userid, "name": face.name, "label": face.label}
 
 

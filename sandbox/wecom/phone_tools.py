@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.pages import is_loopback, own
+from sandbox.pages import CHINA, is_loopback, moment, own
 from sandbox.wecom import callbacks, phone_view
 from sandbox.wecom.api.endpoints import ENDPOINTS
 from sandbox.wecom.errors import ApiError
@@ -64,7 +64,7 @@ class Bench:
             now = self.state.now()
             return page(
                 "tools.html",
-                now=datetime.fromtimestamp(now, phone_view.CHINA).strftime("%Y-%m-%d %H:%M:%S"),
+                now=datetime.fromtimestamp(now, CHINA).strftime("%Y-%m-%d %H:%M:%S"),
                 ahead=_span(self.state.offset),
                 steps=_STEPS,
                 endpoints=["*", *sorted({"gettoken", *ENDPOINTS})],
@@ -139,7 +139,7 @@ class Bench:
         member = self.state.member(str(event.fields.get("FromUserName", "")))
         return {
             "id": event.id,
-            "moment": datetime.fromtimestamp(event.at, phone_view.CHINA).strftime("%H:%M:%S"),
+            "moment": datetime.fromtimestamp(event.at, CHINA).strftime("%H:%M:%S"),
             "name": event.fields.get("Event") or event.fields.get("MsgType", ""),
             "key": event.fields.get("EventKey", ""),
             "who": member.name if member else event.fields.get("FromUserName", ""),
@@ -155,7 +155,7 @@ class Bench:
                 left -= 1
                 member = self.state.member(key)
                 yield {
-                    "moment": phone_view.moment(message.at, self.state.now()),
+                    "moment": moment(message.at, self.state.now()),
                     "who": member.name if member else key,
                     "what": phone_view.summary(message.msgtype, message.content),
                 }

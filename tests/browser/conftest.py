@@ -14,6 +14,8 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Locator, Page
 
 import piyue
+from engine.connectors.oa.adapters.site import Site
+from engine.connectors.wecom.settings import WeComSettings
 from engine.org.demo import CAST
 from engine.settings import ROOT, Settings
 from tests.dsl import Bpm
@@ -27,17 +29,15 @@ _WATCH = (
 )
 
 
-@pytest.fixture
-def server(bpm: Bpm, tmp_path: Path) -> Iterator[str]:
-    """The whole service with its worker, on the test's database; the address where it listens."""
-    bpm.deploy("leave_request", "document_incoming", "document_outgoing", "notice_circulation", "seal_use")
-    bpm.deploy("purchase_request")
+@contextmanager
+def serving(bpm: Bpm, var: Path, of_wecom: WeComSettings | None = None, oas: list[Site] | None = None) -> Iterator[str]:
+    """Serve the whole service with its worker on the test's database; yield the address where it listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     base_url = f"http://127.0.0.1:{port}"
-    settings = Settings(mode="demo", embedded_worker=True, secure_cookie=False, var=tmp_path, base_url=base_url)
-    service = piyue.application(settings, bpm.db)
+    settings = Settings(mode="demo", embedded_worker=True, secure_cookie=False, var=var, base_url=base_url)
+    service = piyue.application(settings, bpm.db, of_wecom, oas)
     config = uvicorn.Config(service, port=port, log_level="error", ws="none", timeout_graceful_shutdown=1)
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, daemon=True)
@@ -47,6 +47,15 @@ def server(bpm: Bpm, tmp_path: Path) -> Iterator[str]:
     yield base_url
     running.should_exit = True
     thread.join(10)
+
+
+@pytest.fixture
+def server(bpm: Bpm, tmp_path: Path) -> Iterator[str]:
+    """The whole service with its worker, on the test's database; the address where it listens."""
+    bpm.deploy("leave_request", "document_incoming", "document_outgoing", "notice_circulation", "seal_use")
+    bpm.deploy("purchase_request")
+    with serving(bpm, tmp_path) as base_url:
+        yield base_url
 
 
 class Visitor:

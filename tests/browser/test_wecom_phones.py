@@ -3,23 +3,20 @@
 The people use the stand-in's phone page in one plain browser, as a newcomer of the demo does.
 """
 
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import select
 
-import piyue
 from engine.connectors.wecom.models import WeComAccount
+from engine.connectors.wecom.settings import WeComSettings
 from engine.org.demo import CAST
 from engine.org.models import Person
-from engine.settings import ROOT, Settings
+from engine.settings import ROOT
 from sandbox.wecom.server import Running
+from tests.browser.conftest import serving
 from tests.dsl import Bpm, bpmn, chain, dates, start_task, task
 
 pytestmark = [pytest.mark.browser, pytest.mark.backend("sqlite")]
@@ -31,31 +28,12 @@ Desk = Callable[..., Page]
 
 
 @pytest.fixture
-def address(bpm: Bpm, wecom_sandbox: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def address(bpm: Bpm, wecom_sandbox: Running, tmp_path: Path) -> Iterator[str]:
     """The whole service with its worker, connected to the stand-in; where it listens."""
-    for name, value in wecom_sandbox.settings().items():
-        monkeypatch.setenv(f"PIYUE_WECOM_{name.upper()}", str(value))
-    with bpm.db.unit_of_work() as session:  # as the contacts' synchronisation does it
-        numbers = [member.staff_number for member in CAST.values()]
-        for id_, found in session.execute(
-            select(Person.id, Person.staff_number).where(Person.staff_number.in_(numbers))
-        ):
-            session.add(WeComAccount(person_id=id_, userid=found, userid_key=found.lower()))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    settings = Settings(mode="demo", embedded_worker=True, secure_cookie=False, var=tmp_path, base_url=url)
-    service = piyue.application(settings, bpm.db)
-    running = uvicorn.Server(uvicorn.Config(service, port=port, log_level="error", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started and thread.is_alive():
-        time.sleep(0.02)
-    wecom_sandbox.call(f"{url}/wecom/callback")
-    yield url
-    running.should_exit = True
-    thread.join(10)
+    link(bpm)
+    with serving(bpm, tmp_path, WeComSettings.model_validate(wecom_sandbox.settings())) as url:
+        wecom_sandbox.call(f"{url}/wecom/callback")
+        yield url
 
 
 @pytest.fixture
@@ -75,6 +53,16 @@ def desk(browser: Browser, address: str, wecom_sandbox: Running) -> Iterator[Des
     yield show
     expect.set_options(timeout=5_000)
     context.close()
+
+
+def link(bpm: Bpm) -> None:
+    """Link the cast to their accounts, as the contacts' synchronisation does it."""
+    numbers = [member.staff_number for member in CAST.values()]
+    with bpm.db.unit_of_work() as session:
+        for id_, found in session.execute(
+            select(Person.id, Person.staff_number).where(Person.staff_number.in_(numbers))
+        ):
+            session.add(WeComAccount(person_id=id_, userid=found, userid_key=found.lower()))
 
 
 def phone(page: Page, who: str) -> Locator:

@@ -325,20 +325,20 @@ def test_what_is_over_is_deleted(bpm: Bpm, desk: httpx.Client, story: Story) -> 
 
 def test_who_the_oa_knows_and_we_do_not_is_told_so(bpm: Bpm, desk: httpx.Client, story: Story) -> None:
     answer = desk.get(link(story.item("head_nurse").id, "nobody"))
-    refused(answer, "还不知道您是谁")
+    refused(answer, "账号没有对应的职工")
     assert "账号对照" in answer.text
 
 
 def test_who_is_disabled_is_not_let_in(bpm: Bpm, desk: httpx.Client, story: Story) -> None:
     item = story.item("head_nurse")
     change(bpm, "head_nurse", disabled_at=clock.now())
-    refused(desk.get(link(item.id, HEAD)), "您的账号已停用")
+    refused(desk.get(link(item.id, HEAD)), "账号没有对应的职工")
 
 
 def test_a_system_account_is_nobody(bpm: Bpm, desk: httpx.Client, story: Story) -> None:
     item = story.item("head_nurse")
     change(bpm, "head_nurse", system=True)
-    refused(desk.get(link(item.id, HEAD)), "还不知道您是谁")
+    refused(desk.get(link(item.id, HEAD)), "账号没有对应的职工")
 
 
 def test_an_unproven_link_never_tells_whether_an_account_exists(bpm: Bpm, desk: httpx.Client, story: Story) -> None:
@@ -357,5 +357,5 @@ def test_the_table_of_accounts_comes_before_our_own_records(bpm: Bpm, desk: http
     with bpm.db.unit_of_work() as session:
         given = {"site": "ekp", "person_id": bpm.person("head_nurse"), "set_at": clock.now()}
         session.add(OAAccount(**given, account="OuYang", account_key="ouyang"))
-    refused(desk.get(link(item.id, HEAD)), "还不知道您是谁")
+    refused(desk.get(link(item.id, HEAD)), "账号没有对应的职工")
     assert desk.get(link(item.id, "ouyang")).headers["location"] == f"/items/{item.id}"

@@ -1,6 +1,7 @@
 """What process admins mend: incidents, channels and dead letters of the outbox."""
 
 import uuid
+from collections.abc import Callable
 
 from fastapi import Response
 
@@ -9,7 +10,8 @@ from engine.bpm import commands
 from engine.errors import NotFound
 from web.pages.admin import outbox_page
 from web.pages.detail import Typed
-from web.session import Posted, Router
+from web.pages.oa_admin import OA, oa_page
+from web.session import Page, Post, Posted, Router
 
 router = Router()
 
@@ -31,19 +33,24 @@ def dismiss(call: Posted, incident_id: uuid.UUID) -> Response:
 @router.post("/admin/channels/{system}/pause")
 def pause(call: Posted, system: str) -> Response:
     """Let a channel deliver nothing for a while (暂停)."""
-    reason = call.text("reason")
+    reason, (path, shown) = call.text("reason"), _page(call)
     call.or_else(
-        lambda page, error: outbox_page(page, Typed(dialog=f"pause-{system}", fields={"reason": reason}, error=error))
+        lambda page, error: shown(page, Typed(dialog=f"pause-{system}", fields={"reason": reason}, error=error))
     )
     outbox.pause(call.session, call.actor, system, reason)
-    return call.go("/admin/outbox?done=pause")
+    return call.go(f"{path}?done=pause")
 
 
 @router.post("/admin/channels/{system}/resume")
 def resume(call: Posted, system: str) -> Response:
     """Let a channel go on, or try at once (恢复)."""
     outbox.resume(call.session, call.actor, system)
-    return call.go("/admin/outbox?done=resume")
+    return call.go(f"{_page(call)[0]}?done=resume")
+
+
+def _page(call: Post) -> tuple[str, Callable[[Page, Typed], Response]]:
+    """Return the page on which a channel stood, and what shows it."""
+    return (OA, oa_page) if call.text("_from") == OA else ("/admin/outbox", outbox_page)
 
 
 @router.post("/admin/outbox/requeue")

@@ -8,13 +8,15 @@ from fastapi import Response
 
 from api.errors import status_of
 from engine.bpm import queries
+from engine.connectors.oa import oversight
+from engine.connectors.oa.sites import Sites
 from engine.connectors.wecom import unreached
 from engine.org.actor import ADMIN
 from engine.org.queries import people_named
 from web.activities import NAMES, told
 from web.pages.boxes import PERIODS, filters_of
 from web.pages.detail import Typed
-from web.phrases import INCIDENTS, LETTERS, SYSTEMS
+from web.phrases import INCIDENTS, letters, systems
 from web.rendering import STATES, fragment, page
 from web.session import Page, Router, Visitor
 
@@ -103,8 +105,8 @@ def outbox_page(call: Page, typed: Typed, people: str | None = None, **values: A
         reasons=queries.reasons(call.session, call.actor),
         unreached=unreached.people(call.session, call.actor, cursor=people),
         cures=unreached.CURES,
-        systems=SYSTEMS,
-        names=LETTERS,
+        systems=systems(call.db.part(Sites)),
+        names=letters(call.db.part(Sites)),
         typed=typed,
         may_mend=call.actor.has(ADMIN),
         **tabs(call, "outbox"),
@@ -148,6 +150,7 @@ def _chosen(call: Page, names: Iterable[str]) -> dict[str, str]:
 
 def tabs(call: Page, here: str) -> dict[str, Any]:
     """Return what the tabs show: where one is, and where something is to be mended."""
+    sites = call.db.part(Sites)
     return {
         "section": "admin",
         "here": here,
@@ -155,4 +158,6 @@ def tabs(call: Page, here: str) -> dict[str, Any]:
         "troubled": bool(queries.incidents(call.session, call.actor, limit=1).rows),
         "undelivered": queries.channel_stopped(call.session, call.actor)
         or bool(queries.letters(call.session, call.actor, limit=1).rows),
+        "mirrored": bool(sites),
+        "differing": sites is not None and oversight.troubled(call.session, call.actor, sites),
     }

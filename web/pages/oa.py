@@ -28,8 +28,7 @@ _HEADINGS = {
     "oa_pass_wrong": "链接没有通过核对",
     "oa_pass_late": "链接已过期",
     "oa_pass_used": "链接已用过",
-    "oa_pass_unknown": "还不知道您是谁",
-    "oa_pass_disabled": "您的账号已停用",
+    "oa_pass_unknown": "账号没有对应的职工",
     "oa_pass_locked": "没有通过的次数太多",
     "oa_away": "OA 暂时连不上",
 }

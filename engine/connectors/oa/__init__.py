@@ -4,11 +4,10 @@
 """
 
 from engine import outbox
-from engine.connectors.oa import mirroring, pushing, removing
+from engine.connectors.oa import mirroring, pushing, reconciling, removing
 from engine.connectors.oa.adapters import KINDS
 from engine.connectors.oa.adapters.site import Site
-from engine.connectors.oa.sites import PURPOSE, Connection, OASettings, Sites, read
-from engine.crypto import Keys
+from engine.connectors.oa.sites import Connection, Sites, found
 from engine.db import Database
 from engine.settings import Settings
 
@@ -22,22 +21,22 @@ def declare(sites: list[Site]) -> None:
         outbox.channel(site.system, per_minute=site.per_minute, threads=site.threads)
         pushing.declare(site.system)
         removing.declare(site.system)
+        reconciling.declare(site.system)
 
 
-def install(db: Database, settings: Settings, found: list[Site] | None = None) -> Sites:
-    """Connect a database's service or worker to its OAs, which `found` names or else the environment's folder does.
+def install(db: Database, settings: Settings, given: list[Site] | None = None) -> Sites:
+    """Connect a database's service or worker to its OAs, which `given` names or else the environment's folder does.
 
     Called once when a process starts, before its threads do. Raises Invalid for a mistake in a site's file.
     """
-    if found is None:
-        found = read(OASettings().folder, Keys.load(settings).key(PURPOSE))
-    declare(found)
+    connected_to = found(settings) if given is None else given
+    declare(connected_to)
 
     def connected(site: Site) -> Connection:
         _, made = KINDS[site.kind]
         return Connection(site, made(site, lambda: outbox.take(db, site.system)))
 
-    sites = Sites({site.code: connected(site) for site in found}, settings.base_url)
+    sites = Sites({site.code: connected(site) for site in connected_to}, settings.base_url)
     db.provide(sites)
     mirroring.connect(db, sites)
     return sites

@@ -94,14 +94,19 @@ class _Look:
 
     def changed(self, session: Session, batch: Batch, instance_id: uuid.UUID, _since: datetime | None) -> None:
         """Queue what is wanted of an instance's items from now on, and a row to push for each that changed."""
-        given = _given(self.connection) | {"instance": instance_id, "quiet": False}
-        for statement in (_PUSH_CHANGED, _INSERT_NEW, _UPDATE_WANTED):
-            batch.add(statement, given)
-        session.info["outbox"] = True
+        changed(self.connection, session, batch, instance_id)
 
     def read(self, session: Session, batch: Batch, item_id: uuid.UUID) -> None:
         """Queue a row to push: what is wanted is seen when it is."""
         outbox.put(session, batch, [pushing_row(self.connection.site.system, item_id)])
+
+
+def changed(connection: Connection, session: Session, batch: Batch, instance_id: uuid.UUID) -> None:
+    """Queue the difference of an instance: what is wanted of its items, and a row to push for each that changed."""
+    given = _given(connection) | {"instance": instance_id, "quiet": False}
+    for statement in (_PUSH_CHANGED, _INSERT_NEW, _UPDATE_WANTED):
+        batch.add(statement, given)
+    session.info["outbox"] = True
 
 
 def pushing_row(system: str, item_id: uuid.UUID) -> dict[str, Any]:

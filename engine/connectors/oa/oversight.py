@@ -13,16 +13,19 @@ from sqlalchemy.orm import Session
 from engine import clock, outbox
 from engine.audit import record
 from engine.batch import Batch, Statement
+from engine.connectors.oa import loading
 from engine.connectors.oa.adapters.protocol import Unknown
 from engine.connectors.oa.adapters.site import Site
+from engine.connectors.oa.loading import Progress
 from engine.connectors.oa.mirroring import BEHIND
-from engine.connectors.oa.models import OACheck, OALoad
+from engine.connectors.oa.models import OACheck
 from engine.connectors.oa.pushing import UNMAPPED
+from engine.connectors.oa.rights import require_admin, require_reader
 from engine.connectors.oa.sites import Connection, Sites
 from engine.db import Database
-from engine.errors import Conflict, Forbidden
-from engine.org.actor import ADMIN, AUDITOR, SYSTEM_ADMIN, Actor
+from engine.errors import Conflict
 from engine.outbox import ChannelState
+from engine.viewer import Doer, Viewer
 
 PATIENCE = 20.0
 """Seconds that a test of a connection is waited for: a login and a question, each within the site's own limit."""
@@ -56,6 +59,9 @@ _TROUBLED = Statement(
     "SELECT system FROM channel_incident WHERE system = :system AND resolved_at IS NULL UNION ALL "
     "SELECT system FROM outbox WHERE state = 'dead' AND system = :system LIMIT 1"
 )
+
+_AWAY = "请确认 OA 在运行、地址没有变、本机到它的网络和防火墙放行；通了以后积压的会自动补发"
+_REFUSED = "请按提示在 OA 后台或 site.toml 里改正；改了 site.toml 要重启服务，然后在这里再测试一次"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ class SiteState:
     dead: int
     unmapped: int
     unmapped_items: int
-    load: OALoad | None
+    load: Progress | None
     check: OACheck | None
     polling: Polling | None
 
@@ -116,24 +122,12 @@ class Tested:
     cure: str = ""
 
 
-def require_viewer(viewer: Actor | None) -> None:
-    """Raise Forbidden unless it is a system admin, a process admin or an auditor; None is the command line."""
-    if viewer is not None and not viewer.has(SYSTEM_ADMIN, ADMIN, AUDITOR):
-        raise Forbidden("只有系统管理员、流程管理员和审计员可以查看旧 OA", code="not_oa_viewer")
-
-
-def require_admin(actor: Actor | None) -> None:
-    """Raise Forbidden unless it is a system admin in person, or the command line (None)."""
-    if actor is not None and (not actor.has(SYSTEM_ADMIN) or actor.scopes is not None):
-        raise Forbidden("只有系统管理员可以管理旧 OA", code="not_system_admin")
-
-
-def overview(session: Session, viewer: Actor | None, sites: Sites) -> list[SiteState]:
+def overview(session: Session, viewer: Viewer | None, sites: Sites) -> list[SiteState]:
     """Return how each OA is, in the order of their codes; `viewer` None is the command line or monitoring.
 
     Raises Forbidden.
     """
-    require_viewer(viewer)
+    require_reader(viewer)
     channels = {state.system: state for state in outbox.states(session)}
     dead = outbox.dead(session)
     return [
@@ -142,9 +136,9 @@ def overview(session: Session, viewer: Actor | None, sites: Sites) -> list[SiteS
     ]
 
 
-def troubled(session: Session, viewer: Actor | None, sites: Sites) -> bool:
+def troubled(session: Session, viewer: Viewer | None, sites: Sites) -> bool:
     """Return whether something is to be mended in some OA. Raises Forbidden."""
-    require_viewer(viewer)
+    require_reader(viewer)
     asked = Batch()
     for connection in sites:
         asked.query(_TROUBLED, {"system": connection.site.system})
@@ -160,7 +154,7 @@ def differs(check: OACheck | None) -> bool:
     return check.state == "failed" or check.missing + check.ghost + check.stale > check.repaired
 
 
-def test(db: Database, actor: Actor | None, connection: Connection) -> Tested:
+def test(db: Database, actor: Doer | None, connection: Connection) -> Tested:
     """Ask an OA whether it lets us in (连接测试), outside of any transaction and for no longer than PATIENCE.
 
     What was found is noted on the trail. Raises Forbidden, and Conflict while another test of it is at work.
@@ -183,14 +177,10 @@ def test(db: Database, actor: Actor | None, connection: Connection) -> Tested:
         found = answers.get(timeout=PATIENCE)
     except Empty:
         found = Tested(False, f"{PATIENCE:.0f} 秒内没有结果", _AWAY)
-    detail = {"site": site.code, "name": site.name, "well": found.well, "text": found.text}
+    detail = {"site": site.code, "site_name": site.name, "well": found.well, "text": found.text}
     with db.unit_of_work() as session:
         record(session, actor, "oa_test", detail, at=clock.now())
     return found
-
-
-_AWAY = "请确认 OA 在运行、地址没有变、本机到它的网络和防火墙放行；通了以后积压的会自动补发"
-_REFUSED = "请按提示在 OA 后台或 site.toml 里改正；改了 site.toml 要重启服务，然后在这里再测试一次"
 
 
 class _Tests:
@@ -237,7 +227,7 @@ def _state(session: Session, connection: Connection, channel: ChannelState, dead
         dead,
         unmapped.people,
         unmapped.items,
-        session.get(OALoad, site.code),
+        loading.progress(session, None, site.code) if site.mirror else None,
         _last_check(session, site.code),
         polling if site.poll and connection.adapter.polls else None,
     )

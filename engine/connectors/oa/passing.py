@@ -25,7 +25,7 @@ from engine.audit import record
 from engine.batch import Batch, Statement
 from engine.bpm import visibility
 from engine.bpm.models import ItemState, WorkItem
-from engine.connectors.oa import people, proofs
+from engine.connectors.oa import people, proofs, tickets
 from engine.connectors.oa.models import OAPass, OARefusal
 from engine.connectors.oa.proofs import Signature, Ticket
 from engine.connectors.oa.sites import Connection
@@ -45,6 +45,7 @@ MOST = 20
 LOCKED_FOR = timedelta(minutes=15)
 OFFER_LASTS = timedelta(minutes=5)
 _SKEW = timedelta(minutes=1)
+_TICKETS_KEPT = timedelta(days=1)  # the OA says how long they are good; none that we know keeps them for hours
 
 _USE = Statement(
     "INSERT INTO oa_pass (hash, site, used_at, expires_at) VALUES (:hash, :site, :used_at, :expires_at) "
@@ -85,8 +86,8 @@ def arrive(
 
     `query` is that of the address; `address` where the browser is; `current` who is logged in there: a signature of
     their own that is old or used tells them nothing new, and is let pass. Raises Forbidden: `oa_pass_wrong` (the OA
-    doesn't stand for it), `oa_pass_late`, `oa_pass_used`, `oa_pass_unknown` (nobody here has this account, which is
-    proven), `oa_pass_disabled`; Conflict `oa_pass_locked`; Unavailable where the OA doesn't answer.
+    doesn't stand for it), `oa_pass_late`, `oa_pass_used`, `oa_pass_unknown` (none of our active people has this
+    account, which is proven); Conflict `oa_pass_locked`; Unavailable where the OA doesn't answer.
     """
     site = connection.site
     assert site.sign_on is not None
@@ -96,6 +97,13 @@ def arrive(
     proof = proofs.read(site.sign_on, query, item_id)
     if isinstance(proof, Signature) and proof.signed_by(site.sign_on):
         return _by_signature(db, connection, proof, current)
+    if isinstance(proof, Ticket):
+        if not _used_up(db, site.code, proof, clock.now() + _TICKETS_KEPT):
+            raise _used(site.name)
+        account = tickets.whose(site, proof)
+        if account is not None:
+            with db.reading() as session:
+                return _person(session, connection, account)
     with db.unit_of_work() as session:
         raise _wrong(site.code, source)
 
@@ -133,15 +141,13 @@ def _used_up(db: Database, code: str, proof: Signature | Ticket, expires_at: dat
 def _person(session: Session, connection: Connection, account: str) -> Passed:
     """Return who has an account. Raises Forbidden where that is nobody who may come in."""
     found = people.persons_of(session, connection, [account]).get(account)
-    person = None if found is None else session.get(Person, found)
-    name = connection.site.name
-    if person is None or person.system:
+    if found is None:
         raise Forbidden(
-            f"您在“{name}”的账号还没有与批阅里的职工对应起来。请联系信息科在“账号对照”里补上，或先用工号和密码登录",
+            f"您在“{connection.site.name}”的账号没有对应批阅里的在职职工。请联系信息科在“账号对照”里补上；"
+            "如果您的职工账号已停用，请联系人事科恢复",
             code="oa_pass_unknown",
         )
-    if person.disabled_at is not None:
-        raise Forbidden("您的职工账号已停用。如果您仍在岗，请联系人事科或信息科恢复", code="oa_pass_disabled")
+    person = session.get_one(Person, found)
     return Passed(person.id, account, person.name)
 
 

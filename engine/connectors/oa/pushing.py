@@ -89,6 +89,7 @@ class _Sending:
     todo: Todo
     state: State
     doubtful: bool
+    seen: bool  # whether the OA has shown it before
     before: str  # `sending` as it was
     since: datetime | None  # `doubtful_at` as it was
 
@@ -121,7 +122,7 @@ def push(db: Database, row: outbox.Leased) -> None:
 def _put(db: Database, connection: Connection, row: outbox.Leased, sending: _Sending, where: dict[str, Any]) -> None:
     """Tell the OA, and mark how it ended."""
     try:
-        connection.adapter.put(sending.todo, sending.state, doubtful=sending.doubtful)
+        connection.adapter.put(sending.todo, sending.state, doubtful=sending.doubtful or sending.seen)
     except Unknown:
         _mark(db, _UNKNOWN, where | {"now": clock.now()})
         raise
@@ -187,7 +188,7 @@ def _begun(
     batch.add(_BEGIN, where | {"state": str(state), "account": account, "stamp": stamp})
     batch.defer(session)
     todo = _todo(session, connection, base_url, where["item"], found, person, account, stamp)
-    return _Sending(todo, state, bool(found.sending), found.sending, found.doubtful_at)
+    return _Sending(todo, state, bool(found.sending), found.shown != "", found.sending, found.doubtful_at)
 
 
 def _todo(

@@ -58,10 +58,10 @@ def moved(site: Site, item_id: uuid.UUID, account: str, now: datetime) -> dict[s
     return outbox.row(site.system, item_id.hex, REMOVE, {"item": item_id.hex, "account": account}, now)
 
 
-def ghost(site: Site, shown: Shown, now: datetime) -> dict[str, Any]:
-    """Return the row that takes out of a list what we know by that list alone."""
-    told = {"item": shown.key, "account": shown.account, "title": shown.title, "node": shown.node}
-    return outbox.row(site.system, shown.key, REMOVE, told, now)
+def ghost(site: Site, shown: Shown, account: str, now: datetime) -> dict[str, Any]:
+    """Return the row that takes out of an account's list what we may know by that list alone."""
+    told = {"item": shown.key.lower(), "account": account, "title": shown.title, "node": shown.node}
+    return outbox.row(site.system, shown.key.lower(), REMOVE, told, now)
 
 
 def remove(db: Database, row: outbox.Leased) -> None:

@@ -1,4 +1,4 @@
-"""The sites (站点) of this installation: one folder each under PIYUE_OA_FOLDER, with `site.toml` and what it names.
+"""The sites (站点) of this installation: a folder each in PIYUE_OA_FOLDER or var/oa, with `site.toml` and other files.
 
 Secrets in a file are encrypted with the installation's key (AES-256-GCM, the site's code as associated data), so that
 a copied file is worth nothing.
@@ -20,8 +20,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from engine.connectors.oa.adapters import KINDS
 from engine.connectors.oa.adapters.protocol import Adapter
 from engine.connectors.oa.adapters.site import CODE, Site
+from engine.crypto import Keys
 from engine.errors import Invalid
-from engine.settings import ROOT
+from engine.settings import Settings
 
 FILE = "site.toml"
 PURPOSE = "oa"
@@ -36,7 +37,7 @@ class OASettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="PIYUE_OA_", extra="ignore")
 
-    folder: Path = ROOT / "var" / "oa"
+    folder: Path | None = None  # None: `oa` under PIYUE_VAR
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,10 @@ class Sites:
         """Yield the connections in the order of their codes."""
         return iter(self._connections.values())
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._connections)
+
     def get(self, code: str) -> Connection | None:
         """Return the connection of a site, None where there is none by this code."""
         return self._connections.get(code)
@@ -70,6 +75,12 @@ class Sites:
         """Close the connections of all adapters."""
         for connection in self:
             connection.adapter.close()
+
+
+def found(settings: Settings) -> list[Site]:
+    """Return the sites that the environment's folder names. Raises Invalid as `read` does."""
+    folder = OASettings().folder or settings.var / "oa"
+    return read(folder, Keys.load(settings).key(PURPOSE)) if folder.is_dir() else []
 
 
 def read(folder: Path, key: bytes) -> list[Site]:

@@ -67,7 +67,7 @@ def test_an_attempt_of_a_worker_that_was_killed_is_doubtful(desk: Desk) -> None:
 
 
 def test_a_person_whom_the_oa_does_not_know_is_a_dead_letter_at_once(desk: Desk) -> None:
-    desk.fault("unknown_person", times=1)
+    desk.fault("unknown_person", "receive" if desk.kind == "seeyon" else "*", times=1)
     story = desk.bpm.start("p", "nurse")
     assert desk.pending("dead") == 1
     assert desk.pending() == 0
@@ -120,7 +120,7 @@ def test_repairs_do_not_notify_again(bpm: Bpm, oa_sandbox: Running) -> None:
     story.act("claim", "head_nurse", story.item("head_nurse").id)
     story.act("unclaim", "head_nurse", story.item("head_nurse").id)
     [back] = [r.notified for r in desk.product.rows() if r.account == number("pediatrics_head")]
-    assert back > before[0], "what comes back is news"
+    assert back == 1, "what comes back is news"
 
 
 def test_each_write_of_a_key_is_later_than_the_last(bpm: Bpm, oa_sandbox: Running) -> None:
@@ -128,7 +128,7 @@ def test_each_write_of_a_key_is_later_than_the_last(bpm: Bpm, oa_sandbox: Runnin
     story = bpm.deploy_files(ANY).start("p", "nurse")
     first = desk.item(story, "head_nurse").stamp
     assert first == int(NOON.timestamp() * 1000)
-    clock.freeze(NOON - timedelta(hours=1))  # a clock that goes back
+    clock.freeze(NOON - timedelta(seconds=1))  # a clock that goes back
     story.approve("head_nurse")
     assert desk.item(story, "head_nurse").stamp == first + 1
     assert desk.differences() == ([], [])

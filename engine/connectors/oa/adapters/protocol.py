@@ -122,8 +122,8 @@ class Adapter(Protocol):
     def put(self, todo: Todo, state: State, *, doubtful: bool = False) -> None:
         """Bring the OA to show the item in this state, whatever it showed before; putting it twice changes nothing.
 
-        `doubtful`: an earlier attempt has no known end, so where the OA would make a second item out of a repeat it is
-        asked first.
+        `doubtful`: the OA may have the item, because it has shown it before or an earlier attempt has no known end; so
+        where it would make a second item out of a repeat it is asked first. Otherwise it certainly has never had it.
         """
 
     def check(self) -> str:

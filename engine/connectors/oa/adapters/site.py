@@ -65,6 +65,7 @@ class Site(BaseModel):
     poll_minutes: Annotated[int, Field(ge=1, le=240)] = 10
     sign_on: SignOn | None = None
     repairs: Annotated[int, Field(ge=0)] = 500  # at most, of one reconciliation
+    nightly_repair: bool = True  # whether the nightly reconciliation mends what it finds
 
     @field_validator("link", "mobile_link")
     @classmethod
@@ -78,7 +79,8 @@ class Site(BaseModel):
     def _own_host(self) -> "Site":
         """Refuse to ask another host about tickets."""
         verify = "" if self.sign_on is None else self.sign_on.verify
-        if verify and not verify.startswith("/") and origin(verify) != origin(self.address):
+        below = verify.startswith("/") and not verify.startswith("//")
+        if verify and not below and origin(verify) != origin(self.address):
             raise ValueError("sign_on.verify 只能是 address 这台主机上的地址，或以 / 开头的路径")
         return self
 

@@ -24,6 +24,7 @@ RECEIVE, DELETE = "receiveRequestInfoByJson", "deleteUserRequestInfoByJson"
 _REMARK = {State.TODO: "0", State.DONE: "2", State.FINISHED: "4", State.READ: "8"}  # isremark
 _UNREAD, _SEEN = "0", "1"  # viewtype
 _TITLE, _NAME = 200, 100  # characters
+_UNTITLED = "（无标题）"
 _NOBODY = "0" * 32  # flowid of nothing
 
 
@@ -109,7 +110,7 @@ class Weaver:
         return {
             "syscode": self._site.syscode,
             "flowid": todo.key,
-            "requestname": clean(todo.title)[:_TITLE],
+            "requestname": clean(todo.title).strip()[:_TITLE] or _UNTITLED,
             "workflowname": clean(todo.workflow)[:_NAME],
             "nodename": clean(todo.node)[:_NAME],
             "pcurl": todo.link,

@@ -2,6 +2,7 @@
 
 from engine.connectors.oa.people.changing import SHEET, Entry, Imported, import_accounts, set_account
 from engine.connectors.oa.people.lookups import (
+    MOST_LISTED,
     Identity,
     Listed,
     Unmapped,
@@ -15,6 +16,7 @@ from engine.connectors.oa.people.lookups import (
 from engine.connectors.oa.people.sheet import read, workbook
 
 __all__ = [
+    "MOST_LISTED",
     "SHEET",
     "Entry",
     "Identity",

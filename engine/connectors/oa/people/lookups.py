@@ -17,7 +17,7 @@ from engine.connectors.oa.sites import Connection
 from engine.org.models import Department, Person
 from engine.viewer import Viewer
 
-_MOST_LISTED = 500
+MOST_LISTED = 500
 
 
 class Identity(NamedTuple):
@@ -113,7 +113,7 @@ def accounts(session: Session, viewer: Viewer | None, code: str, query: str = ""
 
     Raises Forbidden.
     """
-    return entries(session, viewer, code, query, limit=_MOST_LISTED)
+    return entries(session, viewer, code, query, limit=MOST_LISTED)
 
 
 def entries(

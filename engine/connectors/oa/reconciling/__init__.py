@@ -1,0 +1,34 @@
+"""Reconciliation (对账): what our rows say, what we believe an OA shows, and what it does show, compared and mended."""
+
+from engine.connectors.oa.reconciling.nightly import nightly, purge
+from engine.connectors.oa.reconciling.reports import Difference, Report, checks, latest, report
+from engine.connectors.oa.reconciling.running import (
+    CHECK,
+    COMMAND,
+    DONE,
+    FAILED,
+    NIGHTLY,
+    PERSON,
+    RUNNING,
+    declare,
+    start,
+)
+
+__all__ = [
+    "CHECK",
+    "COMMAND",
+    "DONE",
+    "FAILED",
+    "NIGHTLY",
+    "PERSON",
+    "RUNNING",
+    "Difference",
+    "Report",
+    "checks",
+    "declare",
+    "latest",
+    "nightly",
+    "purge",
+    "report",
+    "start",
+]

@@ -1,0 +1,205 @@
+"""Their side: does the OA's list of a person show exactly what our record says that it does?
+
+An item counts only where it was at rest from before the list was asked for until after it came: what is pushed
+meanwhile may be in the list or not.
+"""
+
+import re
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from engine.connectors.oa.adapters.protocol import Shown
+from engine.connectors.oa.reconciling.findings import (
+    GHOST,
+    MISSING,
+    OPEN,
+    STALE,
+    THEIRS,
+    Finding,
+    at_rest,
+    settled,
+    state_of,
+)
+from engine.connectors.oa.reconciling.ours import Record
+
+_SKEW = timedelta(seconds=5)  # between the clocks of two machines
+_CLIPPED = 20  # characters: a title that an OA has cut is at least so long
+_KEY = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A person's lists as they came, and our record of the person before they were asked for and after."""
+
+    person_id: uuid.UUID
+    asked_at: datetime
+    before: Mapping[uuid.UUID, Any]
+    after: Mapping[uuid.UUID, Any]
+    lists: Mapping[str, Sequence[Shown]]  # by account
+
+    def comparable(self, row: Any) -> bool:
+        """Whether an item was at rest all the while, and our record of it is beyond doubt."""
+        before = self.before.get(row.item_id)
+        return before is not None and settled(row) and at_rest(before) and state_of(before) == state_of(row)
+
+    def rested(self, row: Any) -> bool:
+        """Whether an item that wasn't looked at before was at rest all the while."""
+        moments = [at for at in (row.changed_at, row.shown_at) if at is not None]
+        return settled(row) and row.item_id not in self.before and max(moments) < self.asked_at - _SKEW
+
+
+def compare(looked: Looked, record: Record, pending: "set[str]") -> Iterator[Finding]:
+    """Yield where an OA's lists of a person differ; `pending`: keys of which something is about to be told."""
+    for account, lines in looked.lists.items():
+        mine = [row for row in looked.after.values() if row.account == account and row.shown in OPEN]
+        if any(not line.key for line in lines):
+            yield from _by_looks(looked, record, account, mine, lines)
+        else:
+            yield from _by_keys(looked, record, account, mine, lines, pending)
+
+
+def _by_keys(
+    looked: Looked,
+    record: Record,
+    account: str,
+    mine: Iterable[Any],
+    lines: Sequence[Shown],
+    pending: "set[str]",
+) -> Iterator[Finding]:
+    by_key: defaultdict[str, list[Shown]] = defaultdict(list)
+    for line in lines:
+        by_key[line.key.lower()].append(line)
+    for row in mine:
+        found = by_key.pop(row.item_id.hex, [])
+        if looked.comparable(row) and (told := _differing(row, found)):
+            kind = STALE if found else MISSING
+            yield _put(kind, looked, row, account, told)
+    others = {key: uuid.UUID(key) for key in by_key if _KEY.fullmatch(key)}
+    known = record.by_keys(others.values()) if others else {}
+    for key, found in by_key.items():
+        row = known.get(others[key]) if key in others else None
+        if key in pending or (row is not None and not _rested(looked, row)):
+            continue
+        yield _ghost(looked, account, found[0], row, ours=key in others)
+
+
+def _rested(looked: Looked, row: Any) -> bool:
+    return looked.comparable(row) if row.item_id in looked.before else looked.rested(row)
+
+
+def _ghost(looked: Looked, account: str, line: Shown, row: Any, *, ours: bool) -> Finding:
+    """Tell what is in a list and shouldn't be: closed with us, somebody else's, or never heard of."""
+    if row is not None and row.account == account:
+        return _put(GHOST, looked, row, account, "已经不是待办")
+    if not ours:
+        return Finding(GHOST, THEIRS, line.title[:200], f"编号“{line.key[:40]}”不是我们的", "none", account=account,
+                       person_id=looked.person_id)  # fmt: skip
+    why = "没有这条待办" if row is None else f"它在账号 {row.account} 下"
+    return Finding(
+        GHOST, THEIRS, line.title[:200], f"{line.node}：{why}", "remove", None if row is None else row.item_id,
+        looked.person_id, account, shown=line,
+    )  # fmt: skip
+
+
+def _put(kind: str, looked: Looked, row: Any, account: str, told: str) -> Finding:
+    detail = f"{row.node}：{told}"
+    return Finding(kind, THEIRS, row.title, detail, "put", row.item_id, looked.person_id, account, items=(row.item_id,))
+
+
+def _differing(row: Any, lines: Sequence[Shown]) -> str:
+    """Say how what a list shows of an item differs from our record, nothing where it doesn't."""
+    if not lines:
+        return "OA 的列表里没有"
+    if len(lines) > 1:
+        return f"OA 的列表里有 {len(lines)} 条"
+    line = lines[0]
+    told = []
+    if line.state != row.shown:
+        told.append("状态不同")
+    if not _same(row.title, line.title):
+        told.append("标题不同")
+    if line.node and not _same(row.node, line.node):
+        told.append("节点不同")
+    return "、".join(told)
+
+
+def _same(ours: str, theirs: str) -> bool:
+    """Whether an OA shows a text of ours: it may have cut it, and changed white space."""
+    ours, theirs = " ".join(_clean(ours).split()), " ".join(_clean(theirs).split())
+    cut = theirs.rstrip("….")
+    return ours == theirs or (len(cut) >= _CLIPPED and ours.startswith(cut))
+
+
+def _clean(text: str) -> str:
+    return "".join(character for character in text if character.isprintable() or character.isspace())
+
+
+def _by_looks(
+    looked: Looked, record: Record, account: str, mine: Sequence[Any], lines: Sequence[Shown]
+) -> Iterator[Finding]:
+    """Compare where the list tells no keys: by title, node and moment, then by title alone, as often as each is there.
+
+    What isn't at rest may be there or not, and is left out on both sides.
+    """
+    ours = [row for row in mine if looked.comparable(row)]
+    moving = [row for row in looked.before.values() if row.account == account and row not in ours]
+    moving += [row for row in looked.after.values() if row.account == account and row not in ours]
+    left = list(lines)
+    absent = [row for row in ours if not _taken(left, row, exactly=True)]
+    stale = [row for row in absent if _taken(left, row, exactly=False)]
+    absent = [row for row in absent if row not in stale]
+    for row in moving:
+        _taken(left, row, exactly=False)
+    for row in stale:
+        yield _put(STALE, looked, row, account, "节点或时间不同")
+    titles = Counter(row.title for row in ours)
+    for title, count in Counter(row.title for row in absent).items():
+        alike = [row for row in ours if row.title == title]
+        if count == titles[title]:
+            for row in alike:
+                yield _put(MISSING, looked, row, account, "OA 的列表里没有")
+            continue
+        told = f"同名的 {titles[title]} 条里少 {count} 条，OA 的列表不带编号，分不出是哪条"
+        for number in range(count):
+            items = tuple(row.item_id for row in alike) if number == 0 else ()
+            yield Finding(
+                MISSING, THEIRS, title, told, "put" if items else "none", None, looked.person_id, account, items
+            )
+    for line in left:
+        yield _nameless(looked, record, account, line)
+
+
+def _taken(left: list[Shown], row: Any, *, exactly: bool) -> bool:
+    """Take a line that shows an item out of those that are left; return whether there was one."""
+    for line in left:
+        if _same(row.title, line.title) and (not exactly or _alike(row, line)):
+            left.remove(line)
+            return True
+    return False
+
+
+def _alike(row: Any, line: Shown) -> bool:
+    same_node = not line.node or _same(row.node, line.node)
+    moment = line.received_at
+    return same_node and (moment is None or abs(moment - row.opened_at) < timedelta(seconds=2))
+
+
+def _nameless(looked: Looked, record: Record, account: str, line: Shown) -> Finding:
+    """Tell of a line that none of our open items accounts for: what may have left it behind is put again."""
+    closed = record.entitled(looked.person_id, line.title)
+    likely = [row for row in closed if row.account == account and settled(row) and _alike(row, line)]
+    if not likely:
+        return Finding(
+            GHOST, THEIRS, line.title[:200], f"{line.node}：OA 的列表不带编号，找不到是哪条", "none",
+            person_id=looked.person_id, account=account,
+        )  # fmt: skip
+    only = likely[0] if len(likely) == 1 else None
+    told = "已经不是待办" if only is not None else f"是已办结的同名 {len(likely)} 条之一"
+    return Finding(
+        GHOST, THEIRS, line.title[:200], f"{line.node}：{told}", "put", only.item_id if only else None,
+        looked.person_id, account, tuple(row.item_id for row in likely),
+    )  # fmt: skip

@@ -1,0 +1,192 @@
+"""The pages of the legacy OAs: what those who look after them see, do, and are refused."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from engine import clock, outbox
+from engine.bpm import queries
+from engine.connectors.oa.models import OALoad
+from engine.connectors.oa.sites import Sites
+from engine.org.demo import CAST
+from tests.dsl import Bpm, dates
+from tests.factories.oa_shelf import shelf, shelves
+from tests.web.conftest import Browser
+
+OA = "/admin/oa"
+LEAVE = {"leave_type": "事假", "reason": "家中有事"} | dates(3, 4)
+
+
+@pytest.fixture
+def sites(bpm: Bpm) -> Iterator[Sites]:
+    """The hospital beside one OA, 集团 OA (`ekp`)."""
+    with shelves(bpm) as found:
+        yield found
+
+
+def figures(page: str) -> dict[str, str]:
+    """Return the figures of a card as people read them."""
+    found = re.findall(r"<div><dt>([^<]+)</dt><dd>(.*?)</dd></div>", page, re.S)
+    return {name: re.sub(r"<[^>]+>", " ", text).strip() for name, text in found}
+
+
+def verbs(bpm: Bpm) -> list[str]:
+    """Return what the auditor reads of OAs on the trail, oldest first."""
+    with bpm.db.reading() as session:
+        rows = queries.activities(session, bpm.actor("auditor")).rows
+    return [row.verb for row in reversed(rows) if row.verb.startswith("oa_")]
+
+
+def test_the_overview_tells_how_an_oa_is(browser_of: Browser, bpm: Bpm, sites: Sites) -> None:
+    bpm.start("leave_request", by="nurse", **LEAVE)
+    auditor = browser_of.login("auditor")
+    page = auditor.get(OA)
+    assert "集团 OA" in page
+    assert "正常" in page
+    assert figures(page) == {"待办": "1", "待阅": "0", "还没推到": "0", "最近推送成功": "刚刚"}
+    assert "有未处理的" not in auditor.get("/admin/instances")
+    shelf(bpm).strangers = {CAST["head_nurse"].staff_number}
+    bpm.start("leave_request", by="nurse", **LEAVE)
+    assert "1 人没有账号，1 件推不到" in auditor.get(OA)
+    assert "有未处理的" in auditor.get("/admin/instances")
+    assert "集团 OA：推送待办" in auditor.get("/admin/outbox?system=oa.ekp")
+
+
+def test_a_channel_is_paused_and_resumed_where_it_is_seen(browser_of: Browser, bpm: Bpm, sites: Sites) -> None:
+    admin = browser_of.login("process_admin")
+    pause, resume = "/admin/channels/oa.ekp/pause", "/admin/channels/oa.ekp/resume"
+    refused = admin.send(pause, admin.form(OA, pause) | {"reason": ""}, 422).text
+    assert "请填写暂停的原因" in refused
+    assert "站点代码 ekp" in refused, "it is refused on the page from which it came"
+    told = admin.send(pause, admin.form(OA, pause) | {"reason": "今晚升级"}).headers["location"]
+    assert told == f"{OA}?done=pause"
+    assert "今晚升级" in admin.get(told)
+    assert admin.send(resume, admin.form(OA, resume)).headers["location"] == f"{OA}?done=resume"
+
+
+def test_a_connection_is_tested(browser_of: Browser, bpm: Bpm, sites: Sites) -> None:
+    admin = browser_of.login("system_admin")
+    test = f"{OA}/ekp/test"
+    fields = admin.form(OA, test)
+    assert "接受了本系统的登录" in admin.send(test, fields, 200).text
+    shelf(bpm).broken = outbox.Configuration("系统标识 PY 没有注册")
+    refused = admin.send(test, fields, 200).text
+    assert "系统标识 PY 没有注册" in refused
+    assert "办法：" in refused
+    admin.send(f"{OA}/none/test", fields, 404)
+    assert verbs(bpm) == ["oa_test", "oa_test"]
+
+
+def test_without_an_oa_and_without_the_role(browser_of: Browser) -> None:
+    assert "还没有连接旧 OA" in browser_of.login("system_admin").get(OA)
+    assert "旧 OA</a>" not in browser_of.login("process_admin").get("/admin/instances")
+    browser_of.login("nurse").get(OA, 403)
+
+
+def test_an_unmapped_person_is_given_an_account_and_reached_at_once(
+    browser_of: Browser, bpm: Bpm, sites: Sites
+) -> None:
+    head = CAST["head_nurse"]
+    shelf(bpm).strangers = {head.staff_number, "wrong"}
+    bpm.start("leave_request", by="nurse", **LEAVE)
+    admin = browser_of.login("system_admin")
+    page = f"{OA}/ekp/accounts"
+    assert head.name in admin.get(page)
+    fields = admin.form(page, page)
+    assert fields["number"] == head.staff_number
+    refused = admin.send(page, fields | {"account": ""}, 422).text
+    assert "请填写这个人在 OA 里的账号" in refused
+    admin.send(page, fields | {"account": "wrong"})
+    assert "里没有账号 wrong" in admin.get(page)
+    told = admin.send(page, fields | {"account": "LiSi"}).headers["location"]
+    after = admin.get(told)
+    assert "正在重新推送" in after
+    assert "每个人的待办都推得到" in after
+    assert [todo.account for todo, _ in shelf(bpm).shelf.values()] == ["LiSi"]
+    assert figures(admin.get(OA))["待办"] == "1"
+    assert verbs(bpm) == ["oa_account", "oa_account"]
+
+
+def test_accounts_are_searched_removed_and_downloaded(browser_of: Browser, bpm: Bpm, sites: Sites) -> None:
+    admin = browser_of.login("system_admin")
+    page = f"{OA}/ekp/accounts"
+    fields = admin.form(page, page)
+    for who, account in (("nurse", "shanxy"), ("doctor", "zhuge")):
+        admin.send(page, fields | {"number": CAST[who].staff_number, "account": account})
+    taken = admin.send(page, fields | {"number": CAST["hr_head"].staff_number, "account": "ShanXY"}, 422).text
+    assert f"已经是{CAST['nurse'].name}" in taken
+    nobody = admin.send(page, fields | {"number": "no", "account": "x"}, 422).text
+    assert "没有工号为“no”的职工" in nobody
+    assert "zhuge" not in admin.get(f"{page}?q=shanxy")
+    assert "没有找到" in admin.get(f"{page}?q=%25")
+    file = admin.client.get(f"{page}.xlsx")
+    assert file.content[:2] == b"PK"
+    remove = f"{page}/remove"
+    told = admin.send(remove, admin.form(f"{page}?q=zhuge", remove)).headers["location"]
+    assert "已移除" in admin.get(told)
+    assert "zhuge" not in admin.get(page)
+
+
+def test_a_table_is_imported_whole_or_not_at_all(browser_of: Browser, bpm: Bpm, sites: Sites) -> None:
+    admin = browser_of.login("system_admin")
+    page = f"{OA}/ekp/accounts"
+    fields = admin.form(page, f"{page}/import")
+
+    def send(text: str, status: int) -> str:
+        file = {"file": ("a.csv", text.encode("gb18030"), "text/csv")}
+        answer = admin.client.post(f"{page}/import", data=fields, files=file)
+        assert answer.status_code == status, answer.text
+        return str(answer.headers["location"]) if status == 303 else answer.text
+
+    nurse, doctor = CAST["nurse"].staff_number, CAST["doctor"].staff_number
+    refused = send(f"工号,账号\n{nurse},shanxy\n9,x\n{doctor},SHANXY\n", 422)
+    assert "第 3 行" in refused
+    assert "没有工号为“9”的职工" in refused
+    assert "表里还没有人" in refused
+    assert "缺少列名" in send("工号,名字\n1,x\n", 422)
+    assert "请选择要导入的文件" in admin.send(f"{page}/import", fields, 422).text
+    after = admin.get(send(f"工号,账号\n{nurse},shanxy\n{doctor},zhuge\n", 303))
+    assert "已导入：写入 2、删去 0、不变 0" in after
+    assert verbs(bpm) == ["oa_accounts"]
+
+
+def test_a_first_load_is_begun_paused_and_goes_on(browser_of: Browser, bpm: Bpm, sites: Sites) -> None:
+    admin = browser_of.login("system_admin")
+    page, load = admin.get(OA), f"{OA}/ekp/load"
+    assert "连接以前就打开的待办还不在这个 OA 里" in page
+    assert "every 3s" not in page
+    with bpm.db.unit_of_work() as session:
+        session.add(OALoad(site="ekp", state="paused", total=50_000, queued=12_000, started_at=clock.now()))
+    assert "已暂停" in admin.get(OA)
+    told = admin.send(f"{load}/resume", admin.form(OA, f"{load}/resume")).headers["location"]
+    page = admin.get(told)
+    assert "装载继续" in page
+    assert "12000 / 50000 件" in page
+    assert "every 3s" in page, "what is on its way is looked at again and again"
+    fields = admin.form(OA, f"{load}/pause")
+    admin.send(f"{load}/pause", fields)
+    assert "已经暂停" in admin.send(f"{load}/pause", fields, 409).text
+    assert "已暂停，请“继续”" in admin.send(load, fields, 409).text
+    assert verbs(bpm) == ["oa_load", "oa_load"]
+
+
+@pytest.mark.parametrize("who", ["auditor", "process_admin"])
+def test_others_look_on_and_change_nothing(browser_of: Browser, bpm: Bpm, sites: Sites, who: str) -> None:
+    shelf(bpm).strangers = {CAST["head_nurse"].staff_number}
+    bpm.start("leave_request", by="nurse", **LEAVE)
+    reader = browser_of.login(who)
+    shown = reader.get(OA) + reader.get(f"{OA}/ekp/accounts")
+    assert CAST["head_nurse"].name in shown
+    assert not re.search(r'action="/admin/oa', shown.replace(f'action="{OA}/ekp/accounts" role="search"', ""))
+    fields = reader.form("/account", "/logout") | {"number": CAST["nurse"].staff_number, "account": "x"}
+    for path in ("test", "load", "load/pause", "load/resume", "accounts", "accounts/remove"):
+        reader.send(f"{OA}/ekp/{path}", fields, 403)
+    assert verbs(bpm) == []
+
+
+def test_staff_see_nothing_of_it(browser_of: Browser, sites: Sites) -> None:
+    nurse = browser_of.login("nurse")
+    for path in (OA, f"{OA}/ekp/accounts", f"{OA}/ekp/accounts.xlsx"):
+        nurse.get(path, 403)
+    browser_of.login("system_admin").get(f"{OA}/none/accounts", 404)
