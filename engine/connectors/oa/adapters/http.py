@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any, cast
 
 import httpx
@@ -82,7 +83,7 @@ class Http:
         self._address = site.address.rstrip("/")
         self._origin = _origin(httpx.URL(self._address))
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=site.threads, keepalive_expiry=30)
-        self._transport = httpx.HTTPTransport(verify=ssl.create_default_context(), trust_env=False, limits=limits)
+        self._transport = httpx.HTTPTransport(verify=_trusted(), trust_env=False, limits=limits)
 
     def ask(
         self,
@@ -203,6 +204,12 @@ class _Watch:
             if time.monotonic() > self._end:
                 raise httpx.ReadTimeout("")
         return bytes(body)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Return the certificates that this machine trusts: reading them takes a while."""
+    return ssl.create_default_context()
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -19,7 +19,7 @@ from engine.connectors.tokens import Flights, InProcess
 from engine.outbox import Configuration, Permanent
 
 _REST = "/seeyon/rest"
-_TOKEN = "token"
+_KEPT = "seeyon"  # key of the token
 _NOBODY = "0" * 32  # taskId of nothing
 _OPEN, _CLOSED = "0", "1"  # state
 _AGREED, _REFUSED, _CANCELLED, _RETURNED = "0", "1", "2", "3"  # subState
@@ -72,7 +72,7 @@ class Seeyon(NeitherReadsNorPolls):
         fields = {
             "taskId": todo.key,
             "title": clean(todo.title),
-            "senderName": clean(todo.sender),
+            "senderName": clean(todo.sender or todo.person),
             "content": clean(f"{todo.workflow} {todo.node}"),
             "state": _OPEN,
             "creationDate": local(todo.opened_at),
@@ -103,7 +103,7 @@ class Seeyon(NeitherReadsNorPolls):
         token = self._token()
         answer = self._ask(operation, fields, token)
         if answer.status == 401:
-            self._tokens.tokens.drop(_TOKEN, token)
+            self._tokens.tokens.drop(_KEPT, token)
             token = self._token()
             answer = self._ask(operation, fields, token)
         hidden = (*hidden, token, self._site.password.get_secret_value())
@@ -118,7 +118,7 @@ class Seeyon(NeitherReadsNorPolls):
         return self._http.ask("POST", path, params={"token": token}, json=fields)
 
     def _token(self) -> str:
-        return self._tokens.get(_TOKEN, self._new_token)
+        return self._tokens.get(_KEPT, self._new_token)
 
     def _new_token(self) -> tuple[str, float]:
         password = self._site.password.get_secret_value()
