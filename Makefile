@@ -40,7 +40,7 @@ run: setup  ## Start the demo hospital on this machine; Ctrl-C stops it
 	@exec $(BIN)/piyue demo --port $(PORT)
 
 test: setup  ## Run every test, on SQLite and PostgreSQL, in the browser too
-	$(BIN)/python -m pytest -n $(N) --maxprocesses 8 $(if $(LONG),--long) $(ARGS) $(T)
+	$(BIN)/python -m pytest -n $(N) --maxprocesses 8 --dist worksteal $(if $(LONG),--long) $(ARGS) $(T)
 
 check: setup  ## Check style, types, layers and security
 	$(BIN)/ruff check

@@ -22,7 +22,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 import engine.registry  # noqa: F401  (registers tables, operations, handlers)
-from cli import auditing, databases, demonstration, outside, processes, staff
+from cli import auditing, databases, demonstration, oa, outside, processes, staff
 from cli.databases import open_database, upgrade
 from cli.outside import channels, connect
 from cli.telling import lacks_tables, told
@@ -40,7 +40,7 @@ from workers import running
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="批阅：医院移动办公", pretty_exceptions_enable=False)
 for group, commands in (
-    ("db", databases), ("process", processes), ("staff", staff), ("audit", auditing), ("wecom", outside),
+    ("db", databases), ("process", processes), ("staff", staff), ("audit", auditing), ("wecom", outside), ("oa", oa),
 ):  # fmt: skip
     app.add_typer(commands.app, name=group)
 app.add_typer(sandbox_commands(hospital.roster), name="sandbox")

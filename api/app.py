@@ -24,6 +24,7 @@ from api import (
     messages,
     metrics,
     notices,
+    oa,
     openapi,
     outbox,
     people,
@@ -47,7 +48,7 @@ from engine.settings import Settings
 # those that are asked most come first: routes are tried in this order
 _FEATURES = (
     work_items, boxes, me, instances, notices, processes, attachments, people, session, admin, outbox, definitions,
-    documents, activities, staff, tokens, messages, telling, wecom, wecom_accounts, contacts, handover,
+    documents, activities, staff, tokens, messages, telling, wecom, wecom_accounts, contacts, oa, handover,
     health, metrics,
 )  # fmt: skip
 _ENVELOPE = 1 << 16  # bytes that multipart/form-data adds to a file
@@ -124,6 +125,7 @@ def create_app(settings: Settings, db: Database, *, lifespan: Lifespan | None = 
             f"{PREFIX}/definitions": MAX_BYTES + _ENVELOPE,
             f"{PREFIX}/definitions/check": MAX_BYTES + _ENVELOPE,
             f"{PREFIX}/admin/staff/import": MAX_FILE + _ENVELOPE,
+            f"{PREFIX}/admin/oa/{{site}}/accounts/import": MAX_FILE + _ENVELOPE,
         }
     )
     exempt = frozenset({"/healthz", "/readyz", "/metrics"})

@@ -2,7 +2,7 @@
 
 import enum
 import uuid
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -14,6 +14,10 @@ from api.schemas import Answer, Key, Moment, Text
 from engine.bpm import queries
 from engine.bpm.models import InstanceState
 from engine.bpm.queries import Filters
+from engine.connectors.oa import queries as oa
+from engine.connectors.oa.polling import polled
+from engine.connectors.oa.sites import Sites
+from engine.errors import NotFound
 
 router = Router("信箱")
 
@@ -99,6 +103,42 @@ def filters(
 ) -> Filters:
     """Read the filters that lists of instances share."""
     return Filters(process, text, urgency, since, until, state)
+
+
+class OAEntryOut(Answer):
+    """Something that waits for the viewer in an OA's own process; `link` is its page there, empty where it has none."""
+
+    id: uuid.UUID
+    oa: str = Field(description="OA 的名称", examples=["集团 OA"])
+    state: str = Field(description="todo 待办，read 待阅", examples=["todo"])
+    title: str = Field(examples=["关于秋季体检的通知"])
+    workflow: str = Field(examples=["发文"])
+    node: str = Field(examples=["阅办"])
+    sender: str = Field(examples=["王敏"])
+    link: str = Field(examples=["https://oa.hospital.example/view?id=1"])
+    mobile_link: str = Field(examples=[""])
+    received_at: datetime
+
+
+class OAEntryPage(Answer):
+    """A page of the box OA 待办, the last received first; `next_cursor` is null on the last one."""
+
+    rows: list[OAEntryOut]
+    next_cursor: str | None = Field(examples=["b2EgMDAxOThjMA=="])
+
+
+@router.get("/boxes/oa", summary="OA 自己的待办")
+def oa_entries(
+    call: Annotated[Call, Depends(allowed("instances:read"))], cursor: Cursor = None, limit: Limit = 20
+) -> OAEntryPage:
+    """List what waits for the viewer in the OAs' own processes, as their lists showed it when they were last asked."""
+    sites = call.db.part(Sites)
+    if not polled(sites):
+        raise NotFound("这里没有接收旧 OA 的待办", code="box_not_found")
+    names = {each.site.code: each.site.name for each in sites or ()}
+    found = oa.entries(call.session, call.actor, cursor, limit=limit)
+    rows = [OAEntryOut.model_validate({**asdict(row), "oa": names.get(row.site, row.site)}) for row in found.rows]
+    return OAEntryPage(rows=rows, next_cursor=found.next_cursor)
 
 
 @router.get("/boxes/{box}", summary="信箱的一页")

@@ -18,6 +18,8 @@ from sqlalchemy.orm import Session
 
 from api.deps import operation_id
 from engine import clock, outbox
+from engine.connectors.oa import oversight
+from engine.connectors.oa.sites import Sites
 from engine.db import Database
 from engine.errors import NotFound, Unauthenticated
 
@@ -36,22 +38,22 @@ def metrics(request: Request) -> Response:
     database: Database = request.app.state.db
     registry = CollectorRegistry(auto_describe=False)
     with database.reading() as session:
-        registry.register(_Figures(session))
+        registry.register(_Figures(session, database.part(Sites)))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 class _Figures(Collector):
     """What is asked for, each by system: job, notice, wecom …"""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, sites: Sites | None) -> None:
+        self._session, self._sites = session, sites
 
     def describe(self) -> Iterator[Metric]:
         """Nothing is known before it is asked for."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Read the figures: three statements."""
+        """Read the figures: three statements, and a few for each OA."""
         now = clock.now()
         depth = GaugeMetricFamily("piyue_outbox_depth", "Rows that wait", labels=["system"])
         failing = GaugeMetricFamily("piyue_outbox_failing", "Rows that wait and failed before", labels=["system"])
@@ -74,3 +76,31 @@ class _Figures(Collector):
             down.add_metric([state.system], int(state.down_until is not None))
             paused.add_metric([state.system], int(state.paused_at is not None))
         yield from (sent, failed, down, paused)
+        if self._sites:
+            yield from self._mirrors(self._sites)
+
+    def _mirrors(self, sites: Sites) -> Iterator[Metric]:
+        now = clock.now()
+        shown = GaugeMetricFamily("piyue_oa_shown", "Items of ours that the OA shows", labels=["site", "state"])
+        behind = GaugeMetricFamily("piyue_oa_behind", "Items that the OA is still to be told of", labels=["site"])
+        age = GaugeMetricFamily("piyue_oa_behind_oldest_seconds", "Age of the oldest of them", labels=["site"])
+        dead = GaugeMetricFamily("piyue_oa_dead", "Rows for the OA given up", labels=["site"])
+        unmapped = GaugeMetricFamily("piyue_oa_unmapped", "People whom the OA doesn't know", labels=["site"])
+        differences = GaugeMetricFamily(
+            "piyue_oa_differences",
+            "What the last reconciliation found, and how much of it was repaired",
+            labels=["site", "kind"],
+        )
+        checked = GaugeMetricFamily("piyue_oa_checked_seconds", "Age of the last reconciliation", labels=["site"])
+        for state in oversight.overview(self._session, None, sites):
+            shown.add_metric([state.code, "todo"], state.todo)
+            shown.add_metric([state.code, "read"], state.read)
+            behind.add_metric([state.code], state.behind)
+            age.add_metric([state.code], (now - state.behind_since).total_seconds() if state.behind_since else 0)
+            dead.add_metric([state.code], state.dead)
+            unmapped.add_metric([state.code], state.unmapped)
+            if state.check is not None:
+                for kind in ("missing", "ghost", "stale", "repaired"):
+                    differences.add_metric([state.code, kind], getattr(state.check, kind))
+                checked.add_metric([state.code], (now - state.check.started_at).total_seconds())
+        yield from (shown, behind, age, dead, unmapped, differences, checked)

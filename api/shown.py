@@ -147,6 +147,7 @@ class EntryOut(Answer):
     took: Took
     target: str = Field(description="退回、转办、抄送等的对象", examples=["曾淑贞"])
     note: str = Field(examples=["曾淑贞在上一步已同意，自动通过"])
+    via: str = Field(description="在外部系统里办理的，是它的代码，如 oa.ekp；在这里办理的为空", examples=[""])
     spared: SparedOut | None
     ruled: RuledOut | None = Field(description="决策的结果和命中的规则；看不到它所依据的字段的人为 null")
 

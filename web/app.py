@@ -39,6 +39,7 @@ from web.pages import (
     notices,
     oa,
     oa_admin,
+    oa_checks,
     opening,
     start,
     telling,
@@ -78,7 +79,7 @@ def mount(service: FastAPI) -> None:
     routers = (
         login, boxes, start, starting, detail, items, instances, diagram, files, notices, account, me, admin,
         admin_actions, definitions, definition_actions, opening, telling, telling_actions, wecom, wecom_actions,
-        handover, handover_actions, contacts, contacts_actions, oa, oa_actions, oa_admin, oa_admin_actions,
+        handover, handover_actions, contacts, contacts_actions, oa, oa_actions, oa_admin, oa_checks, oa_admin_actions,
     )  # fmt: skip
     for module in routers:
         pages.include_router(module.router)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
-from engine.connectors.oa import loading, passing, pushing, reconciling
+from engine.connectors.oa import loading, passing, polling, pushing, quick, reconciling
 from engine.connectors.wecom import inbox, planning
 from engine.connectors.wecom.contacts import syncing
 from engine.connectors.wecom.entry import arriving
@@ -59,6 +59,18 @@ def standard(settings: Settings) -> list[Tick]:
     def oa_past(db: Database) -> bool:
         return reconciling.purge(db, clock.now() - KEEP_OA, _AT_ONCE)
 
+    def oa_poll(db: Database) -> bool:
+        return polling.look(db, _AT_ONCE)
+
+    def oa_quick(db: Database) -> bool:
+        quick.look(db)
+        return False
+
+    def oa_entries(db: Database) -> bool:
+        polling.purge(db)
+        quick.purge(db)
+        return False
+
     def oa_passes(db: Database) -> bool:
         passing.purge(db)
         return False
@@ -95,6 +107,9 @@ def standard(settings: Settings) -> list[Tick]:
         Tick("oa.load", 1.0, oa_load, leader_only=True),
         Tick("oa.check", _TEN_MINUTES, oa_check, leader_only=True),
         Tick("purge.oa", _DAY, oa_past, leader_only=True),
+        Tick("oa.poll", 5.0, oa_poll, leader_only=True),
+        Tick("oa.quick", 10.0, oa_quick, leader_only=True),
+        Tick("purge.oa_entries", _DAY, oa_entries, leader_only=True),
         Tick("purge.passes", _HOUR, oa_passes, leader_only=True),
         Tick("purge.attachments", _HOUR, expired_attachments, leader_only=True),
         Tick("purge.sessions", _HOUR, expired_sessions, leader_only=True),

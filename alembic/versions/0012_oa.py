@@ -32,6 +32,15 @@ def upgrade() -> None:
     op.create_index("ix_oa_pass_expires_at", "oa_pass", ["expires_at"], unique=False)
 
     op.create_table(
+        "oa_quick",
+        sa.Column("site", sa.String(length=11), nullable=False),
+        sa.Column("after", sa.String(length=80), nullable=False),
+        sa.Column("began_at", _MOMENT, nullable=False),
+        sa.Column("asked_at", _MOMENT, nullable=False),
+        sa.Column("known_to", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("site"),
+    )
+    op.create_table(
         "oa_refusal",
         sa.Column("site", sa.String(length=11), nullable=False),
         sa.Column("source", sa.String(length=64), nullable=False),
@@ -282,4 +291,5 @@ def downgrade() -> None:
     op.drop_table("oa_account")
     op.drop_table("oa_taken")
     op.drop_table("oa_refusal")
+    op.drop_table("oa_quick")
     op.drop_table("oa_pass")

@@ -27,7 +27,10 @@ BY_ITSELF = {"timer": "到时", "event": "收到消息后", "job": "系统步骤
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What somebody did, or (`name` None) what happened by itself; `to` is who has the item after a reassignment."""
+    """What somebody did, or (`name` None) what happened by itself; `to` is who has the item after a reassignment.
+
+    `via` is the outside system in which it was done, "" where that was here.
+    """
 
     name: str | None
     verb: str
@@ -35,6 +38,7 @@ class Act:
     opinion: str
     at: datetime
     to: str
+    via: str = ""
 
 
 def closing(session: Session, instance_id: uuid.UUID, item: Any) -> Act | None:
@@ -79,4 +83,5 @@ def _act(session: Session, instance_id: uuid.UUID, *where: Any, order: Any) -> A
     if found is None:
         return None
     name, verb, outcome, opinion, at, detail = found
-    return Act(name, verb, outcome, opinion, at, orjson.loads(detail).get("name", "别人"))
+    told = orjson.loads(detail)
+    return Act(name, verb, outcome, opinion, at, told.get("name", "别人"), told.get("via", ""))

@@ -6,10 +6,11 @@ So a fault can let it take effect twice, later or never, whichever OA and operat
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sandbox.oa.records import Kind
+from sandbox.oa.records import ZONE, Kind
 
 JSON = "application/json;charset=UTF-8"
 XML = "text/xml;charset=UTF-8"
@@ -76,6 +77,15 @@ def told(content: Any, status: int = 200) -> Answer:
 def allowed(addresses: set[str], ask: Ask) -> bool:
     """Return whether a list of addresses lets a caller in; an empty one lets everybody."""
     return not addresses or ask.address in addresses
+
+
+def moment(written: str) -> datetime | None:
+    """Return a moment written as `yyyy-MM-dd HH:mm:ss` in the hospital's zone; None for anything else."""
+    try:
+        at = datetime.fromisoformat(written) if len(written) == 19 and written[10] == " " else None
+    except ValueError:
+        return None
+    return None if at is None else at.replace(tzinfo=ZONE)
 
 
 def text(fields: Mapping[str, Any], name: str) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.oa import targets
-from sandbox.oa.calls import text
+from sandbox.oa.calls import moment, text
 from sandbox.oa.lists import Lists
 from sandbox.oa.records import ZONE, Person, Row, State
 from sandbox.oa.settings import LandraySettings
@@ -52,10 +52,9 @@ def send(oa: Landray, given: Fields) -> Result:
     people = targets.people(oa.people, text(given, "targets"))
     if not people:
         return _nobody(given)
-    try:
-        at = datetime.strptime(text(given, "createTime"), _TIME).replace(tzinfo=ZONE)
-    except ValueError:
-        raise Broken(f'Unparseable date: "{text(given, "createTime")[:40]}"') from None
+    at = moment(text(given, "createTime"))
+    if at is None:
+        raise Broken(f'Unparseable date: "{text(given, "createTime")[:40]}"')
     for person in people:
         _put(oa, person, kind, at, given)
     return Result(DONE)

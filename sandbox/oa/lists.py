@@ -3,7 +3,6 @@
 Everything is done under the state's lock, which whoever calls holds or is taken here.
 """
 
-import copy
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -42,7 +41,7 @@ class Lists(Generic[Settings]):
     def rows(self) -> list[Row]:
         """Return all rows of all people, the oldest first; those of the OA's own processes too (`own`)."""
         with self._clock.lock:
-            return [copy.copy(row) for row in self._rows.values()]
+            return [row.copied() for row in self._rows.values()]
 
     def mirrored(self) -> list[Row]:
         """Return the rows that another system has put here, of all people."""
@@ -51,7 +50,7 @@ class Lists(Generic[Settings]):
     def of(self, account: str) -> list[Row]:
         """Return all rows of a person, in whatever list."""
         with self._clock.lock:
-            return [copy.copy(row) for row in self._by_account.get(account, {}).values()]
+            return [row.copied() for row in self._by_account.get(account, {}).values()]
 
     def open(self, account: str) -> list[Row]:
         """Return what waits for a person (待办、待阅)."""
@@ -95,7 +94,7 @@ class Lists(Generic[Settings]):
                 notified=1,
             )
             self.add(row)
-            return copy.copy(row)
+            return row.copied()
 
     def finish_own(self, key: str, account: str | None = None, *, finished: bool = False) -> None:
         """Handle an own process in the OA, by one person or all whom it waits for. Raises LookupError."""
@@ -114,7 +113,7 @@ class Lists(Generic[Settings]):
                 raise LookupError(f"{self.name}: {key} doesn't wait for {account}")
             row.outcome, row.opinion = outcome, opinion
             self.close(row, "done", in_oa=True)
-            return copy.copy(row)
+            return row.copied()
 
     def look(self, row_id: str) -> Row:
         """Open a row: it is no longer new. Raises LookupError."""
@@ -122,7 +121,7 @@ class Lists(Generic[Settings]):
             row = self._rows[row_id]
             row.unread = False
             self._clock.touch()
-            return copy.copy(row)
+            return row.copied()
 
     # For the OAs' interfaces
 

@@ -5,22 +5,20 @@ An item that the other system cancels (subState 2) is in no list any more; nothi
 
 import hmac
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from sandbox.codes import fresh
 from sandbox.oa import constants
-from sandbox.oa.calls import Answer, Ask, Call, allowed, text, told
+from sandbox.oa.calls import Answer, Ask, Call, allowed, moment, text, told
 from sandbox.oa.lists import Lists
-from sandbox.oa.records import ZONE, Kind, Row
+from sandbox.oa.records import Kind, Row
 from sandbox.oa.settings import SeeyonSettings
 
 Seeyon = Lists[SeeyonSettings]
 Fields = Mapping[str, Any]
 
 _ROOT = "seeyon/rest/"
-_TIME = "%Y-%m-%d %H:%M:%S"
 _CANCELLED = "2"
 _OUTCOMES = {"": "", "0": "同意", "1": "不同意", _CANCELLED: "取消", "3": "驳回"}  # by subState
 _WRONG = "-1"  # the token of a wrong password
@@ -111,10 +109,9 @@ def _put(oa: Seeyon, given: Fields) -> None:
     person = oa.people.get(login)
     if person is None:
         raise Refused(f"接收人【{login}】不存在")
-    try:
-        at = datetime.strptime(text(given, "creationDate"), _TIME).replace(tzinfo=ZONE)
-    except ValueError:
-        raise Refused("参数creationDate格式不正确") from None
+    at = moment(text(given, "creationDate"))
+    if at is None:
+        raise Refused("参数creationDate格式不正确")
     state, sub_state = _states(given)
     row = _row(oa, given)
     if row is not None and row.account != person.number:

@@ -19,6 +19,7 @@ _SITES = {
     "seeyon": seeyon.site,
     "template": plain.site,
 }
+KINDS = tuple(_SITES)
 
 
 @dataclass(frozen=True)

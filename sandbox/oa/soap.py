@@ -15,6 +15,7 @@ from sandbox.oa.calls import XML, Answer, Ask
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 _PLACE = "http://localhost/ADDRESS"  # where a WSDL file has the service's address
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
 _BAD = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -39,19 +40,18 @@ def read(body: bytes, namespace: str) -> Request:
     inside = root.find(f"{{{ENVELOPE}}}Body")
     if inside is None or len(inside) != 1:
         raise NotSoap("no operation in Body")
-    name = etree.QName(inside[0])
-    if name.namespace != namespace:
-        raise NotSoap(f"{name.localname} was not recognized")
-    return Request(name.localname, inside[0], root.find(f"{{{ENVELOPE}}}Header"))
+    of, _, name = str(inside[0].tag).removeprefix("{").rpartition("}")
+    if of != namespace:
+        raise NotSoap(f"{name[:80]} was not recognized")
+    return Request(name, inside[0], root.find(f"{{{ENVELOPE}}}Header"))
 
 
 def parse(body: bytes) -> "etree._Element":
     """Return the root of a document without a DOCTYPE. Raises NotSoap."""
     if b"<!DOCTYPE" in body:
         raise NotSoap("DOCTYPE is not allowed")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
     try:
-        root = etree.fromstring(body, parser)
+        root = etree.fromstring(body, _PARSER)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise NotSoap(f"Error reading XMLStreamReader: {str(error)[:120]}") from None
     if root.getroottree().docinfo.internalDTD is not None:
@@ -61,7 +61,11 @@ def parse(body: bytes) -> "etree._Element":
 
 def fields(element: "etree._Element | None") -> dict[str, str]:
     """Return the texts of an element's children by their local names."""
-    return {} if element is None else {etree.QName(child).localname: child.text or "" for child in element}
+    return (
+        {}
+        if element is None
+        else {child.tag.rpartition("}")[2]: child.text or "" for child in element if isinstance(child.tag, str)}
+    )
 
 
 def clean(text: str) -> str:

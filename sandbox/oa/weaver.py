@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sandbox.oa.calls import text
+from sandbox.oa.calls import moment, text
 from sandbox.oa.lists import Lists
-from sandbox.oa.records import ZONE, Person, Row, State
+from sandbox.oa.records import Person, Row, State
 from sandbox.oa.settings import WeaverSettings
 
 Weaver = Lists[WeaverSettings]
 Fields = Mapping[str, Any]
 
 _STATES: dict[str, State] = {"0": "todo", "2": "done", "4": "finished", "8": "read"}  # by isremark
-_TIME = "%Y-%m-%d %H:%M:%S"
 
 
 class Broken(Exception):
@@ -249,10 +248,10 @@ def _person(oa: Weaver, login: str) -> Person | None:
 
 
 def _moment(given: Fields, name: str) -> datetime:
-    try:
-        return datetime.strptime(text(given, name), _TIME).replace(tzinfo=ZONE)
-    except ValueError:
-        raise Broken("String index out of range: 10") from None
+    at = moment(text(given, name))
+    if at is None:
+        raise Broken("String index out of range: 10")
+    return at
 
 
 def _stamp(given: Fields) -> int:

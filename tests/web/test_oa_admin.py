@@ -1,13 +1,16 @@
 """The pages of the legacy OAs: what those who look after them see, do, and are refused."""
 
 import re
+import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from engine import clock, outbox
 from engine.bpm import queries
-from engine.connectors.oa.models import OALoad
+from engine.connectors.oa.models import OACheck, OALoad
 from engine.connectors.oa.sites import Sites
 from engine.org.demo import CAST
 from tests.dsl import Bpm, dates
@@ -23,6 +26,7 @@ def sites(bpm: Bpm) -> Iterator[Sites]:
     """The hospital beside one OA, 集团 OA (`ekp`)."""
     with shelves(bpm) as found:
         yield found
+    clock.freeze(None)
 
 
 def figures(page: str) -> dict[str, str]:
@@ -162,7 +166,7 @@ def test_a_first_load_is_begun_paused_and_goes_on(browser_of: Browser, bpm: Bpm,
     told = admin.send(f"{load}/resume", admin.form(OA, f"{load}/resume")).headers["location"]
     page = admin.get(told)
     assert "装载继续" in page
-    assert "12000 / 50000 件" in page
+    assert "12,000 / 50,000 件" in page
     assert "every 3s" in page, "what is on its way is looked at again and again"
     fields = admin.form(OA, f"{load}/pause")
     admin.send(f"{load}/pause", fields)
@@ -190,3 +194,66 @@ def test_staff_see_nothing_of_it(browser_of: Browser, sites: Sites) -> None:
     for path in (OA, f"{OA}/ekp/accounts", f"{OA}/ekp/accounts.xlsx"):
         nurse.get(path, 403)
     browser_of.login("system_admin").get(f"{OA}/none/accounts", 404)
+
+
+def differing(bpm: Bpm) -> None:
+    """Let the OA have lost one item of ours and show one that it should not."""
+    bpm.start("leave_request", by="nurse", **LEAVE)
+    bpm.start("leave_request", by="surgeon", **LEAVE)
+    there = shelf(bpm).shelf
+    lost, kept = sorted(there)
+    todo, state = there[kept]
+    there["0" * 32] = replace(todo, key="0" * 32, title="=早已办结的申请"), state
+    del there[lost]
+
+
+def test_a_reconciliation_is_asked_for_read_and_mends(browser_of: Browser, bpm: Bpm, sites: Sites) -> None:
+    differing(bpm)
+    clock.freeze(clock.now() + timedelta(minutes=10))
+    admin = browser_of.login("system_admin")
+    check = f"{OA}/ekp/check"
+    assert "还没有对过账" in admin.get(OA)
+    fields = admin.form(OA, check)
+    report = admin.send(check, fields | {"repair": ""}).headers["location"]
+    page = admin.get(report)
+    assert figures(page) == {"漏（OA 里没有）": "1", "幽灵（OA 里多出）": "1", "陈旧（OA 里过时）": "0", "已修复": "—"}
+    assert page.count("只报告</span>") == 2
+    assert "早已办结的申请" in page
+    narrowed = admin.get(f"{report}?kind=missing")
+    assert "早已办结的申请" not in narrowed
+    assert "没有符合条件的差异" in admin.get(f"{report}?q=nobody")
+    assert "还有 2 件没有修" in admin.get(OA)
+    lines = admin.client.get(f"{report}.csv").content.decode("utf-8-sig").splitlines()
+    assert [line[:2] for line in lines] == ["种类", "幽灵", "漏,"]
+    assert ",'=早已办结的申请," in lines[1], "no spreadsheet takes it for a formula"
+    told = admin.client.get(f"{report}.json")
+    assert told.headers["content-disposition"].startswith("attachment")
+    assert (told.json()["missing"], told.json()["left"]) == (1, 2)
+    again = admin.send(check, admin.form(report, check)).headers["location"]
+    assert figures(admin.get(again))["已修复"] == "2"
+    assert "还有" not in admin.get(OA)
+    assert len(shelf(bpm).shelf) == 2
+    listed = admin.get(f"{OA}/ekp/checks")
+    assert listed.count(bpm.actor("system_admin").name) == 2
+    assert verbs(bpm) == ["oa_check", "oa_check"]
+    auditor = browser_of.login("auditor")
+    assert "再对账并修复" not in auditor.get(report)
+    auditor.send(check, auditor.form("/account", "/logout"), 403)
+    auditor.login("nurse").get(report, 403)
+
+
+def test_a_reconciliation_at_work_is_looked_at_again(browser_of: Browser, bpm: Bpm, sites: Sites) -> None:
+    given = {"state": "running", "repair": True, "started_at": clock.now(), "by": "nightly", "people": 120}
+    with bpm.db.unit_of_work() as session:
+        found = OACheck(site="ekp", **given)
+        session.add(found)
+    admin = browser_of.login("system_admin")
+    page = admin.get(OA)
+    assert "已看 120 人" in page
+    assert "every 3s" in page
+    assert "每天凌晨 3 点" not in page
+    report = f"{OA}/ekp/checks/{found.id}"
+    assert "every 3s" in admin.get(report)
+    assert "夜间自动" in admin.get(f"{OA}/ekp/checks")
+    admin.get(f"{OA}/ekp/checks/{uuid.uuid4()}", 404)
+    admin.get(f"{OA}/ekp/checks/x", 404)

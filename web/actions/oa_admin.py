@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 from fastapi import Response
 
-from engine.connectors.oa import loading, oversight, people
+from engine.connectors.oa import loading, oversight, people, reconciling
 from engine.errors import EngineError, Invalid
 from web.pages.detail import Typed
 from web.pages.oa_admin import OA, accounts_page, connected, oa_page
@@ -47,6 +47,15 @@ def resume_load(call: Posted, code: str) -> Response:
     call.or_else(_again)
     loading.resume(call.session, call.actor, connected(call, code))
     return call.go(f"{OA}?done=load-resume")
+
+
+@router.post(OA + "/{code}/check")
+def check(call: Posted, code: str) -> Response:
+    """Begin a reconciliation (对账), which also mends what it finds (并修复) where that was chosen."""
+    call.or_else(_again)
+    repair = call.text("repair") == "1"
+    found = reconciling.start(call.session, call.actor, connected(call, code), repair=repair)
+    return call.go(f"{OA}/{code}/checks/{found.id}")
 
 
 @router.post(OA + "/{code}/accounts")

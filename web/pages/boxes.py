@@ -12,6 +12,9 @@ from starlette.responses import RedirectResponse
 from engine import clock
 from engine.bpm import queries
 from engine.bpm.queries import BoxRow, Filters
+from engine.connectors.oa import queries as oa
+from engine.connectors.oa.polling import poll_now, polled
+from engine.connectors.oa.sites import Sites
 from engine.errors import EngineError, NotFound
 from web.rendering import fragment, page
 from web.session import Page, Router, Visitor
@@ -30,6 +33,7 @@ PERIODS = {"today": "今天", "week": "近 7 天", "month": "近 30 天", "year"
 _DAYS = {"today": 0, "week": 6, "month": 29, "year": 364}
 _KEPT = ("process", "text", "urgency", "period", "state", "overdue")
 PAGE, MOST = 20, 100
+_PATIENCE = 20  # seconds for which a page waits for the OAs
 _MANY = 12  # processes of a filter that are still chosen from a list
 
 
@@ -135,6 +139,32 @@ def home(call: Visitor) -> Response:
     """Send to the box where something waits."""
     counts = queries.counts(call.session, call.actor)
     return RedirectResponse("/box/read_todo" if counts.read_todo and not counts.todo else "/box/todo", 303)
+
+
+@router.get("/box/oa")
+def oa_box(call: Visitor, cursor: str | None = None, asked: int = 0) -> Response:
+    """Show what waits in the OAs' own processes, and have it asked for; `asked`: since when, for the script alone."""
+    sites = call.db.part(Sites)
+    connections = polled(sites)
+    if not connections:
+        raise NotFound("没有这个列表", code="box_not_found")
+    if not asked:
+        call.later(lambda writing: poll_now(writing, sites, call.actor))
+    now = int(clock.now().timestamp())
+    lists = oa.freshness(call.session, call.actor, connections)
+    found = oa.entries(call.session, call.actor, cursor)
+    values = {
+        "entries": found.rows,
+        "cursor": found.next_cursor,
+        "lists": lists,
+        "names": {each.site.code: each.site.name for each in sites or ()},
+        "asked": asked or now,
+        "asking": cursor is None and any(each.asked for each in lists) and now - (asked or now) < _PATIENCE,
+        "phone": "mobile" in call.request.headers.get("user-agent", "").lower(),
+    }
+    if call.htmx and asked:
+        return fragment(call, "part/oa_rows.html", **values)
+    return page(call, "box_oa.html", boxes=BOXES, title="OA 待办", section="todo", **values)
 
 
 @router.get("/box/{box}")

@@ -46,11 +46,14 @@ def oa_page(call: Page, typed: Typed, tested: Mapping[str, Tested] | None = None
 
     Raises Forbidden.
     """
+    sites = oversight.overview(call.session, call.actor, call.db.part(Sites) or _NONE)
+    checks = [check for state in sites for check in (state.check, state.checking) if check is not None]
     return page(
         call,
         "admin/oa.html",
         200 if typed.error is None else status_of(typed.error),
-        sites=oversight.overview(call.session, call.actor, call.db.part(Sites) or _NONE),
+        sites=sites,
+        starters=oversight.starters(call.session, call.actor, checks),
         tested=tested or {},
         typed=typed,
         kinds=OA_KINDS,

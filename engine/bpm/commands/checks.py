@@ -50,9 +50,11 @@ def late(case: Case, item: Any) -> str:
     """Say why an item can't be handled any more: by whom, when, how."""
     if item.state == ItemState.QUEUED:
         return "还没有轮到您办理，请等前面的人办完"
+    act = closing(case.session, case.row.id, item)
+    if item.state == ItemState.DONE and act is not None and act.via.startswith("oa."):
+        return f"您已在OA处理（{_local(item.closed_at)}），无需再办理"
     if item.state == ItemState.DONE:
         return f"您已于 {_local(item.closed_at)} 办理过这一项"
-    act = closing(case.session, case.row.id, item)
     if item.state == ItemState.STANDBY:
         return f"这一项已由{act.name}于 {_local(act.at)} 签收；退签后您才能办理" if act else "这一项已由别人签收"
     if act is None:
@@ -63,7 +65,8 @@ def late(case: Case, item: Any) -> str:
         return f"这一步已于 {_local(act.at)} {BY_ITSELF.get(act.verb, '自动')}结束，无需再办理"
     outcome = case.definition.tasks[item.step].outcome(act.outcome) if act.outcome else None
     done = outcome.name if outcome else VERBS.get(act.verb, "办理")
-    return f"已由{act.name}于 {_local(act.at)} {done}，无需再办理"
+    there = "在OA" if act.via.startswith("oa.") else ""
+    return f"已由{act.name}于 {_local(act.at)} {there}{done}，无需再办理"
 
 
 def last_act(case: Case) -> str:

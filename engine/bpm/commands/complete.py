@@ -41,8 +41,11 @@ def complete(
     data: Mapping[str, Any] | None = None,
     version: int | None = None,
     key: str | None = None,
+    via: str = "",
 ) -> Done:
     """Complete a work item with an outcome; a read item is acknowledged.
+
+    `via` is the outside system in which the actor did it, such as `oa.ekp`; the trail says so.
 
     Refusals in this order: NotFound (unknown or invisible), Forbidden (somebody else's), Conflict (no longer open, with
     who and when; or `version` is not the instance's), Invalid (outcome, opinion, form per field). The same `key`
@@ -56,7 +59,7 @@ def complete(
     item = checks.own_open_item(case, items, item_id, actor)
     checks.require_version(case, version)
     if item.kind == ItemKind.READ:
-        return Done(**reading.acknowledge_behind_lock(case, item, outcome, opinion))
+        return Done(**reading.acknowledge_behind_lock(case, item, outcome, opinion, via))
     task = case.definition.tasks[item.step]
     chosen = checks.outcome_of(task, outcome, opinion)
     values = checks.form_data(case, item.step, data or {}, item.task_id) if chosen.form == "required" else {}
@@ -75,7 +78,8 @@ def complete(
             case.keep(values, item.task_id)
         _next_in_turn(case, after)
     attaching.bind(case, item.step, values, item.id, item.task_id)
-    case.log("complete", item=item, outcome=outcome, opinion=opinion.strip())
+    detail = {"via": via} if via else {}
+    case.log("complete", item=item, outcome=outcome, opinion=opinion.strip(), detail=detail)
     if item.drafted:
         case.batch.add(sql.DELETE_DRAFT, {"item_id": item.id, "person_id": actor.person_id})
     case.save()

@@ -75,7 +75,7 @@ def _not_done(session: Session, actor: Actor, row: dict[str, Any]) -> bool:
     raise Conflict(checks.late(case, item), code="item_closed", state=item.state)
 
 
-def acknowledge_behind_lock(case: Case, item: Any, outcome: str, opinion: str) -> dict[str, Any]:
+def acknowledge_behind_lock(case: Case, item: Any, outcome: str, opinion: str, via: str = "") -> dict[str, Any]:
     """Acknowledge through `complete`; the same rows, under the lock that `complete` already holds."""
     assert case.actor is not None
     task = case.definition.tasks[item.step]
@@ -93,7 +93,7 @@ def acknowledge_behind_lock(case: Case, item: Any, outcome: str, opinion: str) -
         outcome="acknowledge",
         opinion=opinion.strip(),
         at=case.now,
-        detail=None if case.key is None else requests.noted(case.session),
+        detail=({"via": via} if via else {}) | ({} if case.key is None else requests.noted(case.session)),
         idem_key=case.key,
     )
     if not _write(case.session, row):

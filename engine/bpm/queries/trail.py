@@ -39,6 +39,7 @@ class Entry:
 
     `target` says to whom or where a return, jump, reassignment, copy or urge went; `note` why the engine acted; `ruled`
     what a decision said, for those who may see what it read.
+    `via` is the outside system in which it was done (`oa.ekp`), "" where that was here.
     `spared` is on the decision that closed a round: who else had it then and needn't act any more.
     """
 
@@ -57,6 +58,7 @@ class Entry:
     took: timedelta | None
     target: str
     note: str
+    via: str = ""
     spared: "Spared | None" = None
     ruled: Ruled | None = None
 
@@ -344,6 +346,7 @@ def _entry(version: Version, people: Directory, row: Any, spared: list[Any], fie
         took=row.at - row.opened_at if handled else None,
         target=_target(definition, row.verb, detail),
         note=str(detail.get("why", "")) if row.verb == "auto" else decided.sentence if decided else "",
+        via=str(detail.get("via", "")),
         spared=Spared(
             tuple(people.people[each.assignee_id].name for each in spared),
             spared[0].total,

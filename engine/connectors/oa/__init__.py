@@ -4,7 +4,7 @@
 """
 
 from engine import outbox
-from engine.connectors.oa import mirroring, pushing, reconciling, removing
+from engine.connectors.oa import mirroring, polling, pushing, quick, reconciling, removing
 from engine.connectors.oa.adapters import KINDS
 from engine.connectors.oa.adapters.site import Site
 from engine.connectors.oa.sites import Connection, Sites, found
@@ -22,6 +22,8 @@ def declare(sites: list[Site]) -> None:
         pushing.declare(site.system)
         removing.declare(site.system)
         reconciling.declare(site.system)
+        polling.declare(site.system)
+        quick.declare(site.system)
 
 
 def install(db: Database, settings: Settings, given: list[Site] | None = None) -> Sites:

@@ -240,3 +240,18 @@ class OARefusal(Base):
     source: Mapped[str] = mapped_column(String(64), primary_key=True)  # an address, of IPv6 the /64
     failures: Mapped[int]
     until: Mapped[datetime] = mapped_column(index=True)
+
+
+class OAQuick(Base):
+    """How far a site has been asked what people handled of ours there (快速审批): account by account, in rounds.
+
+    What was handled before `known_to` is known of everybody.
+    """
+
+    __tablename__ = "oa_quick"
+
+    site: Mapped[str] = mapped_column(String(11), primary_key=True)
+    after: Mapped[str] = mapped_column(String(80), default="")  # the last account of this round that was asked for
+    began_at: Mapped[datetime]  # this round
+    asked_at: Mapped[datetime]
+    known_to: Mapped[datetime]

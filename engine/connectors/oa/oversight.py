@@ -2,6 +2,8 @@
 
 import logging
 import threading
+import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -24,6 +26,7 @@ from engine.connectors.oa.rights import require_admin, require_reader
 from engine.connectors.oa.sites import Connection, Sites
 from engine.db import Database
 from engine.errors import Conflict
+from engine.org.models import Person
 from engine.outbox import ChannelState
 from engine.viewer import Doer, Viewer
 
@@ -55,6 +58,16 @@ _POLLED = Statement(
 _WAITING = Statement(
     "SELECT count(*) AS items FROM oa_entry WHERE site = :site AND gone_at IS NULL AND state IN ('todo', 'read')"
 )
+# an estimate: those without any item are counted too
+_COMPARED = Statement(
+    "SELECT count(*) AS everybody, sum(CASE WHEN p.id <= c.after THEN 1 ELSE 0 END) AS behind "
+    "FROM oa_check c CROSS JOIN person p WHERE c.id = :check"
+)
+_LEFT = Statement(
+    "SELECT c.state, c.missing + c.ghost + c.stale - (SELECT count(*) FROM oa_finding f WHERE f.check_id = c.id "
+    "AND f.result = 'repaired') AS differences FROM oa_check c WHERE c.site = :site AND c.state <> 'running' "
+    "ORDER BY c.started_at DESC, c.id DESC LIMIT 1"
+)
 _TROUBLED = Statement(
     "SELECT system FROM channel_incident WHERE system = :system AND resolved_at IS NULL UNION ALL "
     "SELECT system FROM outbox WHERE state = 'dead' AND system = :system LIMIT 1"
@@ -85,7 +98,8 @@ class SiteState:
     `todo`, `read`: our items that it shows as 待办 and 待阅. `behind`: what it is still to be told, without what waits
     for a person; `behind_since`: when the oldest of them changed. `pushed_at`: the last confirmed push. `dead`: rows
     given up, among them those of `unmapped` people with `unmapped_items`. `load`, `check`: the first load and the last
-    reconciliation, None before there was one. `polling`: None where its own items aren't taken in.
+    reconciliation that has ended, None before there was one; `checking`: one at work; `left`:
+    differences that the last one found and didn't repair. `polling`: None where its own items aren't taken in.
     """
 
     site: Site
@@ -100,6 +114,8 @@ class SiteState:
     unmapped_items: int
     load: Progress | None
     check: OACheck | None
+    checking: OACheck | None
+    left: int
     polling: Polling | None
 
     @property
@@ -108,9 +124,14 @@ class SiteState:
         return self.site.code
 
     @property
+    def failed(self) -> bool:
+        """Whether the last reconciliation wasn't carried through."""
+        return self.check is not None and self.check.state == "failed"
+
+    @property
     def troubled(self) -> bool:
         """Whether something is to be mended."""
-        return self.channel.state != "open" or self.dead > 0 or differs(self.check)
+        return self.channel.state != "open" or self.dead > 0 or self.failed or self.left > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,16 +163,25 @@ def troubled(session: Session, viewer: Viewer | None, sites: Sites) -> bool:
     asked = Batch()
     for connection in sites:
         asked.query(_TROUBLED, {"system": connection.site.system})
-    if any(asked.run(session)):
-        return True
-    return any(differs(_last_check(session, connection.site.code)) for connection in sites)
+        asked.query(_LEFT, {"site": connection.site.code})
+    answers = asked.run(session) if sites else []
+    return any(answers[::2]) or any(row.differences or row.state == "failed" for rows in answers[1::2] for row in rows)
 
 
-def differs(check: OACheck | None) -> bool:
-    """Return whether a reconciliation failed, or left differences that nothing has repaired."""
-    if check is None or check.state == "running":
-        return False
-    return check.state == "failed" or check.missing + check.ghost + check.stale > check.repaired
+def compared(session: Session, viewer: Viewer | None, check_id: uuid.UUID) -> float:
+    """Return which part of the people a reconciliation at work has compared, about: 0 to 1. Raises Forbidden."""
+    require_reader(viewer)
+    asked = Batch()
+    asked.query(_COMPARED, {"check": check_id})
+    [rows] = asked.run(session)
+    return (rows[0].behind or 0) / rows[0].everybody if rows and rows[0].everybody else 0.0
+
+
+def starters(session: Session, viewer: Viewer | None, checks: Iterable[OACheck]) -> dict[uuid.UUID, str]:
+    """Return the names of who asked for reconciliations. Raises Forbidden."""
+    require_reader(viewer)
+    asked = {check.started_by for check in checks} - {None}
+    return dict(session.execute(select(Person.id, Person.name).where(Person.id.in_(asked))).all())
 
 
 def test(db: Database, actor: Doer | None, connection: Connection) -> Tested:
@@ -210,10 +240,10 @@ def _asked(connection: Connection) -> Tested:
 def _state(session: Session, connection: Connection, channel: ChannelState, dead: int) -> SiteState:
     site, asked = connection.site, Batch()
     given: dict[str, Any] = {"site": site.code}
-    for statement in (_SHOWN, _BEHIND, _PUSHED, _POLLED, _WAITING):
+    for statement in (_SHOWN, _BEHIND, _PUSHED, _POLLED, _WAITING, _LEFT):
         asked.query(statement, given)
     asked.query(_UNMAPPED, given | {"unmapped": UNMAPPED})
-    shown, [behind], [pushed], [polled], [waiting], [unmapped] = asked.run(session)
+    shown, [behind], [pushed], [polled], [waiting], checked, [unmapped] = asked.run(session)
     items = {row.state: row.items for row in shown}
     polling = Polling(polled.people, polled.at, polled.failing or 0, polled.error or "", waiting.items)
     return SiteState(
@@ -229,10 +259,13 @@ def _state(session: Session, connection: Connection, channel: ChannelState, dead
         unmapped.items,
         loading.progress(session, None, site.code) if site.mirror else None,
         _last_check(session, site.code),
+        _last_check(session, site.code, at_work=True),
+        checked[0].differences if checked else 0,
         polling if site.poll and connection.adapter.polls else None,
     )
 
 
-def _last_check(session: Session, code: str) -> OACheck | None:
-    newest = select(OACheck).where(OACheck.site == code).order_by(OACheck.started_at.desc(), OACheck.id.desc())
+def _last_check(session: Session, code: str, *, at_work: bool = False) -> OACheck | None:
+    wanted = OACheck.site == code, (OACheck.state == "running") == at_work
+    newest = select(OACheck).where(*wanted).order_by(OACheck.started_at.desc(), OACheck.id.desc())
     return session.scalar(newest.limit(1))

@@ -239,7 +239,7 @@ def _wrong(code: str, source: str) -> Forbidden:
 
     def count(session: Session) -> None:
         now, batch = clock.now(), Batch()
-        batch.add(_COUNT, {"site": code, "source": source, "now": now, "until": now + LOCKED_FOR})
+        batch.change(_COUNT, {"site": code, "source": source, "now": now, "until": now + LOCKED_FOR})
         batch.run(session)
 
     refused.afterwards = count

@@ -95,12 +95,16 @@ def test_the_last_reconciliation_counts(bpm: Bpm, sites: Sites) -> None:
         ({"missing": 2, "ghost": 1}, True),
         ({"missing": 2, "ghost": 1, "repaired": 3}, False),
         ({"state": "failed", "reason": "OA 没有回答"}, True),
-        ({"state": "running", "missing": 1}, False),
+        ({"state": "running", "missing": 1}, True),
     ):
         clock.freeze(clock.now() + timedelta(minutes=1))
         with bpm.db.unit_of_work() as session:
             session.add(check(**figures))
         assert troubled(bpm, sites) is state(bpm, sites).troubled is trouble, figures
+    found = state(bpm, sites)
+    assert found.check is not None
+    assert found.check.state == "failed", "one at work says nothing yet"
+    assert found.checking is not None
 
 
 def test_polling_says_for_whom_it_fails(bpm: Bpm, sites: Sites) -> None:

@@ -116,4 +116,4 @@ class Conversation:
 
     def _words(self, raw: Answer, context: Mapping[str, object]) -> str:
         told = raw.words() if self._compiled.message is None else self._compiled.message.value(context)
-        return "" if told is None else str(told)
+        return told if isinstance(told, str) else ""

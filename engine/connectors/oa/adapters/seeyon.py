@@ -72,7 +72,7 @@ class Seeyon(NeitherReadsNorPolls):
         fields = {
             "taskId": todo.key,
             "title": clean(todo.title),
-            "senderName": clean(todo.sender),
+            "senderName": clean(todo.sender or todo.person),
             "content": clean(f"{todo.workflow} {todo.node}"),
             "state": _OPEN,
             "creationDate": local(todo.opened_at),

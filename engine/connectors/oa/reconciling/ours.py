@@ -61,6 +61,11 @@ _UNKNOWN = _statement(
     person_id=uuid.UUID,
     pending=bool,
 )
+_TOLD = Statement(
+    "SELECT o.key FROM outbox o WHERE o.system = :system AND o.state = 'pending' AND o.key = :key "
+    "UNION SELECT CAST(:key AS VARCHAR(80)) FROM work_item i WHERE i.id = :item AND i.state = 'open' "
+    "AND NOT EXISTS (SELECT 1 FROM oa_item m WHERE m.site = :site AND m.item_id = i.id)"
+)
 _SETTLED = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -89,6 +94,14 @@ class Record:
     def unknown(self, people: Iterable[uuid.UUID]) -> list[Any]:
         """Return the open items of people of which there is no record."""
         return self._ask(_UNKNOWN, ids=listed(people))
+
+    def told(self, keys: Mapping[str, uuid.UUID]) -> set[str]:
+        """Return of which keys something is about to be told, or which are of open items without a record."""
+        batch = Batch()
+        for key, item in keys.items():
+            batch.query(_TOLD, self._given | {"key": key, "item": item})
+        answers = batch.run(self._session) if keys else []
+        return {key for key, rows in zip(keys, answers, strict=True) if rows}
 
     def _ask(self, statement: Statement, **given: Any) -> list[Any]:
         batch = Batch()

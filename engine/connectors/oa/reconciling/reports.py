@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from engine.batch import Batch, Statement
+from engine.connectors.oa import mirroring
 from engine.connectors.oa.models import OACheck, OAFinding
 from engine.connectors.oa.rights import require_reader
 from engine.errors import NotFound
@@ -16,6 +18,10 @@ from engine.org.models import Person
 from engine.viewer import Viewer
 
 _MOST = 100
+_BEHIND = Statement(
+    "SELECT count(*) AS behind FROM oa_finding f JOIN oa_item m ON m.site = :site AND m.item_id = f.item_id "
+    f"WHERE f.check_id = :check AND f.result = 'repaired' AND {mirroring.BEHIND}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class Report:
     repaired: int
     capped: int
     unable: int
+    behind: int  # mended, and not yet confirmed by the OA
     reason: str
     differences: Sequence[Difference]
 
@@ -110,13 +117,16 @@ def report(session: Session, viewer: Viewer | None, check_id: uuid.UUID) -> Repo
         .order_by(OAFinding.kind, Person.staff_number, OAFinding.id)
     )
     differences = [Difference(*row) for row in rows]
+    batch = Batch()
+    batch.query(_BEHIND, {"check": check_id, "site": found.site})
+    [[mended]] = batch.run(session)
     starter = session.get(Person, found.started_by) if found.started_by else None
     return Report(
         id=found.id, site=found.site, state=found.state, by=found.by, repair=found.repair, started_at=found.started_at,
         started_by=starter.name if starter else None, ended_at=found.ended_at, people=found.people,
         unread=found.unread, items=found.items, missing=found.missing, ghost=found.ghost, stale=found.stale,
         repaired=found.repaired, capped=found.capped, reason=found.reason, differences=differences,
-        unable=sum(each.result == "unable" for each in differences),
+        behind=mended.behind, unable=sum(each.result == "unable" for each in differences),
     )  # fmt: skip
 
 

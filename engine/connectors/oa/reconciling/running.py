@@ -65,9 +65,6 @@ _STALLED = Statement(
     "AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.system = :system AND o.key = :key AND o.state = 'pending')"
 )
 _RUNNING = Statement("SELECT count(*) AS running FROM oa_check WHERE site = :site AND state = 'running'")
-_PENDING = Statement(
-    "SELECT count(*) AS pending FROM outbox WHERE system = :system AND key = :key AND state = 'pending'"
-)
 _OLDEST = Statement(
     "SELECT m.item_id FROM oa_item m JOIN work_item i ON i.id = m.item_id WHERE m.site = :site "
     "AND m.shown IN ('todo', 'read') AND m.shown = m.wanted AND m.sending = '' AND i.state = 'open' "
@@ -214,18 +211,8 @@ def _lists(db: Database, connection: Connection, person_id: uuid.UUID, account: 
         step = _ours(session, connection, [(person_id, account)])
         after = {row.item_id: row for row in known.rows([person_id])}
         looked = theirs.Looked(person_id, asked_at, before, after, lists)
-        keys = {line.key.lower() for lines in lists.values() for line in lines} - {id_.hex for id_ in after}
-        step.findings.extend(theirs.compare(looked, known, _told(session, connection, keys)))
+        step.findings.extend(theirs.compare(looked, known))
     return step
-
-
-def _told(session: Session, connection: Connection, keys: set[str]) -> set[str]:
-    """Return of which keys something is about to be told, or that are of items which are open with us."""
-    batch, listed = Batch(), sorted(key for key in keys if key)
-    for key in listed:
-        batch.query(_PENDING, {"system": connection.site.system, "key": key[:80]})
-    answers = batch.run(session) if listed else []
-    return {key for key, [row] in zip(listed, answers, strict=True) if row.pending}
 
 
 def _write(db: Database, connection: Connection, found: OACheck, step: _Step) -> None:

@@ -52,14 +52,14 @@ class Looked:
         return settled(row) and row.item_id not in self.before and max(moments) < self.asked_at - _SKEW
 
 
-def compare(looked: Looked, record: Record, pending: "set[str]") -> Iterator[Finding]:
-    """Yield where an OA's lists of a person differ; `pending`: keys of which something is about to be told."""
+def compare(looked: Looked, record: Record) -> Iterator[Finding]:
+    """Yield where an OA's lists of a person differ from our record."""
     for account, lines in looked.lists.items():
         mine = [row for row in looked.after.values() if row.account == account and row.shown in OPEN]
         if any(not line.key for line in lines):
             yield from _by_looks(looked, record, account, mine, lines)
         else:
-            yield from _by_keys(looked, record, account, mine, lines, pending)
+            yield from _by_keys(looked, record, account, mine, lines)
 
 
 def _by_keys(
@@ -68,21 +68,20 @@ def _by_keys(
     account: str,
     mine: Iterable[Any],
     lines: Sequence[Shown],
-    pending: "set[str]",
 ) -> Iterator[Finding]:
     by_key: defaultdict[str, list[Shown]] = defaultdict(list)
     for line in lines:
         by_key[line.key.lower()].append(line)
     for row in mine:
         found = by_key.pop(row.item_id.hex, [])
-        if looked.comparable(row) and (told := _differing(row, found)):
+        if looked.comparable(row) and (how := _differing(row, found)):
             kind = STALE if found else MISSING
-            yield _put(kind, looked, row, account, told)
+            yield _put(kind, looked, row, account, how)
     others = {key: uuid.UUID(key) for key in by_key if _KEY.fullmatch(key)}
-    known = record.by_keys(others.values()) if others else {}
+    known, told = record.by_keys(others.values()) if others else {}, record.told(others)
     for key, found in by_key.items():
         row = known.get(others[key]) if key in others else None
-        if key in pending or (row is not None and not _rested(looked, row)):
+        if key in told or (row is not None and not _rested(looked, row)):
             continue
         yield _ghost(looked, account, found[0], row, ours=key in others)
 

@@ -17,6 +17,9 @@ from engine.feel import FeelError
 from tests.dsl import Bpm, chain, flow, task
 from tests.engine.bpm.contracts.kit import MONDAY, data, diagram, form, incidents, line, starting, sub, timer, timers
 
+# FEEL knows no database.
+pytestmark = pytest.mark.backend("sqlite")
+
 ESCAPE = "().__class__.__base__.__subclasses__()"
 FORM = form("f", ("days", "number"), "kind", "who")
 LAST = ("last", task("last", "hr_head"))

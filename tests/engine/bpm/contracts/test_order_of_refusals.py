@@ -13,6 +13,9 @@ from engine.errors import Conflict, EngineError, Forbidden, Invalid, NotFound
 from tests.dsl import Bpm, Story, task
 from tests.engine.bpm.contracts.kit import by_task_id, form, line
 
+# Each verb, and the same again, runs on both database systems in tests/api/test_replays.py.
+pytestmark = pytest.mark.backend("sqlite")
+
 FILES = line(
     ("first", task("first", "head_nurse")),
     ("second", task("second", "doctor", "surgeon")),

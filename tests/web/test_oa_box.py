@@ -1,0 +1,91 @@
+"""The box OA 待办, and what an item's page says of what was handled in the OA."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from engine.connectors.oa import quick
+from engine.connectors.oa.models import OAPoll
+from engine.settings import Settings
+from sandbox.oa.server import Running
+from tests.dsl import Bpm, dates
+from tests.engine.connectors.desks import Desk, number
+from tests.web.conftest import Browser, served
+
+pytestmark = pytest.mark.backend("sqlite")
+PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Mobile/15E148"
+
+
+@pytest.fixture
+def client(bpm: Bpm, tmp_path: Path) -> Iterator[httpx.Client]:
+    """A client of the whole service."""
+    bpm.deploy("leave_request")
+    with served(Settings(mode="demo", var=tmp_path, secure_cookie=False), bpm.db) as found:
+        yield found
+
+
+@pytest.fixture
+def desk(bpm: Bpm, oa_sandbox: Running) -> Desk:
+    """The hospital beside an OA whose own lists are taken in."""
+    return Desk(bpm, oa_sandbox, "template", poll=True)
+
+
+def test_without_an_oa_there_is_no_such_box(client: httpx.Client, browser_of: Browser) -> None:
+    nurse = browser_of.login("nurse")
+    assert "OA 待办" not in nurse.get("/box/todo")
+    nurse.get("/box/oa", 404)
+    assert client.get("/api/v1/boxes/oa").status_code == 404
+
+
+def test_what_waits_in_the_oa_is_one_tap_away(bpm: Bpm, desk: Desk, client: httpx.Client, browser_of: Browser) -> None:
+    title = "关于<b>秋季</b>体检的通知"
+    desk.product.start_own(number("nurse"), title, workflow="发文", node="阅办", sender="王敏")
+    nurse = browser_of.login("nurse")
+    first = nurse.get("/box/oa")  # asks for it, and looks again by itself
+    assert "正在更新" in first
+    assert 'hx-trigger="load delay:2s"' in first
+    bpm.work()
+    part = client.get("/box/oa?asked=1", headers={"HX-Request": "true"}).text
+    assert "<html" not in part
+    page = nurse.get("/box/oa")
+    assert "关于&lt;b&gt;秋季&lt;/b&gt;体检的通知" in page
+    assert "hx-trigger" not in page[page.index('id="oa"') :]
+    for words in ("发文", "王敏", "阅办", desk.site.name, "刚刚更新", 'target="_blank" rel="noopener noreferrer"'):
+        assert words in page
+    tab = page[page.index("OA 待办<") :]
+    assert tab[: tab.index("</a>")].endswith('<span class="boxes__count">1</span>')
+    assert "OA 待办" in nurse.get("/box/todo")  # the tab is beside the others everywhere
+    answer = client.get("/api/v1/boxes/oa").json()
+    assert [(row["title"], row["oa"]) for row in answer["rows"]] == [(title, desk.site.name)]
+    assert answer["next_cursor"] is None
+    phone = client.get("/box/oa", headers={"User-Agent": PHONE}).text
+    assert "/mobile?id=" in phone
+    assert "/mobile?id=" not in page
+
+
+def test_an_empty_box_is_kind_and_one_that_cannot_be_had_says_so(bpm: Bpm, desk: Desk, browser_of: Browser) -> None:
+    nurse = browser_of.login("nurse")
+    nurse.get("/box/oa")
+    bpm.work()
+    assert "OA 里没有等您办的事" in nurse.get("/box/oa")
+    with bpm.db.unit_of_work() as session:
+        row = session.get_one(OAPoll, ("ekp", bpm.person("nurse")))
+        row.failures, row.error = 1, "OA 回答 HTTP 502"
+    page = nurse.get("/box/oa")
+    assert "现在取不到，会自动再试" in page
+    assert "502" not in page
+
+
+def test_the_page_says_what_was_handled_in_the_oa(bpm: Bpm, desk: Desk, browser_of: Browser) -> None:
+    story = bpm.start("leave_request", by="nurse", leave_type="事假", reason="家事", **dates(3, 4))
+    item = story.item("head_nurse")
+    desk.product.handle(item.id.hex, number("head_nurse"), "approve", "同意")
+    quick.look(bpm.db)
+    bpm.work()
+    head = browser_of.login("head_nurse")
+    page = head.get(f"/items/{item.id}")
+    assert "您已在OA处理" in page
+    assert f"在{desk.site.name}办理" in page
+    assert f"在{desk.site.name}办理" in browser_of.login("nurse").get(f"/instances/{story.id}")
