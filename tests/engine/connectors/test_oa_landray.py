@@ -237,9 +237,7 @@ def test_links_of_the_oa_s_own_items_lead_into_it_and_nowhere_else(listener: Lis
 def test_what_was_handled_is_told_by_its_moment_where_the_oa_tells_one(listener: Listener, tmp_path: Path) -> None:
     ekp = listening(listener, "landray.soap", tmp_path)
     now = clock.now().replace(microsecond=0)
-    at = [
-        (now - timedelta(minutes=minutes)).astimezone(clock.LOCAL).strftime("%Y-%m-%d %H:%M:%S") for minutes in (1, 9)
-    ]
+    at = [local(now - timedelta(minutes=minutes)) for minutes in (1, 9)]
     rows = [row(number, appName="", id=str(number), finishTime=moment) for number, moment in enumerate(at)]
     listener.answer(LANDRAY, listed(*rows))
     assert [entry.request_id for entry in ekp.done_since(ME, now - timedelta(minutes=5))] == ["0"]

@@ -36,7 +36,7 @@ def seeyon(listener: Listener) -> Iterator[Seeyon]:
 
 
 def todo(**changed: Any) -> Todo:
-    given: dict[str, Any] = {"key": "1" * 32, "account": "2001", "person": "李医生", "title": "年假"}
+    given: dict[str, Any] = {
         "key": "1" * 32,
         "account": "2001",
         "person": "李医生",
