@@ -152,8 +152,8 @@ def test_any_title_can_be_shown_and_done(desk: Desk, title: str) -> None:
     [row] = desk.lists.open("2001")
     kept = "".join(character for character in title if character.isprintable())
     shown = "".join(character for character in row.title if character.isprintable())
-    assert shown.strip(" …�?") in kept or shown == kept
-    assert len(shown) >= min(len(kept), 80) or not kept.strip()
+    assert shown.strip(" …�?") in kept or not kept.strip()
+    assert len(shown) >= min(len(kept), 80), "and for a blank one the OA has something to click"
     desk.put(item, State.DONE)
     assert desk.states(item) == ["done"]
 

@@ -1,8 +1,8 @@
 """Landray EKP (蓝凌): its unified to-do list (统一待办) by SOAP or by the REST twin.
 
 A to-do is found again by appName, modelName and modelId, which is our item's key; its `type` is 1 审批 (待办) or
-2 通知 (待阅). sendTodo is no upsert on every version: sent twice it may show twice. So where the OA may have the item it
-is asked first, and what it shows too often or in the wrong list is taken away before it is sent again.
+2 通知 (待阅). sendTodo is no upsert on every version: sent twice it may show twice. So where the OA may have the item
+it is asked first, and what it shows too often or in the wrong list is taken away before it is sent again.
 setTodoDone and deleteTodo answer 0 where they found nothing to do; that is as wanted where nothing is shown.
 EKP can't be told to be quiet: whether a to-do is announced is a setting of its own.
 """
