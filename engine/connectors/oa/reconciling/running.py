@@ -171,7 +171,8 @@ def _compare_each(
             step = _lists(db, connection, person_id, account)
         except (outbox.Transient, outbox.Permanent) as error:
             passes = isinstance(error, outbox.Transient)
-            if passes and (not error.counted or row.attempts < _TRIES or number > 0):
+            untried = isinstance(error, outbox.Transient) and not error.counted
+            if passes and (untried or row.attempts < _TRIES or number > 0):
                 raise
             log.warning("lists not read: site=%s error=%s", connection.site.code, type(error).__name__)
             with db.reading() as session:
