@@ -67,6 +67,7 @@ OA_LETTERS: Mapping[str, str] = {
     "remove": "移除多余的待办",
     "check": "对账",
     "poll": "读取 OA 自己的待办",
+    "quick": "接收在 OA 里快速审批的",
 }
 """What a row of an OA's channel does, by topic."""
 

@@ -54,7 +54,8 @@ _PUSHED = Statement(
 )
 _POLLED = Statement(
     "SELECT count(polled_at) AS people, max(polled_at) AS at, "
-    "sum(CASE WHEN failures > 0 THEN 1 ELSE 0 END) AS failing, max(CASE WHEN failures > 0 THEN error ELSE '' END) AS error FROM oa_poll WHERE site = :site",
+    "sum(CASE WHEN failures > 0 THEN 1 ELSE 0 END) AS failing, "
+    "max(CASE WHEN failures > 0 THEN error ELSE '' END) AS error FROM oa_poll WHERE site = :site",
     at=datetime,
 )
 _WAITING = Statement(
