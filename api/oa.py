@@ -132,9 +132,9 @@ class CheckOut(Answer):
     people: int = Field(description="核对了多少人", examples=[1580])
     unread: int = Field(description="多少人的列表没有读到", examples=[0])
     items: int = Field(description="我们这边的待办", examples=[4711])
-    missing: int = Field(description="OA 里缺的", examples=[2])
-    ghost: int = Field(description="OA 里多的（幽灵）", examples=[1])
-    stale: int = Field(description="OA 里与我们不符的", examples=[0])
+    missing: int = Field(description="漏：OA 里没有的", examples=[2])
+    ghost: int = Field(description="幽灵：OA 里多的", examples=[1])
+    stale: int = Field(description="陈旧：OA 里与我们不符的", examples=[0])
     repaired: int = Field(description="已重新推送的", examples=[3])
     capped: int = Field(description="超过上限没有修复的", examples=[0])
     reason: str = Field(description="为什么失败，或只核对了一侧", examples=[""])
@@ -143,7 +143,7 @@ class CheckOut(Answer):
 class DifferenceOut(Answer):
     """A difference that a reconciliation found."""
 
-    kind: Literal["missing", "ghost", "stale"] = Field(description="missing 缺，ghost 幽灵，stale 不符")
+    kind: Literal["missing", "ghost", "stale"] = Field(description="missing 漏，ghost 幽灵，stale 陈旧")
     side: Literal["ours", "theirs"] = Field(description="ours 我们的记录落后，theirs OA 的列表不对")
     item_id: uuid.UUID | None
     number: str | None = Field(description="工号", examples=["10027"])

@@ -35,7 +35,7 @@ AnySite = Annotated[str, typer.Argument(help="站点代码；不写就是全部"
 
 _PATIENCE = 120.0  # seconds without anything happening
 _NAP, _TOLD_EVERY = 0.2, 5.0  # seconds
-_KINDS = {"missing": "缺", "ghost": "幽灵", "stale": "不符"}
+_KINDS = {"missing": "漏", "ghost": "幽灵", "stale": "陈旧"}
 _SIDES = {"ours": "我们的记录", "theirs": "OA 的列表"}
 _RESULTS = {"repaired": "已重新推送", "capped": "超过上限，未修复", "unable": "无法自动修复", "": ""}
 _STATES = {"running": "进行中", "paused": "已暂停", "done": "已完成"}
@@ -280,7 +280,7 @@ def _progress(db: Database, code: str) -> str:
 
 def _told(connection: Connection, report: Report) -> Sequence[str]:
     """Return the lines that tell a report."""
-    figures = f"缺 {report.missing}、幽灵 {report.ghost}、不符 {report.stale}"
+    figures = f"漏 {report.missing}、幽灵 {report.ghost}、陈旧 {report.stale}"
     mended = f"；已修复 {report.repaired}，超过上限 {report.capped}，无法修复 {report.unable}" if report.repair else ""
     state = {"done": "对账完成", "failed": "对账失败", "running": "对账没有做完"}[report.state]
     lines = [

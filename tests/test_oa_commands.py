@@ -139,7 +139,7 @@ def test_a_reconciliation_finds_mends_and_then_finds_nothing(house: House) -> No
     house.lose()
     found = house.run("reconcile", "ekp")
     assert found.exit_code == 1
-    assert "缺 1、幽灵 0、不符 0" in found.output
+    assert "漏 1、幽灵 0、陈旧 0" in found.output
     assert HEAD in found.output
     mended = house.run("reconcile", "ekp", "--repair")
     assert (mended.exit_code, len(house.shown())) == (0, 1)

@@ -130,5 +130,5 @@ def report(session: Session, viewer: Viewer | None, check_id: uuid.UUID) -> Repo
     )  # fmt: skip
 
 
-def _newest(code: str) -> Select[tuple[OACheck]]:
+def _newest(code: str) -> Select[OACheck]:
     return select(OACheck).where(OACheck.site == code).order_by(OACheck.started_at.desc(), OACheck.id.desc())
