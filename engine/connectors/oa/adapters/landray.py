@@ -1,8 +1,8 @@
 """Landray EKP (蓝凌): its unified to-do list (统一待办) by SOAP or by the REST twin.
 
 A to-do is found again by appName, modelName and modelId, which is our item's key; its `type` is 1 审批 (待办) or
-2 通知 (待阅). sendTodo is no upsert on every version: sent twice it may show twice. So where the OA may have the item it
-is asked first, and what it shows too often or in the wrong list is taken away before it is sent again.
+2 通知 (待阅). sendTodo is no upsert on every version: sent twice it may show twice. So where the OA may have the item
+it is asked first, and what it shows too often or in the wrong list is taken away before it is sent again.
 setTodoDone and deleteTodo answer 0 where they found nothing to do; that is as wanted where nothing is shown.
 EKP can't be told to be quiet: whether a to-do is announced is a setting of its own.
 """
@@ -17,7 +17,7 @@ from engine import clock
 from engine.connectors.oa.adapters import errors, moments
 from engine.connectors.oa.adapters.landray_calls import Calls, Envelopes, LandraySite, Rest
 from engine.connectors.oa.adapters.protocol import Foreign, Handled, Shown, State, Take, Todo, UnknownPerson, fold
-from engine.connectors.oa.adapters.soap import clean
+from engine.connectors.oa.adapters.soap import titled
 from engine.outbox import Permanent, Transient
 
 _DONE = 2  # returnState: 0 nothing done, 1 failed
@@ -29,8 +29,6 @@ _WHOLE = 1  # optType: the to-do itself, not one of its people; an item of ours 
 _DONE_AT = ("finishTime", "doneTime", "finishDate")  # the first that a version tells
 _ROWS = 100  # of a page
 _PAGES = 50
-_TITLE = 200  # characters
-_UNTITLED = "（无标题）"
 _NOTHING = ("未找到", "没有找到", "没有相应", "无相应", "无记录", "没有记录")
 
 
@@ -111,7 +109,7 @@ class Landray:
             "appName": site.app_name,
             "modelName": site.model_name,
             "modelId": todo.key,
-            "subject": clean(todo.title).strip()[:_TITLE] or _UNTITLED,
+            "subject": titled(todo.title),
             "link": todo.link,
             "mobileLink": todo.mobile_link or todo.link,
             "padLink": todo.link,
