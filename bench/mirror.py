@@ -11,7 +11,6 @@ Worker, stand-in, PostgreSQL and nothing else share the machine's cores; so the 
 
 import os
 import tempfile
-import time
 import uuid
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,7 +24,9 @@ from engine.connectors.oa.adapters import KINDS
 from engine.connectors.oa.sites import PURPOSE, encrypted
 from engine.crypto import Keys
 from engine.settings import Settings
-from sandbox.oa.remote import Remote
+from sandbox.oa.server import Running
+from sandbox.oa.state import State
+from sandbox.remote import Remote
 from tests import services
 from tests.dsl import bpmn, chain, start_task, task
 
@@ -64,7 +65,8 @@ class Bench:
             "PIYUE_VAR": str(folder / "var"),
             "PIYUE_OA_FOLDER": str(folder / "oa"),
         }
-        given = stand_in.site("landray.soap") | {"per_minute": 60_000}
+        given = Running(stand_in.url, State(), stand_in).site("landray.soap") | {"per_minute": 60_000}
+        del given["sign_on"]
         key = Keys(SECRET.encode()).key(PURPOSE)
         lines = [f"{name} = {encrypted(key, CODE, v) if name == 'password' else v!r}" for name, v in given.items()]
         site = folder / "oa" / CODE
@@ -91,11 +93,11 @@ class Bench:
 
     def pushed(self, operation: str, count: int) -> tuple[float, float]:
         """Let a worker push what waits; return the seconds from the first request to the last, and its CPU seconds."""
-        since = time.time()
         with program("worker", environment=self.environment, errors=self.folder / "worker") as pid:
-            until("the pushes", lambda: len(self.stand_in.seen("landray", operation, since)) >= count)
+            asked = {"oa": "landray"}
+            until("the pushes", lambda: self.stand_in.statistics(**asked).get(operation, 0) >= count)
             used = cpu(pid)
-        moments = self.stand_in.seen("landray", operation, since)
+        moments = self.stand_in.moments(**asked, operation=operation)
         return max(moments) - min(moments), used
 
 
@@ -109,7 +111,7 @@ def main() -> None:
         stand_in = Remote(f"http://127.0.0.1:{port}")
         command = ("sandbox", "oa", "--port", str(port))
         stack.enter_context(program(*command, environment={}, errors=folder / "sandbox"))
-        until("the stand-in", stand_in.ready)
+        until("the stand-in", lambda: stand_in.statistics(oa="landray") is not None)
         bench = Bench(at, stand_in, folder)
         bench.open()
         at.settle()

@@ -6,7 +6,8 @@ They work without a worker, whose part they do themselves, and beside one.
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,26 +44,26 @@ _STATES = {"running": "进行中", "paused": "已暂停", "done": "已完成"}
 @app.command("sites")
 def oa_sites() -> None:
     """List the sites (列出站点)."""
-    _, sites = _connected()
-    for connection in sites:
-        site = connection.site
-        does = [name for name, on in (("显示待办", site.mirror), ("取回待办", site.poll)) if on]
-        typer.echo(f"{site.code:<12}{site.kind:<14}{site.name}  {site.address}  {'、'.join(does)}")
+    with _connected() as (_, sites):
+        for connection in sites:
+            site = connection.site
+            does = [name for name, on in (("显示待办", site.mirror), ("取回待办", site.poll)) if on]
+            typer.echo(f"{site.code:<12}{site.kind:<14}{site.name}  {site.address}  {'、'.join(does)}")
 
 
 @app.command("check")
 def oa_check(code: AnySite = "") -> None:
     """Ask each OA whether it lets us in (测试连接); exit code 1 where one doesn't."""
-    _, sites = _connected()
-    failed = False
-    for connection in _chosen(sites, code):
-        try:
-            told = connection.adapter.check()
-        except (outbox.Transient, outbox.Permanent, outbox.Configuration) as error:
-            failed, told = True, f"不通：{error}"
-        typer.echo(f"{connection.site.code}：{told}")
-    if failed:
-        raise typer.Exit(1)
+    with _connected() as (_, sites):
+        failed = False
+        for connection in _chosen(sites, code):
+            try:
+                told = connection.adapter.check()
+            except (outbox.Transient, outbox.Permanent, outbox.Configuration) as error:
+                failed, told = True, f"不通：{error}"
+            typer.echo(f"{connection.site.code}：{told}")
+        if failed:
+            raise typer.Exit(1)
 
 
 @app.command("encrypt")
@@ -91,20 +92,20 @@ def oa_load(
     """Bring what was open before to an OA (首次装载), and tell how far it is; Ctrl-C leaves it to the worker."""
     if pause + resume + status + again > 1:
         raise typer.BadParameter("--pause、--resume、--status、--again 一次只能用一个")
-    db, sites = _connected()
-    [connection] = _chosen(sites, code)
-    if pause or resume or not status:
+    with _connected() as (db, sites):
+        [connection] = _chosen(sites, code)
         with db.unit_of_work() as session:
+            found = loading.progress(session, None, code)
             if pause:
                 loading.pause(session, None, connection)
             elif resume:
                 loading.resume(session, None, connection)
-            else:
+            elif not status and (found is None or again or found.state != loading.RUNNING):
                 loading.start(session, None, connection, again=again)
-    stopped = "" if pause or status or not wait else _load(db, connection)
-    typer.echo(_progress(db, code))
-    if stopped:
-        _stop(stopped)
+        stopped = "" if pause or status or not wait else _load(db, connection)
+        typer.echo(_progress(db, code))
+        if stopped:
+            _stop(stopped)
 
 
 @app.command("reconcile")
@@ -114,24 +115,24 @@ def oa_reconcile(
     json: Annotated[bool, typer.Option("--json", help="打印 JSON：{reports: [...]}")] = False,
 ) -> None:
     """Compare what is open with us and what each OA shows (对账); exit code 1 where differences remain."""
-    db, sites = _connected()
-    chosen = _chosen(sites, code)
-    if not code:
-        chosen = [connection for connection in chosen if connection.site.mirror]
-    reports = []
-    for connection in chosen:
-        report, stopped = _reconcile(db, connection, repair=repair)
-        reports.append(report)
-        if not json:
-            for line in _told(connection, report):
-                typer.echo(line)
-        if stopped:
-            typer.echo(f"错误：{stopped}", err=True)
-    if json:
-        plain = {"reports": [report.json() for report in reports]}
-        typer.echo(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
-    if any(report.state != reconciling.DONE or report.left or report.behind for report in reports):
-        raise typer.Exit(1)
+    with _connected() as (db, sites):
+        chosen = _chosen(sites, code)
+        if not code:
+            chosen = [connection for connection in chosen if connection.site.mirror]
+        reports = []
+        for connection in chosen:
+            report, stopped = _reconcile(db, connection, repair=repair)
+            reports.append(report)
+            if not json:
+                for line in _told(connection, report):
+                    typer.echo(line)
+            if stopped:
+                typer.echo(f"错误：{stopped}", err=True)
+        if json:
+            plain = {"reports": [report.json() for report in reports]}
+            typer.echo(orjson.dumps(plain, option=orjson.OPT_INDENT_2).decode())
+        if any(report.state != reconciling.DONE or report.left or report.behind for report in reports):
+            raise typer.Exit(1)
 
 
 @app.command("accounts")
@@ -141,33 +142,38 @@ def oa_accounts(
     file: Annotated[Path | None, typer.Argument(help="xlsx 或 CSV，列名 工号、账号", metavar="文件")] = None,
 ) -> None:
     """Show, export or import who is who in an OA (账号对照), and whom it doesn't know."""
-    db, sites = _connected()
-    [connection] = _chosen(sites, code)
-    if action == "import" and file is not None and file.is_file():
-        entries = people.read(file.read_bytes())
-        with db.unit_of_work() as session:
-            typer.echo(str(people.import_accounts(session, None, connection, entries)))
-        return
-    with db.reading() as session:
-        listed, unmapped = people.entries(session, None, code), people.unmapped(session, None, code)
-    if action == "export" and file is not None:
-        file.write_bytes(people.workbook(listed))
-        typer.echo(f"已写入 {file}，{len(listed)} 人")
-    elif action == "" and file is None:
-        for row in listed:
-            typer.echo(f"{row.number:<12}{row.account:<24}{row.name}  {row.department}")
-        for person in unmapped:
-            typer.echo(f"{person.number:<12}没有对应：{person.items} 条待办，{person.reason}")
-    else:
-        raise typer.BadParameter(
-            "用法：accounts 站点，accounts 站点 export 文件，accounts 站点 import 文件（文件要在）"
-        )
+    with _connected() as (db, sites):
+        [connection] = _chosen(sites, code)
+        if action == "import" and file is not None and file.is_file():
+            entries = people.read(file.read_bytes())
+            with db.unit_of_work() as session:
+                typer.echo(str(people.import_accounts(session, None, connection, entries)))
+            return
+        with db.reading() as session:
+            listed, unmapped = people.entries(session, None, code), people.unmapped(session, None, code)
+        if action == "export" and file is not None:
+            file.write_bytes(people.workbook(listed))
+            typer.echo(f"已写入 {file}，{len(listed)} 人")
+        elif action == "" and file is None:
+            for row in listed:
+                typer.echo(f"{row.number:<12}{row.account:<24}{row.name}  {row.department}")
+            for person in unmapped:
+                typer.echo(f"{person.number:<12}没有对应：{person.items} 条待办，{person.reason}")
+        else:
+            raise typer.BadParameter(
+                "用法：accounts 站点，accounts 站点 export 文件，accounts 站点 import 文件（文件要在）"
+            )
 
 
-def _connected() -> tuple[Database, Sites]:
+@contextmanager
+def _connected() -> Iterator[tuple[Database, Sites]]:
+    """Connect to the database and to the sites, for the time of a command."""
     settings = Settings()
     db = open_database(settings)
-    return db, oa.install(db, settings)
+    try:
+        yield db, oa.install(db, settings)
+    finally:
+        db.dispose()
 
 
 def _chosen(sites: Sites, code: str) -> list[Connection]:

@@ -1,7 +1,7 @@
-"""The commands `piyue oa …`, without a worker: from a site's file to an OA that shows what is open, and nothing else."""
+"""The commands `piyue oa …`, without a worker: from a site's file to an OA that shows what is open, and no more."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,6 @@ class House:
     folder: Path
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
-    settings: dict[str, Any] = field(default_factory=dict)
 
     def run(self, *arguments: str, given: str = "") -> Result:
         return CliRunner().invoke(piyue.app, ["oa", *arguments], input=given, catch_exceptions=False)
@@ -53,16 +52,12 @@ class House:
     def site(self, code: str = "ekp", kind: str = "landray.rest", **settings: Any) -> None:
         """Write the file of a site, its password encrypted by the command."""
         content = {"per_minute": 60_000, **self.oa.site(kind), **settings}
+        content.pop("sign_on", None)
         secret = self.run("encrypt", code, given=f"{content['password']}\n").output.strip()
         content["password"] = secret
         (self.folder / code).mkdir(parents=True, exist_ok=True)
-        flat = [f"{name} = {_toml(value)}" for name, value in content.items() if not isinstance(value, dict)]
-        tables = [
-            f"[{name}]\n" + "\n".join(f"{key} = {_toml(each)}" for key, each in value.items())
-            for name, value in content.items()
-            if isinstance(value, dict)
-        ]
-        (self.folder / code / "site.toml").write_text("\n".join([*flat, *tables]), "utf-8")
+        lines = [f"{name} = {orjson.dumps(value).decode()}" for name, value in content.items()]
+        (self.folder / code / "site.toml").write_text("\n".join(lines), "utf-8")
 
     def shown(self, account: str = HEAD) -> list[str]:
         rows = self.oa.state.landray.rows()
@@ -72,10 +67,6 @@ class House:
         """Let the OA lose what it shows, as where its backup is restored."""
         for row in [row for row in self.oa.state.landray.rows() if row.state in OPEN]:
             self.oa.state.landray.remove(row)
-
-
-def _toml(value: Any) -> str:
-    return orjson.dumps(value).decode()
 
 
 @pytest.fixture

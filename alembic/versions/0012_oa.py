@@ -14,6 +14,7 @@ _MOMENT = engine.db.UTCDateTime(timezone=True)
 _BIGID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _DOUBTFUL = sa.text("doubtful_at IS NOT NULL")
 _WAITING = sa.text("gone_at IS NULL AND state IN ('todo', 'read')")
+_PUSHED = sa.text("shown_at IS NOT NULL")
 _PROBLEM = sa.text("problem <> ''")
 _OPEN = sa.text("wanted IN ('todo', 'read') OR shown IN ('todo', 'read')")
 _BEHIND = sa.text("sending <> '' OR (wanted <> shown AND (wanted IN ('todo', 'read') OR shown NOT IN ('', 'deleted')))")
@@ -265,7 +266,14 @@ def upgrade() -> None:
         sqlite_where=_DOUBTFUL,
     )
     op.create_index("ix_oa_item_instance", "oa_item", ["instance_id", "site"], unique=False)
-    op.create_index("ix_oa_item_shown", "oa_item", ["site", "shown_at"], unique=False)
+    op.create_index(
+        "ix_oa_item_shown",
+        "oa_item",
+        ["site", "shown_at"],
+        unique=False,
+        postgresql_where=_PUSHED,
+        sqlite_where=_PUSHED,
+    )
     op.create_index("ix_oa_item_item", "oa_item", ["item_id"], unique=False)
     op.create_index(
         "ix_oa_item_open", "oa_item", ["site", "person_id"], unique=False, postgresql_where=_OPEN, sqlite_where=_OPEN

@@ -136,7 +136,8 @@ def handler(
     """Register the decorated function for the rows of a topic.
 
     With `in_transaction` it is called with the session that marks the row done: for effects in the database. Otherwise
-    it is called with the database and no transaction open: for effects outside. It raises Again, Transient, Permanent
+    it is called with the database and no transaction open: for effects outside; a Batch that it returns is written when
+    the row is marked done, which saves a transaction. It raises Again, Transient, Permanent
     or Configuration; Unavailable counts as Transient; any other error is tried a few times and then is dead. Where
     `max_attempts(row)` is a function it holds for both, but for Unavailable: that says nothing of the effect.
     `on_dead(row, reason, session)` runs in the transaction that marks the row dead, `on_requeue(payload, session)` in

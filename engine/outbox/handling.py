@@ -61,14 +61,14 @@ def run(db: Database, leased: Leased) -> Result:
             raise Interrupted("办理进程在执行中反复中断")
         if found.in_transaction:
             with db.unit_of_work() as session:
-                _done(session, leased)  # first, because it locks the row: whoever comes late finds it taken
+                _done(session, leased, Batch())  # first, because it locks the row: whoever comes late finds it taken
                 found.run(session, leased)
         else:
             rate.begin()
-            found.run(db, leased)
+            written = found.run(db, leased)
             with db.unit_of_work() as session:
                 _answered(db, session, channel, leased)
-                _done(session, leased, alone=True)
+                _done(session, leased, written if isinstance(written, Batch) else Batch(), alone=True)
             if channel:
                 db.own(Tally).sent(channel.system)
     except Lost:
@@ -87,9 +87,8 @@ def _interruptions(found: Handler) -> int:
     return PATIENT if callable(found.max_attempts) else found.max_attempts
 
 
-def _done(session: Session, leased: Leased, *, alone: bool = False) -> None:
-    """Mark the row done; `alone`: in one round trip with the commit, where nothing was said in this transaction."""
-    batch = Batch()
+def _done(session: Session, leased: Leased, batch: Batch, *, alone: bool = False) -> None:
+    """Mark the row done behind what the batch writes; `alone`: in one round trip with the commit, where that may be."""
     batch.change(_DONE, hands(leased) | {"now": clock.now()})
     if (batch.apart(session) if alone else batch.run(session)) != [1]:
         raise Lost

@@ -101,6 +101,12 @@ def statistics(state: State, oa: OAName) -> Json:
     return dict(Counter(seen.operation for seen in state.requests(_name(oa))))
 
 
+@command
+def moments(state: State, oa: OAName, operation: str) -> list[float]:
+    """Return when the requests of an operation came to an OA, in the stand-in's time."""
+    return [seen.at for seen in state.requests(_name(oa), operation)]
+
+
 def _name(oa: OAName) -> OAName:
     if oa not in NAMES:
         raise ValueError(f"{oa}: one of {', '.join(NAMES)}")

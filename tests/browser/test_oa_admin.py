@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import FilePayload, expect
 
 from engine import clock, outbox
-from engine.connectors.oa.models import OACheck, OAFinding, OALoad, OAPoll
+from engine.connectors.oa.models import OACheck, OAFinding, OALoad
 from engine.connectors.oa.sites import Sites
 from engine.org.demo import CAST
 from tests.browser.conftest import Visit
@@ -49,9 +49,6 @@ def beside(sites: Sites, bpm: Bpm, people: Visit) -> Visit:
     with bpm.db.unit_of_work() as session:
         outbox.pause(session, bpm.actor("process_admin"), "oa.old", "老院区今晚升级 OA，21:00 后恢复")
         session.add(OALoad(site="ekp", state="paused", total=50_000, queued=12_400, **begun))
-        for who, failures in (("nurse", 0), ("doctor", 2)):
-            given = {"polled_at": now, "due_at": now, "failures": failures, "error": "8 秒没有回答" * bool(failures)}
-            session.add(OAPoll(site="ekp", person_id=bpm.person(who), **given))
     return people
 
 

@@ -35,7 +35,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(params=SIZES)
 def shots(request: pytest.FixtureRequest) -> Path:
     """Where the pictures of this size go."""
-    folder = ROOT / "var" / "screenshots" / request.param
+    folder: Path = ROOT / "var" / "screenshots" / request.param
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -1,6 +1,6 @@
 """An OA that is a dictionary: what each account's list shows, told in order, for tests of what lies above adapters."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -46,6 +46,7 @@ class Shelf:
         self.asked: list[str] = []  # whose lists were read
         self.puts: list[tuple[Todo, State]] = []
         self.errors: list[Exception] = []  # of the next requests, one each
+        self.take: Callable[[], None] = lambda: None  # before each request
         self.meanwhile: list[Any] = []  # called once while a list is on its way
 
     def put(self, todo: Todo, state: State, *, doubtful: bool = False) -> None:
@@ -97,6 +98,7 @@ class Shelf:
         self.lines = [replace(line, **values) if _is(line, which) else line for line in self.lines]
 
     def _may(self, account: str) -> None:
+        self.take()
         if self.errors:
             raise self.errors.pop(0)
         if account in self.unknown:

@@ -13,9 +13,11 @@ from engine.bpm import queries
 from engine.connectors.oa.models import OACheck, OALoad
 from engine.connectors.oa.sites import Sites
 from engine.org.demo import CAST
+from engine.outbox.handlers import declared
 from tests.dsl import Bpm, dates
 from tests.factories.oa_shelf import shelf, shelves
 from tests.web.conftest import Browser
+from web.phrases import OA_LETTERS
 
 OA = "/admin/oa"
 LEAVE = {"leave_type": "事假", "reason": "家中有事"} | dates(3, 4)
@@ -257,3 +259,7 @@ def test_a_reconciliation_at_work_is_looked_at_again(browser_of: Browser, bpm: B
     assert "夜间自动" in admin.get(f"{OA}/ekp/checks")
     admin.get(f"{OA}/ekp/checks/{uuid.uuid4()}", 404)
     admin.get(f"{OA}/ekp/checks/x", 404)
+
+
+def test_whatever_is_written_for_an_oa_has_a_name(sites: Sites) -> None:
+    assert {topic for system, topic in declared if system == "oa.ekp"} <= OA_LETTERS.keys()

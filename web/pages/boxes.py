@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from fastapi import Response
@@ -153,7 +154,7 @@ def oa_box(call: Visitor, cursor: str | None = None, asked: int = 0) -> Response
     now = int(clock.now().timestamp())
     lists = oa.freshness(call.session, call.actor, connections)
     found = oa.entries(call.session, call.actor, cursor)
-    values = {
+    values: dict[str, Any] = {
         "entries": found.rows,
         "cursor": found.next_cursor,
         "lists": lists,

@@ -25,11 +25,11 @@ from web.session import Anybody, Router
 router = Router()
 
 _HEADINGS = {
-    "oa_pass_wrong": "链接没有通过核对",
-    "oa_pass_late": "链接已过期",
-    "oa_pass_used": "链接已用过",
-    "oa_pass_unknown": "账号没有对应的职工",
-    "oa_pass_locked": "没有通过的次数太多",
+    "oa_link_wrong": "链接没有通过核对",
+    "oa_link_late": "链接已过期",
+    "oa_link_used": "链接已用过",
+    "oa_link_unknown": "账号没有对应的职工",
+    "oa_link_locked": "没有通过的次数太多",
     "oa_away": "OA 暂时连不上",
 }
 _MOST_FIELDS = 20
@@ -134,4 +134,4 @@ def _query(request: Request) -> Mapping[str, list[str]]:
     try:
         return parse_qs(request.url.query, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
     except ValueError:
-        raise Forbidden("这个链接不完整，请回到 OA 的列表里再点一次", code="oa_pass_wrong") from None
+        raise Forbidden("这个链接不完整，请回到 OA 的列表里再点一次", code="oa_link_wrong") from None

@@ -186,7 +186,8 @@ def _turn(session: Session, actor: Doer | None, connection: Connection, before: 
     require_admin(actor)
     found = _locked(session, connection.site.code)
     if found is None or found.state != before:
-        how = {None: "还没有开始", RUNNING: "正在进行", PAUSED: "已经暂停", DONE: "已经完成"}[found and found.state]
+        stands = {RUNNING: "正在进行", PAUSED: "已经暂停", DONE: "已经完成"}
+        how = "还没有开始" if found is None else stands[found.state]
         raise Conflict(f"“{connection.site.name}”的首次装载{how}，请刷新后再看", code="oa_load_state")
     found.state = after
     session.flush()

@@ -50,7 +50,13 @@ class OAItem(Base):
     __table_args__ = (
         Index("ix_oa_item_item", "item_id"),
         Index("ix_oa_item_instance", "instance_id", "site"),
-        Index("ix_oa_item_shown", "site", "shown_at"),
+        Index(
+            "ix_oa_item_shown",  # partial, so that it is used for nothing but the last push
+            "site",
+            "shown_at",
+            postgresql_where=text("shown_at IS NOT NULL"),
+            sqlite_where=text("shown_at IS NOT NULL"),
+        ),
         Index(
             "ix_oa_item_open",
             "site",

@@ -49,10 +49,12 @@ _UNMAPPED = Statement(
     "SELECT count(DISTINCT m.person_id) AS people, count(*) AS items FROM oa_item m "
     "WHERE m.site = :site AND m.problem <> '' AND m.problem = :unmapped"
 )
-_PUSHED = Statement("SELECT max(m.shown_at) AS at FROM oa_item m WHERE m.site = :site", at=datetime)
+_PUSHED = Statement(
+    "SELECT max(m.shown_at) AS at FROM oa_item m WHERE m.site = :site AND m.shown_at IS NOT NULL", at=datetime
+)
 _POLLED = Statement(
-    "SELECT count(*) AS people, max(polled_at) AS at, sum(CASE WHEN failures > 0 THEN 1 ELSE 0 END) AS failing, "
-    "max(CASE WHEN failures > 0 THEN error ELSE '' END) AS error FROM oa_poll WHERE site = :site",
+    "SELECT count(polled_at) AS people, max(polled_at) AS at, "
+    "sum(CASE WHEN failures > 0 THEN 1 ELSE 0 END) AS failing, max(CASE WHEN failures > 0 THEN error ELSE '' END) AS error FROM oa_poll WHERE site = :site",
     at=datetime,
 )
 _WAITING = Statement(
@@ -79,7 +81,8 @@ _REFUSED = "请按提示在 OA 后台或 site.toml 里改正；改了 site.toml 
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """How the OA's own lists are asked for: of how many people, when last, and for how many in vain (`error`: why).
+    """How the OA's own lists are asked for: of how many people so far, when last, and for how many in
+    vain (`error`: why).
 
     `waiting`: the OA's own items that wait for people, as far as is known.
     """
@@ -198,9 +201,10 @@ def test(db: Database, actor: Doer | None, connection: Connection) -> Tested:
 
     def ask() -> None:
         try:
-            answers.put(_asked(connection))
+            found = _asked(connection)
         finally:
-            lock.release()
+            lock.release()  # before the answer is there: who has it may test again
+        answers.put(found)
 
     threading.Thread(target=ask, name=f"oa-test-{site.code}", daemon=True).start()
     try:

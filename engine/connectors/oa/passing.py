@@ -85,9 +85,9 @@ def arrive(
     """Return whom a proof names, and use it up; no transaction is open while the OA is asked.
 
     `query` is that of the address; `address` where the browser is; `current` who is logged in there: a signature of
-    their own that is old or used tells them nothing new, and is let pass. Raises Forbidden: `oa_pass_wrong` (the OA
-    doesn't stand for it), `oa_pass_late`, `oa_pass_used`, `oa_pass_unknown` (none of our active people has this
-    account, which is proven); Conflict `oa_pass_locked`; Unavailable where the OA doesn't answer.
+    their own that is old or used tells them nothing new, and is let pass. Raises Forbidden: `oa_link_wrong` (the OA
+    doesn't stand for it), `oa_link_late`, `oa_link_used`, `oa_link_unknown` (none of our active people has this
+    account, which is proven); Conflict `oa_link_locked`; Unavailable where the OA doesn't answer.
     """
     site = connection.site
     assert site.sign_on is not None
@@ -124,7 +124,7 @@ def _by_signature(db: Database, connection: Connection, proof: Signature, curren
     raise Forbidden(
         f"从“{site.name}”打开的链接只在几分钟内有效，这个已经过期。请回到“{site.name}”的列表里再点一次；"
         "仍然不行请告诉信息科：两边服务器的时间可能不一致",
-        code="oa_pass_late",
+        code="oa_link_late",
     )
 
 
@@ -145,7 +145,7 @@ def _person(session: Session, connection: Connection, account: str) -> Passed:
         raise Forbidden(
             f"您在“{connection.site.name}”的账号没有对应批阅里的在职职工。请联系信息科在“账号对照”里补上；"
             "如果您的职工账号已停用，请联系人事科恢复",
-            code="oa_pass_unknown",
+            code="oa_link_unknown",
         )
     person = session.get_one(Person, found)
     return Passed(person.id, account, person.name)
@@ -225,7 +225,7 @@ def _require_unlocked(session: Session, code: str, source: str) -> None:
         raise Conflict(
             f"从您这里打开的链接连续 {MOST} 次没有通过核对，已暂时停用单点登录。"
             f"请 {LOCKED_FOR.seconds // 60} 分钟后再试，或先用工号和密码登录",
-            code="oa_pass_locked",
+            code="oa_link_locked",
         )
 
 
@@ -234,7 +234,7 @@ def _wrong(code: str, source: str) -> Forbidden:
     refused = Forbidden(
         "这个链接没有通过核对：它不完整、被改动过，或不是给这一项的。请回到 OA 的列表里再点一次；"
         "仍然不行请联系信息科，或先用工号和密码登录",
-        code="oa_pass_wrong",
+        code="oa_link_wrong",
     )
 
     def count(session: Session) -> None:
@@ -247,4 +247,4 @@ def _wrong(code: str, source: str) -> Forbidden:
 
 
 def _used(name: str) -> Forbidden:
-    return Forbidden(f"这个链接已经用过，每个只能用一次。请回到“{name}”的列表里再点一次", code="oa_pass_used")
+    return Forbidden(f"这个链接已经用过，每个只能用一次。请回到“{name}”的列表里再点一次", code="oa_link_used")

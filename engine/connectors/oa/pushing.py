@@ -49,7 +49,7 @@ _BEGIN = Statement(
 )
 _SHOWN = Statement(
     "UPDATE oa_item SET shown = :state, sending = '', doubtful_at = :doubtful_at, quiet = :quiet, problem = '', "
-    "reason = '', shown_at = :now WHERE site = :site AND item_id = :item"
+    "reason = '', shown_at = :now WHERE site = :site AND item_id = :item AND stamp = :stamp"
 )
 _NOTHING = Statement(
     "UPDATE oa_item SET wanted = :state, problem = '', reason = '' WHERE site = :site AND item_id = :item"
@@ -99,8 +99,11 @@ def declare(system: str) -> None:
     outbox.handler(system, mirroring.PUSH, in_transaction=False, newest=True, on_dead=_given_up)(push)
 
 
-def push(db: Database, row: outbox.Leased) -> None:
-    """Bring a site to show an item as our rows have it now; nothing is sent where it does already."""
+def push(db: Database, row: outbox.Leased) -> Batch | None:
+    """Bring a site to show an item as our rows have it now; nothing is sent where it does already.
+
+    Returns what is written with the end of the row.
+    """
     sites = db.part(Sites)
     connection = None if sites is None else sites.of(row.system)
     if sites is None or connection is None:
@@ -111,16 +114,17 @@ def push(db: Database, row: outbox.Leased) -> None:
         with db.unit_of_work() as session:
             sending = _begun(session, connection, sites.base_url, row, where)
         if sending is not None:
-            _put(db, connection, row, sending, where)
+            return _put(db, connection, row, sending, where)
     except UnknownPerson as error:
         if connection.site.unmapped == "report":
             _mark(db, _PROBLEM, where | {"problem": UNMAPPED, "reason": str(error)[:200]})
             raise
         _mark(db, _PROBLEM, where | {"problem": IGNORED, "reason": ""})
+    return None
 
 
-def _put(db: Database, connection: Connection, row: outbox.Leased, sending: _Sending, where: dict[str, Any]) -> None:
-    """Tell the OA, and mark how it ended."""
+def _put(db: Database, connection: Connection, row: outbox.Leased, sending: _Sending, where: dict[str, Any]) -> Batch:
+    """Tell the OA; return what marks how it ended."""
     try:
         connection.adapter.put(sending.todo, sending.state, doubtful=sending.doubtful or sending.seen)
     except Unknown:
@@ -131,10 +135,9 @@ def _put(db: Database, connection: Connection, row: outbox.Leased, sending: _Sen
         raise
     now, batch = clock.now(), Batch()
     done = {"state": str(sending.state), "doubtful_at": _looked_at(sending, now), "quiet": False, "now": now}
-    batch.add(_SHOWN, where | done)
+    batch.add(_SHOWN, where | done | {"stamp": sending.todo.stamp})
     batch.add(_FORGOTTEN, _forgotten(row))
-    with db.unit_of_work() as session:
-        batch.defer(session)
+    return batch
 
 
 def doubt(session: Session, connection: Connection, item_ids: Collection[uuid.UUID], *, quiet: bool = True) -> None:

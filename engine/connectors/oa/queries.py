@@ -69,7 +69,7 @@ def entries(session: Session, viewer: Viewer, after: str | None = None, *, limit
 
 def count(session: Session, viewer: Viewer) -> int:
     """Return how much waits for the viewer in the OAs: exact up to 999, 1000 for more."""
-    rows = select(literal_column("1")).select_from(OAEntry).where(OAEntry.person_id == viewer.person_id, _WAITING)
+    rows: Any = select(literal_column("1")).select_from(OAEntry).where(OAEntry.person_id == viewer.person_id, _WAITING)
     bounded = rows.limit(literal_column(str(CAP + 1))).subquery()
     return session.scalar(select(func.count()).select_from(bounded)) or 0
 

@@ -11,7 +11,7 @@ from engine import clock, outbox
 from engine.bpm import queries
 from engine.connectors.oa import oversight
 from engine.connectors.oa.adapters.protocol import Unknown
-from engine.connectors.oa.models import OACheck, OAPoll
+from engine.connectors.oa.models import OACheck, OAFinding, OAPoll
 from engine.connectors.oa.oversight import SiteState
 from engine.connectors.oa.sites import Sites
 from engine.errors import Conflict, Forbidden
@@ -93,13 +93,18 @@ def check(**figures: object) -> OACheck:
 def test_the_last_reconciliation_counts(bpm: Bpm, sites: Sites) -> None:
     for figures, trouble in (
         ({"missing": 2, "ghost": 1}, True),
+        ({"missing": 2, "ghost": 1, "repaired": 2}, True),
         ({"missing": 2, "ghost": 1, "repaired": 3}, False),
         ({"state": "failed", "reason": "OA 没有回答"}, True),
         ({"state": "running", "missing": 1}, True),
     ):
         clock.freeze(clock.now() + timedelta(minutes=1))
+        done = check(**figures)
         with bpm.db.unit_of_work() as session:
-            session.add(check(**figures))
+            session.add(done)
+            session.flush()
+            for _ in range(done.repaired):
+                session.add(OAFinding(check_id=done.id, kind="missing", side="theirs", result="repaired"))
         assert troubled(bpm, sites) is state(bpm, sites).troubled is trouble, figures
     found = state(bpm, sites)
     assert found.check is not None

@@ -39,7 +39,7 @@ class Map:
 
     def set(self, number: str, account: str, by: str | None = None) -> None:
         with self.db.unit_of_work() as session:
-            people.set_account(session, by and self.bpm.actor(by), self.connection, number, account)
+            people.set_account(session, self.bpm.actor(by) if by else None, self.connection, number, account)
         self.bpm.work()
 
     def load(self, *rows: Sequence[str]) -> people.Imported:

@@ -243,7 +243,7 @@ def test_a_question_that_is_wrong_is_one_dead_letter_and_the_mirror_goes_on(desk
     def refuse(*_: object) -> list[Handled]:
         raise outbox.Configuration("没有这个接口")
 
-    desk.connection.adapter.handled = refuse  # type: ignore[method-assign]
+    desk.connection.adapter.handled = refuse  # type: ignore[method-assign, assignment]
     for _ in range(3):
         ask(desk)
     assert desk.pending("dead") == 1

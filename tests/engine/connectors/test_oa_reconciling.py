@@ -346,7 +346,7 @@ def test_it_is_done_in_steps_that_others_may_come_between(ekp: Night) -> None:
     [row] = outbox.lease(ekp.db, "one", 1, "oa.ekp.aside")
     assert outbox.run(ekp.db, row) == "later"
     report = ekp.report(check)
-    assert (report.state, report.people) == ("running", 25)
+    assert (report.state, report.people) == ("running", 50)
     ekp.bpm.work()
     report = ekp.report(check)
     assert report.state == "done"

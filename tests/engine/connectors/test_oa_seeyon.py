@@ -36,9 +36,14 @@ def seeyon(listener: Listener) -> Iterator[Seeyon]:
 
 
 def todo(**changed: Any) -> Todo:
-    given: dict[str, Any] = {"key": "1" * 32, "account": "2001", "person": "李医生", "title": "年假"}
-    given |= {"workflow": "请假", "node": "审批", "sender": "王护士", "sender_account": "2002", "urgency": 2}
-    given |= {"started_at": MOMENT}
+    given: dict[str, Any] = {
+        "key": "1" * 32,
+        "account": "2001",
+        "person": "李医生",
+        "title": "年假",
+        "workflow": "请假",
+    }
+    given |= {"node": "审批", "sender": "王护士", "sender_account": "2002", "urgency": 2, "started_at": MOMENT}
     given |= {"opened_at": MOMENT, "link": "https://a/b", "mobile_link": "https://a/m", "kind": "decide", "stamp": 7}
     return Todo(**given | changed)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from engine.batch import Batch, Statement
@@ -130,5 +130,5 @@ def report(session: Session, viewer: Viewer | None, check_id: uuid.UUID) -> Repo
     )  # fmt: skip
 
 
-def _newest(code: str) -> Any:
+def _newest(code: str) -> Select[tuple[OACheck]]:
     return select(OACheck).where(OACheck.site == code).order_by(OACheck.started_at.desc(), OACheck.id.desc())

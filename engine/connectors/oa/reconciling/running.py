@@ -7,7 +7,7 @@ channel is down or paused, and goes on behind the last person whom it has writte
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +17,11 @@ from engine import clock, outbox
 from engine.audit import record
 from engine.batch import Batch, Statement
 from engine.connectors.oa import people, pushing
-from engine.connectors.oa.adapters.protocol import UnknownPerson
+from engine.connectors.oa.adapters.protocol import Shown, UnknownPerson
 from engine.connectors.oa.models import OACheck
 from engine.connectors.oa.people import Identity
 from engine.connectors.oa.reconciling import ours, theirs
-from engine.connectors.oa.reconciling.findings import Finding
+from engine.connectors.oa.reconciling.findings import OPEN, Finding
 from engine.connectors.oa.reconciling.repairing import CAPPED, REPAIRED, judged, repair
 from engine.connectors.oa.reconciling.unloaded import counted_from, unloaded
 from engine.connectors.oa.rights import require_admin, require_mirror
@@ -34,8 +34,9 @@ CHECK, VERB = "check", "oa_check"
 RUNNING, DONE, FAILED = "running", "done", "failed"
 NIGHTLY, PERSON, COMMAND = "nightly", "person", "command"
 _KEY = "check"
-_AT_ONCE, _ALONE = 25, 200  # people of one step: with their lists, and by our side alone
+_AT_ONCE, _ALONE = 50, 200  # people of one step: with their lists, and by our side alone
 _STEP = 6.0  # seconds after which a step ends: others may have something in the lane
+_RENEWED = 3.0  # seconds after which the row's lease is prolonged
 _TRIES = 3  # of somebody's lists, before it goes on without
 _MOST_KEPT = 5000  # findings; the others are only counted
 _FIRST = uuid.UUID(int=0)
@@ -82,7 +83,7 @@ class _Step:
     people: Sequence[uuid.UUID]
     findings: list[Finding]
     items: int
-    unread: int = 0
+    unread: int
 
 
 def declare(system: str) -> None:
@@ -128,19 +129,20 @@ def check(db: Database, row: outbox.Leased) -> None:
         found = session.get(OACheck, uuid.UUID(row.payload["check"]))
     if found is None or found.state != RUNNING:
         return
-    limit = _AT_ONCE if connection.adapter.reads_back else _ALONE
     with db.reading() as session:
-        page = _page(session, connection, found, limit)
+        page = _page(session, connection, found, _AT_ONCE if connection.adapter.reads_back else _ALONE)
     if not page:
         _end(db, connection, found)
         return
+    lists = _Lists()
     if connection.adapter.reads_back:
-        _compare_each(db, row, connection, found, page)
-    else:
+        lists.read(db, row, connection, page)
+        page = page[: len(lists.by_person) + lists.unread]
+    if page:
         with db.reading() as session:
-            step = _ours(session, connection, page)
+            step = _compared(session, connection, page, lists)
         _write(db, connection, found, step)
-    raise outbox.Again
+    raise lists.error or outbox.Again
 
 
 def _page(session: Session, connection: Connection, found: OACheck, limit: int) -> list[tuple[uuid.UUID, str]]:
@@ -152,67 +154,69 @@ def _page(session: Session, connection: Connection, found: OACheck, limit: int) 
     return [(p.id, people.account(site, Identity(p.name, p.staff_number, p.mobile, p.email, p.given))) for p in rows]
 
 
-def _compare_each(
-    db: Database,
-    row: outbox.Leased,
-    connection: Connection,
-    found: OACheck,
-    page: Sequence[tuple[uuid.UUID, str]],
-) -> None:
-    """Compare one person after the other, for a few seconds; where somebody's lists can't be had, it goes on without.
+class _Lists:
+    """The OA's lists of some people, one after the other, and our record of them from before."""
 
-    Raises what says that the OA isn't to be had; the next try begins behind whom that was tried for a few times.
-    """
-    began = time.monotonic()
-    for number, (person_id, account) in enumerate(page):
-        if number:
-            outbox.renew(db, row)
-        try:
-            step = _lists(db, connection, person_id, account)
-        except (outbox.Transient, outbox.Permanent) as error:
-            passes = isinstance(error, outbox.Transient)
-            if passes and (not error.counted or row.attempts < _TRIES or number > 0):
-                raise
-            log.warning("lists not read: site=%s error=%s", connection.site.code, type(error).__name__)
-            with db.reading() as session:
-                unread = _ours(session, connection, [(person_id, account)], unread=1)
-            _write(db, connection, found, unread)
-            if passes:
-                raise
-            continue
-        _write(db, connection, found, step)
-        if time.monotonic() - began > _STEP:
-            break
+    def __init__(self) -> None:
+        self.by_person: dict[uuid.UUID, dict[str, list[Shown]]] = {}
+        self.before: dict[uuid.UUID, dict[uuid.UUID, Any]] = {}
+        self.unread = 0
+        self.error: Exception | None = None  # that the OA isn't to be had
+
+    def read(
+        self, db: Database, row: outbox.Leased, connection: Connection, page: Sequence[tuple[uuid.UUID, str]]
+    ) -> None:
+        """Ask for a few seconds; of whom it was asked in vain for a few times, it goes on without."""
+        began = renewed = time.monotonic()
+        self.asked_at = clock.now()
+        with db.reading() as session:
+            self.before = _by_person(ours.Record(session, connection).rows([person_id for person_id, _ in page]))
+        for person_id, account in page:
+            now = time.monotonic()
+            if now - began > _STEP:
+                break
+            if now - renewed > _RENEWED:
+                outbox.renew(db, row)
+                renewed = now
+            known = self.before.get(person_id, {}).values()
+            accounts = {item.account for item in known if item.shown in OPEN} | {account}
+            try:
+                self.by_person[person_id] = {name: _list(connection, name) for name in sorted(accounts - {""})}
+            except outbox.Permanent:
+                self.unread += 1
+            except outbox.Transient as error:
+                self.error = error
+                self.unread += error.counted and row.attempts >= _TRIES and not self.by_person
+                break
 
 
-def _ours(session: Session, connection: Connection, page: Sequence[tuple[uuid.UUID, str]], unread: int = 0) -> _Step:
-    """Compare our own side of some people."""
-    ids, accounts = [person_id for person_id, _ in page], dict(page)
-    known = ours.Record(session, connection)
+def _list(connection: Connection, account: str) -> list[Shown]:
+    try:
+        return connection.adapter.shown(account)
+    except UnknownPerson:
+        return []  # whoever isn't there has no list
+
+
+def _by_person(rows: Iterable[Any]) -> dict[uuid.UUID, dict[uuid.UUID, Any]]:
+    found: dict[uuid.UUID, dict[uuid.UUID, Any]] = {}
+    for row in rows:
+        found.setdefault(row.person_id, {})[row.item_id] = row
+    return found
+
+
+def _compared(session: Session, connection: Connection, page: Sequence[tuple[uuid.UUID, str]], lists: _Lists) -> _Step:
+    """Compare our side of some people, and theirs as far as their lists were read."""
+    known, ids = ours.Record(session, connection), [person_id for person_id, _ in page]
     rows, unknown = known.rows(ids), known.unknown(ids)
-    due = [item for item in unknown if item.item_id not in unloaded(session, connection, unknown)]
-    found = list(ours.compare(rows, due, accounts))
-    return _Step(ids, found, sum(row.current in ("todo", "read") for row in rows) + len(unknown), unread)
-
-
-def _lists(db: Database, connection: Connection, person_id: uuid.UUID, account: str) -> _Step:
-    """Compare both sides of one person."""
-    with db.reading() as session:
-        before = {row.item_id: row for row in ours.Record(session, connection).rows([person_id])}
-    accounts = {row.account for row in before.values() if row.shown in ("todo", "read")} | {account}
-    asked_at, lists = clock.now(), {}
-    for name in sorted(accounts - {""}):
-        try:
-            lists[name] = connection.adapter.shown(name)
-        except UnknownPerson:
-            lists[name] = []  # whoever isn't there has no list
-    with db.reading() as session:
-        known = ours.Record(session, connection)
-        step = _ours(session, connection, [(person_id, account)])
-        after = {row.item_id: row for row in known.rows([person_id])}
-        looked = theirs.Looked(person_id, asked_at, before, after, lists)
-        step.findings.extend(theirs.compare(looked, known))
-    return step
+    later = unloaded(session, connection, unknown) if unknown else set()
+    due = [item for item in unknown if item.item_id not in later]
+    found = list(ours.compare(rows, due, dict(page)))
+    after = _by_person(rows)
+    for person_id, mine in lists.by_person.items():
+        before = lists.before.get(person_id, {})
+        looked = theirs.Looked(person_id, lists.asked_at, before, after.get(person_id, {}), mine)
+        found.extend(theirs.compare(looked, known))
+    return _Step(ids, found, sum(row.current in OPEN for row in rows) + len(unknown), lists.unread)
 
 
 def _write(db: Database, connection: Connection, found: OACheck, step: _Step) -> None:
@@ -224,7 +228,7 @@ def _write(db: Database, connection: Connection, found: OACheck, step: _Step) ->
     told = judged(step.findings, connection.site.repairs - found.repaired, repair=found.repair)
     kinds = [finding.kind for finding, _ in told]
     figures = {
-        "people": 0 if step.unread else len(step.people), "unread": step.unread, "items": step.items,
+        "people": len(step.people) - step.unread, "unread": step.unread, "items": step.items,
         "missing": kinds.count("missing"), "ghost": kinds.count("ghost"), "stale": kinds.count("stale"),
         "repaired": sum(finding.cost for finding, result in told if result == REPAIRED),
         "capped": sum(result == CAPPED for _, result in told),
