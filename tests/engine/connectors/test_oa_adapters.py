@@ -150,10 +150,9 @@ def test_any_title_can_be_shown_and_done(desk: Desk, title: str) -> None:
     item = todo(title=title)
     desk.put(item, State.TODO)
     [row] = desk.lists.open("2001")
-    kept = "".join(character for character in title if character.isprintable())
+    kept = "".join(character for character in title if character.isprintable()).strip() or "（无标题）"
     shown = "".join(character for character in row.title if character.isprintable())
-    assert shown.strip(" …�?") in kept or not kept.strip()
-    assert len(shown) >= min(len(kept), 80), "and for a blank one the OA has something to click"
+    assert shown == kept
     desk.put(item, State.DONE)
     assert desk.states(item) == ["done"]
 

@@ -17,7 +17,7 @@ from engine import clock
 from engine.connectors.oa.adapters import errors, moments
 from engine.connectors.oa.adapters.landray_calls import Calls, Envelopes, LandraySite, Rest
 from engine.connectors.oa.adapters.protocol import Foreign, Handled, Shown, State, Take, Todo, UnknownPerson, fold
-from engine.connectors.oa.adapters.soap import clean
+from engine.connectors.oa.adapters.soap import titled
 from engine.outbox import Permanent, Transient
 
 _DONE = 2  # returnState: 0 nothing done, 1 failed
@@ -29,8 +29,6 @@ _WHOLE = 1  # optType: the to-do itself, not one of its people; an item of ours 
 _DONE_AT = ("finishTime", "doneTime", "finishDate")  # the first that a version tells
 _ROWS = 100  # of a page
 _PAGES = 50
-_TITLE = 200  # characters
-_UNTITLED = "（无标题）"
 _NOTHING = ("未找到", "没有找到", "没有相应", "无相应", "无记录", "没有记录")
 
 
@@ -111,7 +109,7 @@ class Landray:
             "appName": site.app_name,
             "modelName": site.model_name,
             "modelId": todo.key,
-            "subject": clean(todo.title).strip()[:_TITLE] or _UNTITLED,
+            "subject": titled(todo.title),
             "link": todo.link,
             "mobileLink": todo.mobile_link or todo.link,
             "padLink": todo.link,

@@ -13,7 +13,7 @@ from engine.connectors.oa.adapters.http import Answer, Http, unanswered
 from engine.connectors.oa.adapters.moments import local
 from engine.connectors.oa.adapters.protocol import State, Take, Todo, fold
 from engine.connectors.oa.adapters.site import Site
-from engine.connectors.oa.adapters.soap import clean
+from engine.connectors.oa.adapters.soap import clean, titled
 from engine.connectors.oa.adapters.unsupported import NeitherReadsNorPolls
 from engine.connectors.tokens import Flights, InProcess
 from engine.outbox import Configuration, Permanent
@@ -71,7 +71,7 @@ class Seeyon(NeitherReadsNorPolls):
         bound = self._site.receiver == "bound"
         fields = {
             "taskId": todo.key,
-            "title": clean(todo.title),
+            "title": titled(todo.title),
             "senderName": clean(todo.sender or todo.person),
             "content": clean(f"{todo.workflow} {todo.node}"),
             "state": _OPEN,

@@ -35,6 +35,11 @@ def clean(text: str) -> str:
     return _NO_XML.sub("", text)
 
 
+def titled(text: str, most: int = 200) -> str:
+    """Return a title as any list can show it: `clean`, of at most so many characters, never empty."""
+    return clean(text).strip()[:most] or "（无标题）"
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
     """What a product's WSDL calls its service, and where that is."""

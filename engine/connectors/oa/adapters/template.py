@@ -9,7 +9,7 @@ from engine.connectors.oa.adapters import moments
 from engine.connectors.oa.adapters.conversation import Conversation
 from engine.connectors.oa.adapters.interface import Compiled
 from engine.connectors.oa.adapters.protocol import Foreign, Handled, Shown, State, Take, Todo, Unknown, fold
-from engine.connectors.oa.adapters.soap import clean
+from engine.connectors.oa.adapters.soap import clean, titled
 from engine.connectors.oa.adapters.template_site import TemplateSite
 
 MAX_PAGES = 100
@@ -32,8 +32,8 @@ class TemplateOA:
         if doubtful and state.open and not self._site.template.repeatable and self._shows(todo, state):
             return
         call, already = self._compiled.put[state]
-        names = ("person", "title", "workflow", "node", "sender")
-        cleaned = replace(todo, **{name: clean(getattr(todo, name)) for name in names})
+        names = ("person", "workflow", "node", "sender")
+        cleaned = replace(todo, title=titled(todo.title), **{name: clean(getattr(todo, name)) for name in names})
         private = (todo.title, cleaned.title)
         self._conversation.ask(call, {"todo": cleaned, "state": state.value}, private, already)
 

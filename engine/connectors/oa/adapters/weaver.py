@@ -17,14 +17,13 @@ from engine.connectors.oa.adapters.moments import local
 from engine.connectors.oa.adapters.paservice import PaService, Pull
 from engine.connectors.oa.adapters.protocol import Foreign, Handled, Shown, State, Take, Todo, fold
 from engine.connectors.oa.adapters.site import Site
-from engine.connectors.oa.adapters.soap import clean
+from engine.connectors.oa.adapters.soap import clean, titled
 from engine.outbox import Permanent
 
 RECEIVE, DELETE = "receiveRequestInfoByJson", "deleteUserRequestInfoByJson"
 _REMARK = {State.TODO: "0", State.DONE: "2", State.FINISHED: "4", State.READ: "8"}  # isremark
 _UNREAD, _SEEN = "0", "1"  # viewtype
-_TITLE, _NAME = 200, 100  # characters
-_UNTITLED = "（无标题）"
+_NAME = 100  # characters
 _NOBODY = "0" * 32  # flowid of nothing
 
 
@@ -110,7 +109,7 @@ class Weaver:
         return {
             "syscode": self._site.syscode,
             "flowid": todo.key,
-            "requestname": clean(todo.title).strip()[:_TITLE] or _UNTITLED,
+            "requestname": titled(todo.title),
             "workflowname": clean(todo.workflow)[:_NAME],
             "nodename": clean(todo.node)[:_NAME],
             "pcurl": todo.link,
