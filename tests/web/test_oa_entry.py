@@ -30,12 +30,21 @@ SECRET = "canary-common-secret-of-both"
 NURSE, HEAD = CAST["nurse"].staff_number, CAST["head_nurse"].staff_number
 
 
+class Unasked:
+    """An OA that nobody asks anything: who comes from it is let in by what they bring."""
+
+    polls = quick = False
+
+    def close(self) -> None:
+        pass
+
+
 def connect(bpm: Bpm, **more: Any) -> None:
     """Let one OA send people here."""
     sign_on = {"kind": "signed", "secret": SECRET, **more.pop("sign_on", {})}
     given = {"code": "ekp", "folder": Path(), "kind": "test", "name": "集团 OA", "address": "https://oa.test"}
     site = Site.model_validate({**given, "sign_on": sign_on, **more})
-    bpm.db.provide(Sites({"ekp": Connection(site, None)}, "http://testserver"))  # type: ignore[arg-type]
+    bpm.db.provide(Sites({"ekp": Connection(site, Unasked())}, "http://testserver"))  # type: ignore[arg-type]
 
 
 @pytest.fixture
