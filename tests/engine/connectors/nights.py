@@ -80,7 +80,7 @@ def night(bpm: Bpm, shelf: Shelf | None = None, **settings: Any) -> Iterator[Nig
         yield found
 
 
-@pytest.fixture
-def ekp(bpm: Bpm) -> Iterator[Night]:
+@pytest.fixture(name="ekp")
+def _ekp(bpm: Bpm) -> Iterator[Night]:
     with night(bpm) as found:
         yield found

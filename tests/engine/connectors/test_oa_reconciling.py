@@ -14,7 +14,7 @@ from engine.connectors.oa.models import OACheck, OAItem
 from engine.org.models import Person
 from engine.outbox import Outbox
 from tests.dsl import Bpm
-from tests.engine.connectors.nights import ARCHIVIST, HEAD, SURGEON, Night, ekp, night  # noqa: F401
+from tests.engine.connectors.nights import ARCHIVIST, HEAD, SURGEON, Night, _ekp, night  # noqa: F401
 from tests.factories.oa import Line, Shelf
 from tests.factories.outbox import NOON
 

@@ -15,7 +15,7 @@ from engine.errors import Conflict, Forbidden, NotFound
 from engine.org.demo import CAST
 from engine.outbox import Outbox
 from tests.dsl import Bpm
-from tests.engine.connectors.nights import ALL, HEAD, SURGEON, Night, ekp, night  # noqa: F401
+from tests.engine.connectors.nights import ALL, HEAD, SURGEON, Night, _ekp, night  # noqa: F401
 from tests.factories.oa import Line, Shelf, connected
 from tests.factories.outbox import NOON
 
