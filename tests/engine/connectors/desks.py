@@ -17,7 +17,7 @@ from engine.org.demo import CAST
 from engine.org.models import Person
 from engine.outbox import Outbox
 from engine.settings import Settings
-from sandbox.oa.records import OAName
+from sandbox.oa.records import Kind, OAName
 from sandbox.oa.server import Running
 from tests.dsl import Bpm, Story
 
@@ -61,7 +61,7 @@ class Desk:
         assert found is not None
         return found
 
-    def fault(self, kind: str, operation: str = "*", **options: Any) -> None:
+    def fault(self, kind: Kind, operation: str = "*", **options: Any) -> None:
         """Let the OA fail."""
         self.oa.state.faults.add(PRODUCTS[self.kind], operation, kind, **options)
 
