@@ -77,12 +77,6 @@ def test_what_nobody_listens_for_was_never_sent(http: Ways) -> None:
     assert not isinstance(raised.value, Unknown)
 
 
-def test_a_host_that_does_not_exist_was_never_asked(http: Ways) -> None:
-    with pytest.raises(Transient, match="连不上") as raised:
-        http("http://no-such-host.invalid").ask("POST", PATH)
-    assert not isinstance(raised.value, Unknown)
-
-
 def test_a_connection_that_breaks_after_the_request_leaves_it_open_what_happened(
     http: Ways, listener: Listener
 ) -> None:

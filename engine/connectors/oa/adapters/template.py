@@ -32,8 +32,14 @@ class TemplateOA:
         if doubtful and state.open and not self._site.template.repeatable and self._shows(todo, state):
             return
         call, already = self._compiled.put[state]
-        names = ("person", "workflow", "node", "sender")
-        cleaned = replace(todo, title=titled(todo.title), **{name: clean(getattr(todo, name)) for name in names})
+        cleaned = replace(
+            todo,
+            title=titled(todo.title),
+            person=clean(todo.person),
+            workflow=clean(todo.workflow),
+            node=clean(todo.node),
+            sender=clean(todo.sender),
+        )
         private = (todo.title, cleaned.title)
         self._conversation.ask(call, {"todo": cleaned, "state": state.value}, private, already)
 
