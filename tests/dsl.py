@@ -79,8 +79,8 @@ class Bpm:
         with (
             self.db.unit_of_work() as session,
             patch.object(folder, "load_findings", return_value=[]),
-            patch.object(definitions.lint, "check", _lint),
-            patch.object(definitions.runtime, "load", _load),
+            patch.object(lint, "check", _lint),
+            patch.object(runtime, "load", _load),
         ):
             row = definitions.deploy(session, None, files)
             texts = frozenset(definitions.unpack(row.files).items())
