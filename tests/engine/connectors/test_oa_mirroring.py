@@ -42,12 +42,16 @@ def _noon() -> Iterator[None]:
     clock.freeze(None)
 
 
+EACH = pytest.mark.backend("postgresql")
+
+
 @pytest.fixture(params=["landray.soap", "weaver.rest", "seeyon", "template"])
 def desk(request: pytest.FixtureRequest, bpm: Bpm, oa_sandbox: Running) -> Desk:
     """The hospital beside an OA of each product."""
     return Desk(bpm, oa_sandbox, request.param)
 
 
+@EACH
 def test_what_waits_here_waits_there_and_goes_when_it_is_handled(desk: Desk) -> None:
     story = desk.bpm.deploy_files(ANY).start("p", "nurse")
     assert desk.seen("head_nurse") == desk.seen("pediatrics_head") == ["审核"]
@@ -59,6 +63,7 @@ def test_what_waits_here_waits_there_and_goes_when_it_is_handled(desk: Desk) -> 
     assert desk.differences() == ([], [])
 
 
+@EACH
 def test_who_has_handled_it_finds_it_among_what_is_done_and_who_has_not_does_not(desk: Desk) -> None:
     story = desk.bpm.deploy_files(ANY).start("p", "nurse").approve("head_nurse")
     assert [i.shown for i in desk.items()].count("deleted") == 1
@@ -78,6 +83,7 @@ def test_where_an_oa_tells_finished_from_done_the_end_of_the_instance_is_shown(b
     assert desk.seen("pediatrics_head", "todo", "done", "finished") == []
 
 
+@EACH
 def test_a_countersign_leaves_each_list_when_its_own_person_has_decided(desk: Desk) -> None:
     story = desk.bpm.deploy_files(ALL).start("p", "nurse").approve("head_nurse")
     assert desk.seen("head_nurse") == []
@@ -89,6 +95,7 @@ def test_a_countersign_leaves_each_list_when_its_own_person_has_decided(desk: De
     assert desk.seen("office_clerk") == ["传阅"]
 
 
+@EACH
 def test_claiming_hides_it_from_the_others_and_giving_it_back_shows_it_again(desk: Desk) -> None:
     story = desk.bpm.deploy_files(ANY).start("p", "nurse")
     mine = story.item("head_nurse").id
@@ -98,6 +105,7 @@ def test_claiming_hides_it_from_the_others_and_giving_it_back_shows_it_again(des
     assert desk.seen("pediatrics_head") == desk.seen("head_nurse") == ["审核"]
 
 
+@EACH
 def test_taking_back_opens_it_again_there(desk: Desk) -> None:
     story = desk.bpm.deploy_files(ANY).start("p", "nurse").approve("head_nurse")
     story.act("take_back", "head_nurse", story.item("head_nurse", "审核", "done").id)
@@ -106,6 +114,7 @@ def test_taking_back_opens_it_again_there(desk: Desk) -> None:
     assert desk.differences() == ([], [])
 
 
+@EACH
 def test_returns_passings_on_jumps_and_withdrawals_are_covered(desk: Desk) -> None:
     story = desk.bpm.deploy_files(ANY).start("p", "nurse")
     story.act(
@@ -121,6 +130,7 @@ def test_returns_passings_on_jumps_and_withdrawals_are_covered(desk: Desk) -> No
     assert desk.differences() == ([], [])
 
 
+@EACH
 def test_a_timer_takes_it_away_with_nobody_acting(desk: Desk) -> None:
     desk.bpm.deploy_files(TIMED).start("p", "nurse")
     clock.freeze(NOON + timedelta(days=1, minutes=1))
@@ -129,6 +139,7 @@ def test_a_timer_takes_it_away_with_nobody_acting(desk: Desk) -> None:
     assert desk.seen("office_director") == ["督办"]
 
 
+@EACH
 def test_in_turn_only_whose_turn_it_is_sees_it(desk: Desk) -> None:
     story = desk.bpm.deploy_files(TURN).start("p", "nurse")
     assert desk.seen("head_nurse") == ["依次"]
@@ -138,6 +149,7 @@ def test_in_turn_only_whose_turn_it_is_sees_it(desk: Desk) -> None:
     assert desk.seen("pediatrics_head") == ["依次"]
 
 
+@EACH
 def test_what_opens_and_closes_unsent_sends_nothing(desk: Desk) -> None:
     bpm = desk.bpm.deploy_files(ANY)
     with bpm.db.unit_of_work() as session:
@@ -149,6 +161,7 @@ def test_what_opens_and_closes_unsent_sends_nothing(desk: Desk) -> None:
     assert desk.pending() == 0
 
 
+@EACH
 def test_only_the_newest_state_is_sent(desk: Desk) -> None:
     story = desk.bpm.deploy_files(ANY).start("p", "nurse")
     before = desk.requests()
@@ -161,6 +174,7 @@ def test_only_the_newest_state_is_sent(desk: Desk) -> None:
     assert desk.requests() == before
 
 
+@EACH
 def test_names_stay_as_they_were_at_first(desk: Desk) -> None:
     story = desk.bpm.deploy_files(ANY).start("p", "nurse")
     first = [(r.title, r.workflow, r.node) for r in desk.product.rows()]
@@ -174,6 +188,21 @@ def test_names_stay_as_they_were_at_first(desk: Desk) -> None:
     ] == first[:1]
 
 
+def test_the_statements_hold_on_both_databases(bpm: Bpm, oa_sandbox: Running) -> None:
+    desk = Desk(bpm, oa_sandbox, "landray.rest")
+    story = bpm.deploy_files(ANY).start("p", "nurse")
+    mine = story.item("head_nurse").id
+    for verb in ("claim", "unclaim", "claim"):
+        story.act(verb, "head_nurse", mine)
+        assert desk.differences() == ([], [])
+    story.approve("head_nurse").send_back("archivist").approve("head_nurse").approve("archivist")
+    assert desk.differences() == ([], [])
+    reading = bpm.deploy_files(ALL).start("p", "nurse").approve("head_nurse").approve("pediatrics_head")
+    reading.read("archivist")
+    assert desk.seen("archivist") == []
+    assert desk.seen("office_clerk") == ["传阅"]
+
+
 def test_several_oas_at_once_show_the_same(bpm: Bpm, oa_sandbox: Running) -> None:
     ekp, e9 = Desk(bpm, oa_sandbox, "landray.rest", "ekp"), Desk(bpm, oa_sandbox, "weaver.soap", "e9")
     from tests.engine.connectors.desks import connect
@@ -185,6 +214,7 @@ def test_several_oas_at_once_show_the_same(bpm: Bpm, oa_sandbox: Running) -> Non
     assert ekp.differences() == e9.differences() == ([], [])
 
 
+@EACH
 def test_the_link_leads_to_the_item(desk: Desk) -> None:
     story = desk.bpm.deploy_files(ANY).start("p", "nurse")
     item = story.item("head_nurse").id

@@ -13,6 +13,7 @@ from tests.engine.connectors.desks import Desk, number
 from tests.engine.connectors.test_oa_mirroring import ANY
 from tests.factories.outbox import NOON
 
+pytestmark = pytest.mark.backend("postgresql")
 KINDS = ("landray.soap", "landray.rest", "weaver.soap", "weaver.rest", "seeyon", "template")
 
 
@@ -31,7 +32,6 @@ def desk(request: pytest.FixtureRequest, bpm: Bpm, oa_sandbox: Running) -> Desk:
     return found
 
 
-@pytest.mark.backend("postgresql")
 @pytest.mark.parametrize("fault", ["refuse", "reset_after", "timeout", "timeout_after", "html502", "garbage", "late"])
 def test_whatever_passes_ends_in_the_truth_once(desk: Desk, fault: str) -> None:
     desk.fault(fault, times=2)
@@ -44,7 +44,6 @@ def test_whatever_passes_ends_in_the_truth_once(desk: Desk, fault: str) -> None:
     assert desk.pending("dead") == 0
 
 
-@pytest.mark.backend("postgresql")
 def test_a_late_todo_does_not_come_back_as_a_ghost(desk: Desk) -> None:
     desk.fault("late", times=1, after=1000)
     story = desk.bpm.start("p", "nurse")
