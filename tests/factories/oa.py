@@ -42,6 +42,7 @@ class Shelf:
     def __init__(self, *, reads_back: bool = True, keys: bool = True) -> None:
         self.reads_back, self.keys = reads_back, keys
         self.lines: list[Line] = []
+        self._known: set[str] = set()  # keys that were put
         self.unknown: set[str] = set()  # accounts of nobody
         self.asked: list[str] = []  # whose lists were read
         self.puts: list[tuple[Todo, State]] = []
@@ -52,7 +53,9 @@ class Shelf:
     def put(self, todo: Todo, state: State, *, doubtful: bool = False) -> None:
         self._may(todo.account)
         self.puts.append((todo, state))
-        mine = [line for line in self.lines if (line.key, line.account) == (todo.key, todo.account)]
+        first = todo.key not in self._known and state.open  # nothing to look for among thousands
+        self._known.add(todo.key)
+        mine = [] if first else [each for each in self.lines if (each.key, each.account) == (todo.key, todo.account)]
         if doubtful or not state.open or any(line.state != state for line in mine):
             self.lines = [line for line in self.lines if line not in mine]
         if state != State.DELETED:

@@ -32,7 +32,7 @@ _FIRST = uuid.UUID(int=0)
 _MEASURED = timedelta(minutes=1)
 
 _OPEN = "SELECT count(*) AS total, max(CAST(i.id AS VARCHAR(36))) AS newest FROM work_item i WHERE i.state = 'open'"
-_BEGUN = Statement(f"{_OPEN} AND NOT EXISTS (SELECT 1 FROM oa_item m WHERE m.site = :site AND m.item_id = i.id)")
+_BEGUN = Statement(f"{_OPEN} AND {mirroring.UNSEEN}")
 _BACKLOG = (
     "(SELECT count(*) FROM outbox o WHERE o.system = :system AND o.lane = :system AND o.state = 'pending') AS backlog, "
     "(SELECT count(*) FROM outbox_channel c WHERE c.system = :system "
@@ -44,7 +44,7 @@ _STATE = Statement(
     until=uuid.UUID,
 )
 _PAGE = Statement(
-    "SELECT i.id, EXISTS (SELECT 1 FROM oa_item m WHERE m.site = :site AND m.item_id = i.id) AS there "
+    "SELECT i.id, (SELECT m.seq FROM oa_item m WHERE m.site = :site AND m.item_id = i.id) IS NOT NULL AS there "
     f"FROM work_item i WHERE {mirroring.OLD}ORDER BY i.id LIMIT :limit",
     id=uuid.UUID,
     there=bool,

@@ -34,12 +34,13 @@ BEHIND = (
 """Whether the OA is still to be told of `m`: what it never had, or has no more, can't be done there."""
 
 _KEY = "replace(CAST(i.id AS VARCHAR(36)), '-', '')"
+UNSEEN = "(SELECT m.seq FROM oa_item m WHERE m.site = :site AND m.item_id = i.id) IS NULL"
+"""Whether there is no record of the work item `i`; NOT EXISTS is planned as a join, which may read all for each."""
 _NEW = (
     "SELECT CAST(:site AS VARCHAR(11)), i.id, i.instance_id, i.assignee_id, coalesce(r.sender_id, n.initiator_id), "
     f"n.title, p.name, r.step_name, i.kind, i.urgency, n.started_at, i.opened_at, {CURRENT}, :quiet, :now "
     "FROM work_item i JOIN instance n ON n.id = i.instance_id JOIN work_round r ON r.id = i.round_id "
-    "JOIN process p ON p.key = n.process_key WHERE i.state = 'open' AND NOT EXISTS "
-    "(SELECT 1 FROM oa_item m WHERE m.site = :site AND m.item_id = i.id)"
+    f"JOIN process p ON p.key = n.process_key WHERE i.state = 'open' AND {UNSEEN}"
 )
 _INSERT = (
     "INSERT INTO oa_item (site, item_id, instance_id, person_id, sender_id, title, workflow, node, kind, urgency, "
@@ -50,12 +51,14 @@ _PUSHES = (
     f"SELECT CAST(:system AS VARCHAR(20)), {_KEY}, CAST(:topic AS VARCHAR(40)), CAST(:lane AS VARCHAR(20)), "
     f"'{{\"item\":\"' || {_KEY} || '\"}}', 'pending', 0, :now, '', :now "
     "FROM work_item i JOIN instance n ON n.id = i.instance_id "
-    "LEFT JOIN oa_item m ON m.site = :site AND m.item_id = i.id WHERE "
 )
 _DIFFERS = f"((m.item_id IS NULL AND i.state = 'open') OR m.wanted <> {CURRENT})"
 
 # The rows to push come first: on SQLite the others have changed what it looks at, on PostgreSQL all see the same.
-_PUSH_CHANGED = Statement(_PUSHES + f"i.instance_id = :instance AND {_DIFFERS}")
+_PUSH_CHANGED = Statement(
+    f"{_PUSHES}LEFT JOIN oa_item m ON m.site = :site AND m.item_id = i.id WHERE i.instance_id = :instance "
+    f"AND {_DIFFERS}"
+)
 _INSERT_NEW = Statement(_INSERT.format(new=_NEW + " AND i.instance_id = :instance"))
 _WANT = (
     f"UPDATE oa_item SET wanted = (SELECT {CURRENT} FROM work_item i JOIN instance n ON n.id = i.instance_id "
@@ -69,7 +72,7 @@ _UPDATE_WANTED = Statement(_WANT)
 OLD = "i.id > :after AND i.id <= :until AND i.state = 'open' "
 """Which items `i` a page of the first load is taken from."""
 _PAGE = f"i.id IN (SELECT i.id FROM work_item i WHERE {OLD}ORDER BY i.id LIMIT :limit)"
-_PUSH_PAGE = Statement(f"{_PUSHES}m.item_id IS NULL AND {_PAGE}")
+_PUSH_PAGE = Statement(f"{_PUSHES}WHERE {UNSEEN} AND {_PAGE}")
 _INSERT_PAGE = Statement(_INSERT.format(new=f"{_NEW} AND {_PAGE}"))
 
 

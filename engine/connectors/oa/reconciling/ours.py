@@ -55,7 +55,7 @@ _UNKNOWN = _statement(
     "SELECT i.id AS item_id, i.instance_id, i.assignee_id AS person_id, n.title, r.step_name AS node, "
     "{pending} AS pending FROM work_item i JOIN instance n ON n.id = i.instance_id "
     f"JOIN work_round r ON r.id = i.round_id WHERE i.assignee_id IN {AMONG} AND i.state = 'open' "
-    "AND NOT EXISTS (SELECT 1 FROM oa_item m WHERE m.site = :site AND m.item_id = i.id) ORDER BY i.id",
+    f"AND {mirroring.UNSEEN} ORDER BY i.id",
     item_id=uuid.UUID,
     instance_id=uuid.UUID,
     person_id=uuid.UUID,
@@ -64,7 +64,7 @@ _UNKNOWN = _statement(
 _TOLD = Statement(
     "SELECT o.key FROM outbox o WHERE o.system = :system AND o.state = 'pending' AND o.key = :key "
     "UNION SELECT CAST(:key AS VARCHAR(80)) FROM work_item i WHERE i.id = :item AND i.state = 'open' "
-    "AND NOT EXISTS (SELECT 1 FROM oa_item m WHERE m.site = :site AND m.item_id = i.id)"
+    f"AND {mirroring.UNSEEN}"
 )
 _SETTLED = datetime(2000, 1, 1, tzinfo=UTC)
 

@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 
 from engine import clock
 from engine.batch import Batch, Statement
+from engine.connectors.oa import mirroring
 from engine.connectors.oa.models import OALoad
 from engine.connectors.oa.sites import Connection
 
 _COUNT = Statement(
-    "SELECT count(*) AS unmirrored FROM work_item i WHERE i.state = 'open' AND i.id <= :until AND NOT EXISTS "
-    "(SELECT 1 FROM oa_item m WHERE m.site = :site AND m.item_id = i.id)"
+    f"SELECT count(*) AS unmirrored FROM work_item i WHERE i.state = 'open' AND i.id <= :until AND {mirroring.UNSEEN}"
 )
 _LAST = uuid.UUID(int=2**128 - 1)
 
