@@ -95,8 +95,8 @@ def stopped(session: Session) -> bool:
 def pause(session: Session, actor: Doer, system: str, reason: str) -> None:
     """Pause a channel by hand (暂停通道): nothing more is leased, what is at work ends.
 
-    Raises Forbidden without the role process_admin, NotFound, Invalid without a reason or for one over 200 characters,
-    and Conflict if it is paused already.
+    Raises Forbidden without the role process_admin or system_admin, NotFound, Invalid without a reason or for one over 200
+    characters, and Conflict if it is paused already.
     """
     _require(actor, system)
     reason = reason.strip()
@@ -111,7 +111,7 @@ def pause(session: Session, actor: Doer, system: str, reason: str) -> None:
 def resume(session: Session, actor: Doer, system: str) -> None:
     """Let a channel that is paused go on, or one that is down probe at once (恢复通道); its delayed rows are due.
 
-    Raises Forbidden without the role process_admin, NotFound, and Conflict if it is neither.
+    Raises Forbidden without the role process_admin or system_admin, NotFound, and Conflict if it is neither.
     """
     _require(actor, system)
     state = locked(session, system)
@@ -132,7 +132,7 @@ def people(found: Sequence[ChannelIncident]) -> set[uuid.UUID]:
 
 
 def _require(actor: Doer, system: str) -> None:
-    if not actor.has("process_admin"):
-        raise Forbidden("只有流程管理员可以暂停和恢复通道", code="channel_forbidden")
+    if not actor.has("process_admin", "system_admin"):
+        raise Forbidden("只有流程管理员和系统管理员可以暂停和恢复通道", code="channel_forbidden")
     if system not in channels:
         raise NotFound(f"没有通道 {system}", code="channel_not_found")

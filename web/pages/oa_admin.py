@@ -58,7 +58,7 @@ def oa_page(call: Page, typed: Typed, tested: Mapping[str, Tested] | None = None
         typed=typed,
         kinds=OA_KINDS,
         told=_TOLD,
-        may_mend=call.actor.has(ADMIN),
+        may_mend=call.actor.has(ADMIN, SYSTEM_ADMIN),
         title="旧 OA",
         **frame(call),
     )

@@ -3,12 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from engine import clock, outbox
 from engine.bpm.models import ItemState, WorkItem
 from engine.connectors import oa as connector
-from engine.connectors.oa import pushing
+from engine.connectors.oa import pushing, reconciling
 from engine.connectors.oa.adapters import KINDS
 from engine.connectors.oa.adapters.site import Site
 from engine.connectors.oa.models import OAItem
@@ -86,22 +86,33 @@ class Desk:
         [found] = mine
         return found
 
-    def differences(self) -> tuple[list[Any], list[Any]]:
-        """Return what is open with us and not there, and what is open there and not with us; twice is a difference."""
+    def open(self, *stories: Story) -> set[tuple[str, str]]:
+        """Return what is open with us, of some stories or of all: keys, and whose they are."""
+        opened = select(WorkItem.id, Person.staff_number).join(Person, Person.id == WorkItem.assignee_id)
+        opened = opened.where(WorkItem.state == ItemState.OPEN)
+        if stories:
+            opened = opened.where(WorkItem.instance_id.in_([story.id for story in stories]))
         with self.bpm.db.reading() as session:
-            rows = session.execute(
-                select(WorkItem.id, Person.staff_number)
-                .join(Person, Person.id == WorkItem.assignee_id)
-                .where(WorkItem.state == ItemState.OPEN)
-            )
-            ours = sorted((id_.hex, account) for id_, account in rows)
+            return {(id_.hex, account) for id_, account in session.execute(opened)}
+
+    def differences(self, *stories: Story) -> tuple[list[Any], list[Any]]:
+        """Return what is open with us and not there, and what is open there and not with us; twice is a difference.
+
+        Where stories are given, only their items are looked at on our side.
+        """
         theirs = sorted((r.key, r.account) for r in self.product.rows() if r.state in OPEN)
-        missing, ghosts = list(ours), list(theirs)
-        for each in ours:
-            if each in ghosts:
-                ghosts.remove(each)
+        missing, more = sorted(self.open(*stories)), list(theirs)
+        for each in list(missing):
+            if each in more:
+                more.remove(each)
                 missing.remove(each)
-        return missing, ghosts
+        return missing, more
+
+    def reconcile(self) -> None:
+        """Compare both sides and repair, as every night."""
+        with self.bpm.db.unit_of_work() as session:
+            reconciling.start(session, None, self.connection, repair=True, by="nightly")
+        self.bpm.work()
 
     def settle(self, hours: float = 3) -> None:
         """Let time pass, minute by minute at first, until nothing waits for the OA any more."""
@@ -116,6 +127,13 @@ class Desk:
             if not self.pending() and not any(i.doubtful_at or i.sending for i in self.items()):
                 break
             step = min(step * 2, timedelta(minutes=20))
+
+    def forget(self) -> None:
+        """Let the OA lose everything, and us what we know of it."""
+        self.oa.state.reset()
+        with self.bpm.db.unit_of_work() as session:
+            for table in (OAItem, outbox.ChannelIncident, outbox.OutboxChannel, Outbox):
+                session.execute(delete(table))
 
     def restart(self) -> None:
         """Restart the OA: its tokens and what is on its way are lost, its rows are not."""

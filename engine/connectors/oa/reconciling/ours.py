@@ -52,7 +52,8 @@ _ENTITLED = _statement(  # closed items of a person with a title, for lists that
     **_TYPES,
 )
 _UNKNOWN = _statement(
-    "SELECT i.id AS item_id, i.instance_id, i.assignee_id AS person_id, n.title, r.step_name AS node, "
+    "SELECT i.id AS item_id, i.instance_id, i.assignee_id AS person_id, "
+    f"{mirroring.TITLE} AS title, r.step_name AS node, "
     "{pending} AS pending FROM work_item i JOIN instance n ON n.id = i.instance_id "
     f"JOIN work_round r ON r.id = i.round_id WHERE i.assignee_id IN {AMONG} AND i.state = 'open' "
     f"AND {mirroring.UNSEEN} ORDER BY i.id",
