@@ -11,7 +11,7 @@ from api.deps import Call, Router, allowed
 from api.schemas import Answer, Body, Text
 from engine.connectors.oa import loading, oversight, people, reconciling
 from engine.connectors.oa.oversight import SiteState
-from engine.connectors.oa.sites import Connection, Sites
+from engine.connectors.oa.sites import Connection, connected
 from engine.errors import NotFound
 from engine.org.spreadsheet import MAX_FILE
 
@@ -175,7 +175,7 @@ class ChecksOut(Answer):
 @router.get("/admin/oa", summary="旧 OA 各站点的状况")
 def overview(call: Reads) -> SitesOut:
     """Show how the OAs are."""
-    found = oversight.overview(call.session, call.actor, call.db.part(Sites) or Sites({}, ""))
+    found = oversight.overview(call.session, call.actor, connected(call.db))
     return SitesOut(sites=[_site(state) for state in found])
 
 
@@ -260,11 +260,7 @@ def _site(state: SiteState) -> SiteOut:
 
 
 def _connection(call: Call, code: str) -> Connection:
-    sites = call.db.part(Sites)
-    connection = None if sites is None else sites.get(code)
-    if connection is None:
-        raise NotFound(f"没有旧 OA 站点“{code}”", code="oa_site_not_found")
-    return connection
+    return connected(call.db).named(code)
 
 
 def _progress(call: Call, code: str) -> loading.Progress:

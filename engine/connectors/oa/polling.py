@@ -20,7 +20,7 @@ from engine import clock, outbox
 from engine.batch import AMONG, Batch, Statement, listed
 from engine.connectors.oa import people
 from engine.connectors.oa.adapters.protocol import Foreign, UnknownPerson
-from engine.connectors.oa.sites import Connection, Sites
+from engine.connectors.oa.sites import Connection, Sites, connected
 from engine.db import Database, new_id
 from engine.org.actor import Actor
 
@@ -114,15 +114,15 @@ def declare(system: str) -> None:
     outbox.handler(system, POLL, in_transaction=False, newest=True, aside=True)(poll)
 
 
-def polled(sites: Sites | None) -> list[Connection]:
+def polled(sites: Iterable[Connection]) -> list[Connection]:
     """Return the sites whose own lists are taken in."""
-    return [found for found in sites or () if found.site.poll and found.adapter.polls]
+    return [found for found in sites if found.site.poll and found.adapter.polls]
 
 
 def look(db: Database, limit: int) -> bool:
     """Queue those whose lists are due at all sites (tick); return whether there may be people to begin with."""
     more = False
-    for connection in polled(db.part(Sites)):
+    for connection in polled(connected(db)):
         with db.unit_of_work() as session:
             more = _begin(session, connection, limit) or more
             _wake(session, connection)
@@ -130,7 +130,7 @@ def look(db: Database, limit: int) -> bool:
     return more
 
 
-def poll_now(session: Session, sites: Sites | None, actor: Actor) -> None:
+def poll_now(session: Session, sites: Sites, actor: Actor) -> None:
     """Have the actor's own lists asked for before all others, unless that was done just now."""
     now = clock.now()
     for connection in polled(sites):
@@ -143,8 +143,8 @@ def poll_now(session: Session, sites: Sites | None, actor: Actor) -> None:
 
 def poll(db: Database, row: outbox.Leased) -> None:
     """Take in a person's lists."""
-    connection = next((each for each in polled(db.part(Sites)) if each.site.system == row.system), None)
-    if connection is None:
+    connection = connected(db).serving(row.system)
+    if not polled([connection]):
         return  # taken in no more
     where = {"site": connection.site.code, "person": uuid.UUID(row.payload["person"])}
     began = clock.now()

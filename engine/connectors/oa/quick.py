@@ -20,7 +20,7 @@ from engine.bpm import commands
 from engine.bpm.models import ItemKind, ItemState
 from engine.connectors.oa import pushing
 from engine.connectors.oa.adapters.protocol import Handled
-from engine.connectors.oa.sites import Connection, Sites
+from engine.connectors.oa.sites import Connection, connected
 from engine.db import Database
 from engine.errors import Conflict, EngineError, Invalid, Unavailable
 from engine.org.actor import Actor
@@ -91,7 +91,7 @@ def declare(system: str) -> None:
 
 def look(db: Database) -> None:
     """Queue a question to each site that can be asked (tick): one at a time, none while an earlier one is given up."""
-    for connection in db.part(Sites) or ():
+    for connection in connected(db):
         site, now = connection.site, clock.now()
         if not (site.mirror and connection.adapter.quick):
             continue
@@ -105,9 +105,8 @@ def look(db: Database) -> None:
 
 def ask(db: Database, row: outbox.Leased) -> None:
     """Ask a site what was handled of ours there by the next accounts of the round, and do it here."""
-    sites = db.part(Sites)
-    connection = None if sites is None else sites.of(row.system)
-    if connection is None or not connection.adapter.quick:
+    connection = connected(db).serving(row.system)
+    if not connection.adapter.quick:
         return
     site, now = connection.site, clock.now()
     limit = max(1, int(site.per_minute / _SHARE * _EVERY / 60))
