@@ -14,8 +14,8 @@ from api.schemas import Answer, Key, Moment, Text
 from engine.bpm import queries
 from engine.bpm.models import InstanceState
 from engine.bpm.queries import Filters
-from engine.connectors.oa import queries as oa
-from engine.connectors.oa.polling import polled
+from engine.connectors.oa.inbound import queries as oa
+from engine.connectors.oa.inbound.polling import polled
 from engine.connectors.oa.sites import connected
 from engine.errors import NotFound
 

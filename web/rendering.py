@@ -16,8 +16,8 @@ from starlette.responses import HTMLResponse
 from engine import clock, notices
 from engine.bpm import queries
 from engine.bpm.runtime import Awaited
-from engine.connectors.oa import queries as oa
-from engine.connectors.oa.polling import polled
+from engine.connectors.oa.inbound import queries as oa
+from engine.connectors.oa.inbound.polling import polled
 from engine.connectors.oa.sites import connected
 from engine.org.actor import ADMIN, AUDITOR, DESIGNER, SYSTEM_ADMIN
 from engine.org.pinyin import is_compound

@@ -4,7 +4,7 @@ import uuid
 
 from fastapi import Response
 
-from engine.connectors.oa import passing
+from engine.connectors.oa.entry import passing
 from engine.connectors.oa.sites import connected
 from web.pages.oa import key_of, let_in, refused_page
 from web.session import Posted, Router

@@ -13,8 +13,8 @@ from starlette.responses import RedirectResponse
 from engine import clock
 from engine.bpm import queries
 from engine.bpm.queries import BoxRow, Filters
-from engine.connectors.oa import queries as oa
-from engine.connectors.oa.polling import poll_now, polled
+from engine.connectors.oa.inbound import queries as oa
+from engine.connectors.oa.inbound.polling import poll_now, polled
 from engine.connectors.oa.sites import connected
 from engine.errors import EngineError, NotFound
 from web.rendering import fragment, page

@@ -10,8 +10,8 @@ from starlette.responses import RedirectResponse
 
 from api.deps import Visit, keep_login
 from api.errors import status_of
-from engine.connectors.oa import passing
-from engine.connectors.oa.passing import Passed
+from engine.connectors.oa.entry import passing
+from engine.connectors.oa.entry.passing import Passed
 from engine.connectors.oa.sites import Connection, connected
 from engine.crypto import Keys
 from engine.errors import EngineError, Forbidden, Unauthenticated

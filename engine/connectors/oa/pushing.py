@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
-from engine.batch import AMONG, Batch, Statement, listed
+from engine.batch import AMONG, Batch, Statement, asked, listed
 from engine.bpm import definitions
 from engine.connectors.oa import mirroring, people
 from engine.connectors.oa.adapters.protocol import State, Todo, Unknown, UnknownPerson
@@ -156,11 +156,9 @@ def confirm(db: Database, limit: int) -> bool:
     more = False
     for connection in connected(db):
         site = connection.site
-        asked = {"site": site.code, "system": site.system, "settled": SETTLED, "limit": limit}
+        which = {"site": site.code, "system": site.system, "settled": SETTLED, "limit": limit}
         with db.unit_of_work() as session:
-            batch = Batch()
-            batch.query(_DUE, asked | {"before": clock.now() - CONFIRM})
-            [due] = batch.run(session)
+            due = asked(session, _DUE, which | {"before": clock.now() - CONFIRM})
             if due:
                 doubt(session, connection, [row.item_id for row in due])
         more = more or len(due) == limit
@@ -172,9 +170,10 @@ def _begun(
 ) -> _Sending | None:
     """Return what is to be sent, marked as begun; None where the OA shows it already, or never heard of it."""
     site = connection.site
-    found = _asked(session, _ITEM, where | mirroring.folded(connection))
-    if found is None:
+    rows = asked(session, _ITEM, where | mirroring.folded(connection))
+    if not rows:
         return None
+    [found] = rows
     state = State(found.current)
     there = found.shown not in ("", State.DELETED)
     if not found.sending and (state == found.shown or not (state.open or there)):
@@ -265,10 +264,3 @@ def _run(session: Session, statement: Statement, given: dict[str, Any]) -> None:
     batch = Batch()
     batch.add(statement, given)
     batch.run(session)
-
-
-def _asked(session: Session, statement: Statement, given: dict[str, Any]) -> Any:
-    batch = Batch()
-    batch.query(statement, given)
-    [rows] = batch.run(session)
-    return rows[0] if rows else None

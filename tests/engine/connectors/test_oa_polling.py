@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, update
 
 from engine import clock
-from engine.connectors.oa import polling, queries
 from engine.connectors.oa.adapters.protocol import Foreign, State
+from engine.connectors.oa.inbound import polling, queries
 from engine.connectors.oa.models import OAEntry, OAPoll
 from engine.connectors.oa.sites import Connection, Sites, connected
 from engine.org import auth

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from engine import clock, notices, outbox
-from engine.batch import Batch, Statement
+from engine.batch import Batch, Statement, asked
 from engine.bpm import commands
 from engine.bpm.models import ItemKind, ItemState
 from engine.connectors.oa import pushing
@@ -114,7 +114,7 @@ def ask(db: Database, row: outbox.Leased) -> None:
         state = _one(session, _STATE, {"site": site.code})
         after, began = ("", now) if state is None or not state.after else (state.after, state.began_at)
         known = now - _FIRST if state is None else state.known_to
-        accounts = [each.account for each in _all(session, _ACCOUNTS, _where(site.code, after, limit))]
+        accounts = [each.account for each in asked(session, _ACCOUNTS, _where(site.code, after, limit))]
     try:
         found = connection.adapter.handled(accounts, known - OVERLAP) if accounts else []
     except outbox.Configuration as error:
@@ -228,15 +228,8 @@ def _where(code: str, after: str, limit: int) -> dict[str, Any]:
 
 
 def _one(session: Session, statement: Statement, given: dict[str, Any]) -> Any:
-    rows = _all(session, statement, given)
+    rows = asked(session, statement, given)
     return rows[0] if rows else None
-
-
-def _all(session: Session, statement: Statement, given: dict[str, Any]) -> list[Any]:
-    batch = Batch()
-    batch.query(statement, given)
-    found: list[Any] = batch.run(session)[0]
-    return found
 
 
 def _run(session: Session, statement: Statement, given: dict[str, Any]) -> None:
