@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from engine.batch import AMONG, Batch, Statement, listed
+from engine.batch import AMONG, Batch, Statement, asked, listed
 from engine.connectors.oa import mirroring, pushing
 from engine.connectors.oa.models import IGNORED, UNMAPPED
 from engine.connectors.oa.reconciling.findings import GHOST, MISSING, OPEN, OURS, STALE, Finding, at_rest
@@ -104,10 +104,7 @@ class Record:
         return {key for key, rows in zip(keys, answers, strict=True) if rows}
 
     def _ask(self, statement: Statement, **given: Any) -> list[Any]:
-        batch = Batch()
-        batch.query(statement, self._given | given)
-        [rows] = batch.run(self._session)
-        return list(rows)
+        return asked(self._session, statement, self._given | given)
 
 
 def compare(rows: Iterable[Any], unknown: Iterable[Any], accounts: Mapping[uuid.UUID, str]) -> Iterator[Finding]:
