@@ -14,9 +14,9 @@ from api.schemas import Answer, Key, Moment, Text
 from engine.bpm import queries
 from engine.bpm.models import InstanceState
 from engine.bpm.queries import Filters
-from engine.connectors.oa import queries as oa
-from engine.connectors.oa.polling import polled
-from engine.connectors.oa.sites import Sites
+from engine.connectors.oa.inbound import queries as oa
+from engine.connectors.oa.inbound.polling import polled
+from engine.connectors.oa.sites import connected
 from engine.errors import NotFound
 
 router = Router("信箱")
@@ -132,10 +132,10 @@ def oa_entries(
     call: Annotated[Call, Depends(allowed("instances:read"))], cursor: Cursor = None, limit: Limit = 20
 ) -> OAEntryPage:
     """List what waits for the viewer in the OAs' own processes, as their lists showed it when they were last asked."""
-    sites = call.db.part(Sites)
+    sites = connected(call.db)
     if not polled(sites):
         raise NotFound("这里没有接收旧 OA 的待办", code="box_not_found")
-    names = {each.site.code: each.site.name for each in sites or ()}
+    names = {each.site.code: each.site.name for each in sites}
     found = oa.entries(call.session, call.actor, cursor, limit=limit)
     rows = [OAEntryOut.model_validate({**asdict(row), "oa": names.get(row.site, row.site)}) for row in found.rows]
     return OAEntryPage(rows=rows, next_cursor=found.next_cursor)

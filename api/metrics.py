@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from api.deps import operation_id
 from engine import clock, outbox
 from engine.connectors.oa import oversight
-from engine.connectors.oa.sites import Sites
+from engine.connectors.oa.sites import Sites, connected
 from engine.db import Database
 from engine.errors import NotFound, Unauthenticated
 
@@ -38,14 +38,14 @@ def metrics(request: Request) -> Response:
     database: Database = request.app.state.db
     registry = CollectorRegistry(auto_describe=False)
     with database.reading() as session:
-        registry.register(_Figures(session, database.part(Sites)))
+        registry.register(_Figures(session, connected(database)))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 class _Figures(Collector):
     """What is asked for, each by system: job, notice, wecom …"""
 
-    def __init__(self, session: Session, sites: Sites | None) -> None:
+    def __init__(self, session: Session, sites: Sites) -> None:
         self._session, self._sites = session, sites
 
     def describe(self) -> Iterator[Metric]:

@@ -11,7 +11,7 @@ from api.deps import Call, Router, allowed
 from api.schemas import Answer, Body, Text
 from engine.connectors.oa import loading, oversight, people, reconciling
 from engine.connectors.oa.oversight import SiteState
-from engine.connectors.oa.sites import Connection, Sites
+from engine.connectors.oa.sites import Connection, connected
 from engine.errors import NotFound
 from engine.org.spreadsheet import MAX_FILE
 
@@ -135,7 +135,7 @@ class CheckOut(Answer):
     missing: int = Field(description="漏：OA 里没有的", examples=[2])
     ghost: int = Field(description="幽灵：OA 里多的", examples=[1])
     stale: int = Field(description="陈旧：OA 里与我们不符的", examples=[0])
-    repaired: int = Field(description="已重新推送的", examples=[3])
+    repaired: int = Field(description="已修复的：重新推送，或从不该有的列表里移除", examples=[3])
     capped: int = Field(description="超过上限没有修复的", examples=[0])
     reason: str = Field(description="为什么失败，或只核对了一侧", examples=[""])
 
@@ -152,7 +152,7 @@ class DifferenceOut(Answer):
     title: str = Field(examples=["单晓燕的请假申请"])
     detail: str = Field(examples=["科室负责人审批：OA 的列表里没有"])
     result: Literal["", "repaired", "capped", "unable"] = Field(
-        description="repaired 已重新推送，capped 超过上限，unable 无法自动修复，空是没有要求修复"
+        description="repaired 已修复，capped 超过上限，unable 无法自动修复，空是没有要求修复"
     )
 
 
@@ -161,7 +161,7 @@ class ReportOut(CheckOut):
 
     started_by: str | None = Field(description="谁要的；空是每夜或命令行", examples=["纪云帆"])
     unable: int = Field(description="无法自动修复的", examples=[0])
-    behind: int = Field(description="已重新推送、OA 还没有确认的", examples=[0])
+    behind: int = Field(description="已修复、OA 还没有确认的", examples=[0])
     left: int = Field(description="没有处理的差异", examples=[0])
     differences: list[DifferenceOut]
 
@@ -175,7 +175,7 @@ class ChecksOut(Answer):
 @router.get("/admin/oa", summary="旧 OA 各站点的状况")
 def overview(call: Reads) -> SitesOut:
     """Show how the OAs are."""
-    found = oversight.overview(call.session, call.actor, call.db.part(Sites) or Sites({}, ""))
+    found = oversight.overview(call.session, call.actor, connected(call.db))
     return SitesOut(sites=[_site(state) for state in found])
 
 
@@ -260,11 +260,7 @@ def _site(state: SiteState) -> SiteOut:
 
 
 def _connection(call: Call, code: str) -> Connection:
-    sites = call.db.part(Sites)
-    connection = None if sites is None else sites.get(code)
-    if connection is None:
-        raise NotFound(f"没有旧 OA 站点“{code}”", code="oa_site_not_found")
-    return connection
+    return connected(call.db).named(code)
 
 
 def _progress(call: Call, code: str) -> loading.Progress:

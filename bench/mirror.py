@@ -27,6 +27,7 @@ from engine.settings import Settings
 from sandbox.oa.server import Running
 from sandbox.oa.state import State
 from sandbox.remote import Remote
+from sandbox.toml import written
 from tests import services
 from tests.dsl import bpmn, chain, start_task, task
 
@@ -68,10 +69,10 @@ class Bench:
         given = Running(stand_in.url, State(), stand_in).site("landray.soap") | {"per_minute": 60_000}
         del given["sign_on"]
         key = Keys(SECRET.encode()).key(PURPOSE)
-        lines = [f"{name} = {encrypted(key, CODE, v) if name == 'password' else v!r}" for name, v in given.items()]
+        filed = given | {"password": encrypted(key, CODE, given["password"])}
         site = folder / "oa" / CODE
         site.mkdir(parents=True)
-        (site / "site.toml").write_text("\n".join(lines), "utf-8")
+        (site / "site.toml").write_text(written(filed), "utf-8")
         model, _ = KINDS["landray.soap"]
         oa.install(at.db, Settings(), [model.model_validate({**given, "code": CODE, "folder": site})])
         at.deploy_files(ANYBODY)

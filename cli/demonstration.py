@@ -155,8 +155,7 @@ class Desks:
 
     def link(self, database: Database) -> None:
         """Load what waits: the OA knows nothing of the last time, so what was known of it there is forgotten."""
-        connected = database.part(sites.Sites)
-        connection = None if connected is None else connected.get(_OA)
+        connection = sites.connected(database).get(_OA)
         if self.stand_in is None or connection is None:
             return
         with database.unit_of_work() as session:

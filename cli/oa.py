@@ -20,7 +20,7 @@ from engine import clock, outbox
 from engine.connectors import oa
 from engine.connectors.oa import loading, people, reconciling
 from engine.connectors.oa.adapters.site import CODE
-from engine.connectors.oa.reconciling import Report
+from engine.connectors.oa.reconciling import KINDS, RESULTS, SIDES, Report
 from engine.connectors.oa.sites import PURPOSE, Connection, Sites, encrypted
 from engine.crypto import Keys
 from engine.db import Database
@@ -35,9 +35,6 @@ AnySite = Annotated[str, typer.Argument(help="站点代码；不写就是全部"
 
 _PATIENCE = 120.0  # seconds without anything happening
 _NAP, _TOLD_EVERY = 0.2, 5.0  # seconds
-_KINDS = {"missing": "漏", "ghost": "幽灵", "stale": "陈旧"}
-_SIDES = {"ours": "我们的记录", "theirs": "OA 的列表"}
-_RESULTS = {"repaired": "已重新推送", "capped": "超过上限，未修复", "unable": "无法自动修复", "": ""}
 _STATES = {"running": "进行中", "paused": "已暂停", "done": "已完成"}
 
 
@@ -292,8 +289,8 @@ def _told(connection: Connection, report: Report) -> Sequence[str]:
         lines.append(f"  其中 {report.behind} 条推送后 OA 还没有确认")
     for each in report.differences:
         who = f"{each.person}（{each.number}）" if each.person else each.account
-        result = f"，{_RESULTS[each.result]}" if each.result else ""
-        lines.append(f"  {_KINDS[each.kind]}  {_SIDES[each.side]}  {who}  {each.title}  {each.detail}{result}")
+        result = f"，{RESULTS[each.result]}" if each.result else ""
+        lines.append(f"  {KINDS[each.kind]}  {SIDES[each.side]}  {who}  {each.title}  {each.detail}{result}")
     return lines
 
 

@@ -186,6 +186,14 @@ class Batch:
             raise translated(error) from error
 
 
+def asked(session: Session, statement: Statement, params: Params) -> list[Any]:
+    """Return the rows of one query."""
+    batch = Batch()
+    batch.query(statement, params)
+    [rows] = batch.run(session)
+    return list(rows)
+
+
 def _connected(session: Session) -> tuple[PoolProxiedConnection, Engine]:
     if holds_objects(session):
         session.flush()

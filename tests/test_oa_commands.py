@@ -143,7 +143,7 @@ def test_a_reconciliation_finds_mends_and_then_finds_nothing(house: House) -> No
     assert HEAD in found.output
     mended = house.run("reconcile", "ekp", "--repair")
     assert (mended.exit_code, len(house.shown())) == (0, 1)
-    assert "已重新推送" in mended.output
+    assert "，已修复" in mended.output
     assert house.run("reconcile", "ekp").exit_code == 0
 
 

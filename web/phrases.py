@@ -72,16 +72,16 @@ OA_LETTERS: Mapping[str, str] = {
 """What a row of an OA's channel does, by topic."""
 
 
-def systems(sites: Sites | None) -> Mapping[str, str]:
+def systems(sites: Sites) -> Mapping[str, str]:
     """Return the names of all systems, those of the OAs that are connected among them."""
-    return {**SYSTEMS, **{each.site.system: each.site.name for each in sites or ()}}
+    return {**SYSTEMS, **{each.site.system: each.site.name for each in sites}}
 
 
-def letters(sites: Sites | None) -> Mapping[str, str]:
+def letters(sites: Sites) -> Mapping[str, str]:
     """Return what every row of the outbox does, by system and topic."""
     of_sites = {
         f"{each.site.system}/{topic}": f"{each.site.name}：{name}"
-        for each in sites or ()
+        for each in sites
         for topic, name in OA_LETTERS.items()
     }
     return {**LETTERS, **of_sites}

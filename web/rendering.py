@@ -16,9 +16,9 @@ from starlette.responses import HTMLResponse
 from engine import clock, notices
 from engine.bpm import queries
 from engine.bpm.runtime import Awaited
-from engine.connectors.oa import queries as oa
-from engine.connectors.oa.polling import polled
-from engine.connectors.oa.sites import Sites
+from engine.connectors.oa.inbound import queries as oa
+from engine.connectors.oa.inbound.polling import polled
+from engine.connectors.oa.sites import connected
 from engine.org.actor import ADMIN, AUDITOR, DESIGNER, SYSTEM_ADMIN
 from engine.org.pinyin import is_compound
 from web.entrance import through_wecom
@@ -70,7 +70,7 @@ def page(call: Page, template: str, status: int = 200, seen: int = 0, **values: 
         "me": actor,
         "csrf": call.csrf,
         "counts": queries.counts(call.session, actor).shown(),
-        "oa_waiting": queries.shown(oa.count(call.session, actor)) if polled(call.db.part(Sites)) else None,
+        "oa_waiting": queries.shown(oa.count(call.session, actor)) if polled(connected(call.db)) else None,
         "unread": notices.unread(call.session, actor) - seen,
         "oversees": actor.has(ADMIN, AUDITOR),
         "audits": actor.has(AUDITOR),

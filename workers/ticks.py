@@ -5,7 +5,9 @@ from datetime import timedelta
 from engine import attachments, clock, outbox, sealing
 from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
-from engine.connectors.oa import loading, passing, polling, pushing, quick, reconciling
+from engine.connectors.oa import loading, pushing, reconciling
+from engine.connectors.oa.entry import passing
+from engine.connectors.oa.inbound import polling, quick
 from engine.connectors.wecom import inbox, planning
 from engine.connectors.wecom.contacts import syncing
 from engine.connectors.wecom.entry import arriving

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.connectors.oa import quick
+from engine.connectors.oa.inbound import quick
 from engine.connectors.oa.models import OAPoll
 from engine.settings import Settings
 from sandbox.oa.server import Running

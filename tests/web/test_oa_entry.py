@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import delete, select
 
 from engine import clock
-from engine.connectors.oa import passing
 from engine.connectors.oa.adapters.site import Site
+from engine.connectors.oa.entry import passing
 from engine.connectors.oa.models import OAAccount, OAPass, OARefusal
 from engine.connectors.oa.sites import Connection, Sites
 from engine.org.demo import CAST

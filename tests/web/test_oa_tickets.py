@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from engine import clock
-from engine.connectors.oa import passing
+from engine.connectors.oa.entry import passing
 from engine.settings import Settings
 from tests.dsl import Bpm, Story, dates
 from tests.engine.connectors.conftest import Broken, Listener, Raw, listener

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 
 from api.errors import status_of
-from engine.connectors.oa.sites import Sites
+from engine.connectors.oa.sites import connected
 from engine.connectors.wecom.client import WeCom
 from engine.errors import EngineError
 from engine.org import demo, own, queries
@@ -56,7 +56,7 @@ def account_page(call: Page, typed: own.Own | None = None, error: EngineError | 
         own=typed or own.own(call.session, call.actor),
         error=error,
         wecom=call.db.part(WeCom) is not None,
-        mirrored=bool(call.db.part(Sites)),
+        mirrored=bool(connected(call.db)),
         title="我的",
         section="account",
     )

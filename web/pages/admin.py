@@ -9,7 +9,7 @@ from fastapi import Response
 from api.errors import status_of
 from engine.bpm import queries
 from engine.connectors.oa import oversight
-from engine.connectors.oa.sites import Sites
+from engine.connectors.oa.sites import connected
 from engine.connectors.wecom import unreached
 from engine.org.actor import ADMIN
 from engine.org.queries import people_named
@@ -105,8 +105,8 @@ def outbox_page(call: Page, typed: Typed, people: str | None = None, **values: A
         reasons=queries.reasons(call.session, call.actor),
         unreached=unreached.people(call.session, call.actor, cursor=people),
         cures=unreached.CURES,
-        systems=systems(call.db.part(Sites)),
-        names=letters(call.db.part(Sites)),
+        systems=systems(connected(call.db)),
+        names=letters(connected(call.db)),
         typed=typed,
         may_mend=call.actor.has(ADMIN),
         **tabs(call, "outbox"),
@@ -150,7 +150,7 @@ def _chosen(call: Page, names: Iterable[str]) -> dict[str, str]:
 
 def tabs(call: Page, here: str) -> dict[str, Any]:
     """Return what the tabs show: where one is, and where something is to be mended."""
-    sites = call.db.part(Sites)
+    sites = connected(call.db)
     return {
         "section": "admin",
         "here": here,
@@ -159,5 +159,5 @@ def tabs(call: Page, here: str) -> dict[str, Any]:
         "undelivered": queries.channel_stopped(call.session, call.actor)
         or bool(queries.letters(call.session, call.actor, limit=1).rows),
         "mirrored": bool(sites),
-        "differing": sites is not None and oversight.troubled(call.session, call.actor, sites),
+        "differing": oversight.troubled(call.session, call.actor, sites),
     }

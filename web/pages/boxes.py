@@ -13,9 +13,9 @@ from starlette.responses import RedirectResponse
 from engine import clock
 from engine.bpm import queries
 from engine.bpm.queries import BoxRow, Filters
-from engine.connectors.oa import queries as oa
-from engine.connectors.oa.polling import poll_now, polled
-from engine.connectors.oa.sites import Sites
+from engine.connectors.oa.inbound import queries as oa
+from engine.connectors.oa.inbound.polling import poll_now, polled
+from engine.connectors.oa.sites import connected
 from engine.errors import EngineError, NotFound
 from web.rendering import fragment, page
 from web.session import Page, Router, Visitor
@@ -145,7 +145,7 @@ def home(call: Visitor) -> Response:
 @router.get("/box/oa")
 def oa_box(call: Visitor, cursor: str | None = None, asked: int = 0) -> Response:
     """Show what waits in the OAs' own processes, and have it asked for; `asked`: since when, for the script alone."""
-    sites = call.db.part(Sites)
+    sites = connected(call.db)
     connections = polled(sites)
     if not connections:
         raise NotFound("没有这个列表", code="box_not_found")
@@ -158,7 +158,7 @@ def oa_box(call: Visitor, cursor: str | None = None, asked: int = 0) -> Response
         "entries": found.rows,
         "cursor": found.next_cursor,
         "lists": lists,
-        "names": {each.site.code: each.site.name for each in sites or ()},
+        "names": {each.site.code: each.site.name for each in sites},
         "asked": asked or now,
         "asking": cursor is None and any(each.asked for each in lists) and now - (asked or now) < _PATIENCE,
         "phone": "mobile" in call.request.headers.get("user-agent", "").lower(),

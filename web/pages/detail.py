@@ -13,7 +13,7 @@ from engine import notices
 from engine.bpm import commands, definitions, queries
 from engine.bpm.queries import InstanceDetail, ItemDetail
 from engine.bpm.queries.trail import Step, Timeline, readers
-from engine.connectors.oa.sites import Sites
+from engine.connectors.oa.sites import connected
 from engine.connectors.wecom import groups
 from engine.connectors.wecom.client import WeCom
 from engine.errors import EngineError, Invalid
@@ -142,7 +142,7 @@ def _shared(
         "title": detail.head.title,
         "section": "admin" if back.startswith("/admin/") else "todo",
         "jumps": _jumps(call, detail),
-        "oas": {each.site.system: each.site.name for each in call.db.part(Sites) or ()},
+        "oas": {each.site.system: each.site.name for each in connected(call.db)},
         "now": standing(detail.timeline),
         "seen": seen,
         "chats": call.db.part(WeCom) is not None and groups.may_open(call.session, call.actor, detail.head.id),

@@ -10,11 +10,10 @@ from starlette.responses import RedirectResponse
 
 from api.deps import Visit, keep_login
 from api.errors import status_of
-from engine.connectors.oa import passing
-from engine.connectors.oa.passing import Passed
-from engine.connectors.oa.sites import Connection, Sites
+from engine.connectors.oa.entry import passing
+from engine.connectors.oa.entry.passing import Passed
+from engine.connectors.oa.sites import Connection, connected
 from engine.crypto import Keys
-from engine.db import Database
 from engine.errors import EngineError, Forbidden, Unauthenticated
 from engine.org import auth
 from engine.org.actor import Actor
@@ -38,7 +37,7 @@ _MOST_FIELDS = 20
 @router.get("/oa/{code}/{item_id}")
 def enter(call: Anybody, code: str, item_id: uuid.UUID) -> Response:
     """Lead on to an item of ours from the list of an OA: with its proof, with one's session, or by the login."""
-    connection, now = connection_of(call.db, code), _current(call)
+    connection, now = connected(call.db).get(code), _current(call)
     call.request.state.refused = lambda error: refused_page(call.request, error, code, item_id, now)
     query = _query(call.request)
     if connection is None or not passing.brought(connection, query):
@@ -77,12 +76,6 @@ def refused_page(
         current="" if now is None else now[0].name,
         title="从 OA 进入",
     )
-
-
-def connection_of(db: Database, code: str) -> Connection | None:
-    """Return a site by the code in an address."""
-    sites = db.part(Sites)
-    return None if sites is None else sites.get(code)
 
 
 def key_of(call: Visit) -> bytes:

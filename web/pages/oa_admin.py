@@ -7,10 +7,9 @@ from urllib.parse import quote
 from fastapi import Response
 
 from api.errors import status_of
-from engine.connectors.oa import oversight, people
+from engine.connectors.oa import oversight, people, sites
 from engine.connectors.oa.oversight import Tested
-from engine.connectors.oa.sites import Connection, Sites
-from engine.errors import NotFound
+from engine.connectors.oa.sites import Connection
 from engine.org.actor import ADMIN, SYSTEM_ADMIN
 from web.pages.admin import tabs
 from web.pages.detail import Typed
@@ -22,7 +21,6 @@ router = Router()
 
 OA = "/admin/oa"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_NONE = Sites({}, "")
 _TOLD = {
     "pause": "通道已暂停",
     "resume": "已恢复，马上继续投递",
@@ -46,13 +44,13 @@ def oa_page(call: Page, typed: Typed, tested: Mapping[str, Tested] | None = None
 
     Raises Forbidden.
     """
-    sites = oversight.overview(call.session, call.actor, call.db.part(Sites) or _NONE)
-    checks = [check for state in sites for check in (state.check, state.checking) if check is not None]
+    found = oversight.overview(call.session, call.actor, sites.connected(call.db))
+    checks = [check for state in found for check in (state.check, state.checking) if check is not None]
     return page(
         call,
         "admin/oa.html",
         200 if typed.error is None else status_of(typed.error),
-        sites=sites,
+        sites=found,
         starters=oversight.starters(call.session, call.actor, checks),
         tested=tested or {},
         typed=typed,
@@ -111,7 +109,4 @@ def frame(call: Page) -> dict[str, Any]:
 
 def connected(call: Page, code: str) -> Connection:
     """Return a site. Raises NotFound."""
-    found = (call.db.part(Sites) or _NONE).get(code)
-    if found is None:
-        raise NotFound("没有这个旧 OA，可能已被移走", code="oa_not_found")
-    return found
+    return sites.connected(call.db).named(code)

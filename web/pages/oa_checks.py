@@ -10,7 +10,7 @@ from fastapi import Response
 
 from engine import clock
 from engine.connectors.oa import oversight, reconciling
-from engine.connectors.oa.reconciling import Difference, Report
+from engine.connectors.oa.reconciling import KINDS, RESULTS, SIDES, Difference, Report
 from engine.errors import NotFound
 from web.pages.oa_admin import OA, connected, download, frame
 from web.rendering import page
@@ -18,9 +18,7 @@ from web.session import Page, Router, Visitor
 
 router = Router()
 
-KINDS = {"missing": "漏", "ghost": "幽灵", "stale": "陈旧"}
-SIDES = {"ours": "我们的记录", "theirs": "OA 的列表"}
-RESULTS = {"repaired": "已修复", "capped": "超出上限，没有修", "unable": "无法自动修", "none": "只报告"}
+_RESULTS = {result or "none": said for result, said in RESULTS.items()}  # as the filter names them
 _CHECKS = OA + "/{code}/checks"
 _MOST = 200  # differences of a kind that the page lists
 _COLUMNS = ("种类", "哪一侧", "工号", "姓名", "账号", "标题", "情况", "处理", "事项编号")
@@ -79,7 +77,7 @@ def report(call: Visitor, code: str, check_id: uuid.UUID) -> Response:
         groups=[(kind, of_kind) for kind in KINDS if (of_kind := [each for each in rows if each.kind == kind])],
         kinds=KINDS,
         sides=SIDES,
-        results=RESULTS,
+        results=_RESULTS,
         chosen=chosen,
         most=_MOST,
         title="对账报告",
@@ -110,7 +108,7 @@ def _cell(text: str) -> str:
 
 
 def _result(each: Difference) -> str:
-    return RESULTS[each.result or "none"]
+    return RESULTS[each.result]
 
 
 def _name(call: Page, code: str, report: Report) -> str:

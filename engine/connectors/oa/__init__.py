@@ -4,9 +4,10 @@
 """
 
 from engine import outbox
-from engine.connectors.oa import mirroring, polling, pushing, quick, reconciling, removing
+from engine.connectors.oa import mirroring, pushing, reconciling, removing
 from engine.connectors.oa.adapters import KINDS
 from engine.connectors.oa.adapters.site import Site
+from engine.connectors.oa.inbound import polling, quick
 from engine.connectors.oa.sites import Connection, Sites, found
 from engine.db import Database
 from engine.settings import Settings

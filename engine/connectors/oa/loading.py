@@ -19,7 +19,7 @@ from engine.batch import Batch, Statement
 from engine.connectors.oa import mirroring
 from engine.connectors.oa.models import OALoad
 from engine.connectors.oa.rights import require_admin, require_mirror, require_reader
-from engine.connectors.oa.sites import Connection, Sites
+from engine.connectors.oa.sites import Connection, connected
 from engine.db import Database
 from engine.errors import Conflict
 from engine.viewer import Doer, Viewer
@@ -146,7 +146,7 @@ def progress(session: Session, viewer: Viewer | None, code: str) -> Progress | N
 def top_up(db: Database) -> bool:
     """Write the next page of each first load that is on its way; return whether some site would take more at once."""
     more = False
-    for connection in db.part(Sites) or ():
+    for connection in connected(db):
         more = _page(db, connection) or more
     return more
 

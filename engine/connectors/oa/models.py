@@ -8,6 +8,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from engine.db import Base, new_id
 
+UNMAPPED, REFUSED, IGNORED = "unmapped", "refused", "ignored"
+"""Problems of an item: the OA has nobody by the account, refuses the item, or isn't to have the person's items."""
+
 _BIGID = BigInteger().with_variant(Integer(), "sqlite")
 
 # as `mirroring.BEHIND` asks
@@ -42,7 +45,7 @@ class OAItem(Base):
     stamp: Mapped[int] = mapped_column(_BIGID, default=0, server_default="0")  # ms: the last receivets
     quiet: Mapped[bool] = mapped_column(default=False, server_default=false())  # the next push doesn't notify
     doubtful_at: Mapped[datetime | None]  # when an attempt ended unknown: looked at again 2 min later
-    problem: Mapped[str] = mapped_column(String(10), default="", server_default="")  # unmapped, refused, ignored
+    problem: Mapped[str] = mapped_column(String(10), default="", server_default="")  # see above
     reason: Mapped[str] = mapped_column(String(200), default="", server_default="")
     changed_at: Mapped[datetime]  # the last diff
     shown_at: Mapped[datetime | None]  # the last confirmed push

@@ -20,8 +20,7 @@ from engine.connectors.oa.adapters.protocol import Unknown
 from engine.connectors.oa.adapters.site import Site
 from engine.connectors.oa.loading import Progress
 from engine.connectors.oa.mirroring import BEHIND
-from engine.connectors.oa.models import OACheck
-from engine.connectors.oa.pushing import UNMAPPED
+from engine.connectors.oa.models import UNMAPPED, OACheck
 from engine.connectors.oa.rights import require_admin, require_reader
 from engine.connectors.oa.sites import Connection, Sites
 from engine.db import Database

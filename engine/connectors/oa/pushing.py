@@ -14,17 +14,18 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
-from engine.batch import AMONG, Batch, Statement, listed
+from engine.batch import AMONG, Batch, Statement, asked, listed
 from engine.bpm import definitions
 from engine.connectors.oa import mirroring, people
 from engine.connectors.oa.adapters.protocol import State, Todo, Unknown, UnknownPerson
-from engine.connectors.oa.sites import Connection, Sites
+from engine.connectors.oa.models import IGNORED, REFUSED, UNMAPPED
+from engine.connectors.oa.sites import Connection, connected
 from engine.db import Database
 
 CONFIRM = timedelta(minutes=2)
 """After an unknown end: a request that is on its way for longer is taken for lost."""
-UNMAPPED, REFUSED, IGNORED = "unmapped", "refused", "ignored"
-_SETTLED = datetime(2000, 1, 1, tzinfo=UTC)  # of a doubt that needs no second look once it is put
+SETTLED = datetime(2000, 1, 1, tzinfo=UTC)
+"""`doubtful_at` of a doubt that needs no second look once it is put."""
 
 _ITEM = Statement(
     "SELECT m.instance_id, m.account, m.title, m.workflow, m.node, m.kind, m.urgency, "
@@ -104,10 +105,8 @@ def push(db: Database, row: outbox.Leased) -> Batch | None:
 
     Returns what is written with the end of the row.
     """
-    sites = db.part(Sites)
-    connection = None if sites is None else sites.of(row.system)
-    if sites is None or connection is None:
-        raise outbox.Configuration("这个 OA 站点没有配置，或已被移走")
+    sites = connected(db)
+    connection = sites.serving(row.system)
     item_id = uuid.UUID(row.payload["item"])
     where = {"site": connection.site.code, "item": item_id}
     try:
@@ -146,7 +145,7 @@ def doubt(session: Session, connection: Connection, item_ids: Collection[uuid.UU
     What an OA shows that it should not is taken away, what it lacks comes back.
     """
     site, batch = connection.site, Batch()
-    given = {"site": site.code, "ids": listed(item_ids), "quiet": quiet, "settled": _SETTLED}
+    given = {"site": site.code, "ids": listed(item_ids), "quiet": quiet, "settled": SETTLED}
     batch.add(_DOUBT, given)
     outbox.put(session, batch, [mirroring.pushing_row(site.system, item_id) for item_id in item_ids])
     batch.run(session)
@@ -155,13 +154,11 @@ def doubt(session: Session, connection: Connection, item_ids: Collection[uuid.UU
 def confirm(db: Database, limit: int) -> bool:
     """Put again what ended unknown a while ago, in all sites; return whether there may be more of it."""
     more = False
-    for connection in db.part(Sites) or ():
+    for connection in connected(db):
         site = connection.site
-        asked = {"site": site.code, "system": site.system, "settled": _SETTLED, "limit": limit}
+        which = {"site": site.code, "system": site.system, "settled": SETTLED, "limit": limit}
         with db.unit_of_work() as session:
-            batch = Batch()
-            batch.query(_DUE, asked | {"before": clock.now() - CONFIRM})
-            [due] = batch.run(session)
+            due = asked(session, _DUE, which | {"before": clock.now() - CONFIRM})
             if due:
                 doubt(session, connection, [row.item_id for row in due])
         more = more or len(due) == limit
@@ -173,9 +170,10 @@ def _begun(
 ) -> _Sending | None:
     """Return what is to be sent, marked as begun; None where the OA shows it already, or never heard of it."""
     site = connection.site
-    found = _asked(session, _ITEM, where | mirroring.folded(connection))
-    if found is None:
+    rows = asked(session, _ITEM, where | mirroring.folded(connection))
+    if not rows:
         return None
+    [found] = rows
     state = State(found.current)
     there = found.shown not in ("", State.DELETED)
     if not found.sending and (state == found.shown or not (state.open or there)):
@@ -257,7 +255,7 @@ def _given_up(row: outbox.Leased, reason: str, session: Session) -> None:
     """Say on the item why the OA can't be brought to show it."""
     found = {"site": row.system.removeprefix("oa."), "item": uuid.UUID(row.payload["item"])}
     batch = Batch()
-    batch.add(_GIVEN_UP, found | {"problem": REFUSED, "reason": reason[:200], "settled": _SETTLED})
+    batch.add(_GIVEN_UP, found | {"problem": REFUSED, "reason": reason[:200], "settled": SETTLED})
     batch.add(_FORGOTTEN, _forgotten(row))  # one dead letter of an item tells enough
     batch.run(session)
 
@@ -266,10 +264,3 @@ def _run(session: Session, statement: Statement, given: dict[str, Any]) -> None:
     batch = Batch()
     batch.add(statement, given)
     batch.run(session)
-
-
-def _asked(session: Session, statement: Statement, given: dict[str, Any]) -> Any:
-    batch = Batch()
-    batch.query(statement, given)
-    [rows] = batch.run(session)
-    return rows[0] if rows else None

@@ -12,7 +12,7 @@ from engine import clock, outbox
 from engine.batch import Batch, Statement
 from engine.connectors.oa.adapters.protocol import Shown, State, Todo, UnknownPerson
 from engine.connectors.oa.adapters.site import Site
-from engine.connectors.oa.sites import Connection, Sites
+from engine.connectors.oa.sites import Connection, Sites, connected
 from engine.db import Database
 
 REMOVE = "remove"
@@ -66,10 +66,8 @@ def ghost(site: Site, shown: Shown, account: str, now: datetime) -> dict[str, An
 
 def remove(db: Database, row: outbox.Leased) -> None:
     """Have an OA no longer show an item in an account's list."""
-    sites = db.part(Sites)
-    connection = None if sites is None else sites.of(row.system)
-    if sites is None or connection is None:
-        raise outbox.Configuration("这个 OA 站点没有配置，或已被移走")
+    sites = connected(db)
+    connection = sites.serving(row.system)
     account, now = str(row.payload["account"]), clock.now()
     where = {"site": connection.site.code, "item": uuid.UUID(row.payload["item"])}
     with db.unit_of_work() as session:

@@ -21,7 +21,9 @@ from engine.connectors.oa.adapters import KINDS
 from engine.connectors.oa.adapters.protocol import Adapter
 from engine.connectors.oa.adapters.site import CODE, Site
 from engine.crypto import Keys
-from engine.errors import Invalid
+from engine.db import Database
+from engine.errors import Invalid, NotFound
+from engine.outbox import Configuration
 from engine.settings import Settings
 
 FILE = "site.toml"
@@ -49,7 +51,7 @@ class Connection:
 
 
 class Sites:
-    """The connected sites by their codes; handlers find them with `db.part(Sites)`."""
+    """The connected sites by their codes; `connected` finds those of a database."""
 
     def __init__(self, connections: Mapping[str, Connection], base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
@@ -67,14 +69,34 @@ class Sites:
         """Return the connection of a site, None where there is none by this code."""
         return self._connections.get(code)
 
-    def of(self, system: str) -> Connection | None:
-        """Return the connection of a channel such as `oa.ekp`."""
-        return self.get(system.removeprefix("oa."))
+    def named(self, code: str) -> Connection:
+        """Return the connection of a site that somebody has named. Raises NotFound."""
+        connection = self.get(code)
+        if connection is None:
+            raise NotFound(f"没有旧 OA 站点“{code}”，可能已被移走", code="oa_site_not_found")
+        return connection
+
+    def serving(self, system: str) -> Connection:
+        """Return the connection of a channel such as `oa.ekp`; raises outbox.Configuration where its site is gone."""
+        connection = self.get(system.removeprefix("oa."))
+        if connection is None:
+            raise Configuration(
+                "这个 OA 站点没有配置，或已被移走：请放回它的文件夹并重启；不再用的，让它的通道保持暂停"
+            )
+        return connection
 
     def close(self) -> None:
         """Close the connections of all adapters."""
         for connection in self:
             connection.adapter.close()
+
+
+_NONE = Sites({}, "")
+
+
+def connected(db: Database) -> Sites:
+    """Return the sites that a database's service or worker is connected to, none where it is to none."""
+    return db.part(Sites) or _NONE
 
 
 def found(settings: Settings) -> list[Site]:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from engine import clock
-from engine.connectors.oa import passing
+from engine.connectors.oa.entry import passing
 from engine.connectors.oa.models import OAPass, OARefusal
 from engine.errors import Conflict, Forbidden
 from sandbox.oa import desk_jump

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import select, update
 
 from engine import clock
-from engine.connectors.oa import polling, queries
 from engine.connectors.oa.adapters.protocol import Foreign, State
+from engine.connectors.oa.inbound import polling, queries
 from engine.connectors.oa.models import OAEntry, OAPoll
-from engine.connectors.oa.sites import Connection, Sites
+from engine.connectors.oa.sites import Connection, Sites, connected
 from engine.org import auth
 from sandbox.oa.server import Running
 from tests.dsl import Bpm, dates
@@ -39,7 +39,7 @@ def log_in(bpm: Bpm, who: str) -> None:
 
 def open_box(desk: Desk, who: str) -> None:
     with desk.bpm.db.unit_of_work() as session:
-        polling.poll_now(session, desk.bpm.db.part(Sites), desk.bpm.actor(who))
+        polling.poll_now(session, connected(desk.bpm.db), desk.bpm.actor(who))
 
 
 def look(desk: Desk, minutes: float = 0) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from engine import clock, outbox
 from engine.bpm import queries
 from engine.bpm.models import ActionLog
-from engine.connectors.oa import quick
 from engine.connectors.oa.adapters.protocol import Handled
+from engine.connectors.oa.inbound import quick
 from engine.connectors.oa.models import OAQuick, OATaken
 from engine.connectors.oa.sites import Sites
 from engine.errors import Conflict

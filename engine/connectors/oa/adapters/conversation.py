@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine import clock
+from engine.connectors.oa.adapters.errors import TOLD
 from engine.connectors.oa.adapters.http import Answer, Http, by_status, clipped, unanswered
 from engine.connectors.oa.adapters.interface import Call, Compiled, Login
 from engine.connectors.oa.adapters.protocol import Take, UnknownPerson
@@ -21,12 +22,6 @@ _SORTS: tuple[tuple[str, type[Exception]], ...] = (
     ("permanent", Permanent),
     ("transient", Transient),
 )
-_TOLD = {
-    "configuration": "OA 不接受我们的请求，请照它的提示在 OA 或站点设置里改正",
-    "unknown_person": "OA 里没有这个账号，请在“账号对照”里改正",
-    "permanent": "OA 拒绝了这一项",
-    "transient": "OA 暂时办不了",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +102,12 @@ class Conversation:
             return context
         for field, kind in _SORTS:
             if any(known in words for known in getattr(self._interface.errors, field)):
-                raise kind(f"{_TOLD[field]}：{clipped(words, *hidden)}")
+                raise kind(f"{TOLD[kind]}：{clipped(words, *hidden)}")
         if not good:
             raise by_status(raw, *hidden)
         if not words:
             raise unanswered("没有 site.toml 所说的内容" if readable else "不是 JSON")
-        raise Permanent(f"{_TOLD['permanent']}：{clipped(words, *hidden)}")
+        raise Permanent(f"{TOLD[Permanent]}：{clipped(words, *hidden)}")
 
     def _words(self, raw: Answer, context: Mapping[str, object]) -> str:
         told = raw.words() if self._compiled.message is None else self._compiled.message.value(context)

@@ -36,7 +36,7 @@ _TABLE: tuple[tuple[type[Exception], tuple[str, ...]], ...] = (
     (Missing, ("(流程数据|流程|待办|任务).*不存在", "(找不到|未找到|没有找到).*(流程|待办|任务)")),
 )  # fmt: skip
 _PATTERNS = [(kind, re.compile("|".join(parts), re.IGNORECASE | re.DOTALL)) for kind, parts in _TABLE]
-_TOLD = {
+TOLD = {
     Configuration: "OA 不接受我们的请求，请照它的提示在 OA 或站点设置里改正",
     UnknownPerson: "OA 里没有这个账号，请在“账号对照”里改正",
     UnknownCreator: "OA 里没有上一办理人的账号，请在“账号对照”里改正",
@@ -45,6 +45,7 @@ _TOLD = {
     Transient: "OA 暂时办不了",
     Unknown: "OA 出错，不知是否已生效",
 }
+"""What a person is told before the OA's own words: with the cure where we know one."""
 
 
 def sorted_message(text: str, unknown: type[Exception] = Permanent) -> type[Exception]:
@@ -58,7 +59,7 @@ def refused(text: str, *hidden: str, unknown: type[Exception] = Permanent) -> Ex
     `hidden` is what the OA may repeat of the request and nobody else is to read: titles, accounts, secrets.
     """
     kind = sorted_message(_without(text, hidden), unknown)
-    return kind(f"{_TOLD[kind]}：{clipped(text, *hidden) or '没有说明原因'}")
+    return kind(f"{TOLD[kind]}：{clipped(text, *hidden) or '没有说明原因'}")
 
 
 def failed(answer: Answer, *hidden: str) -> Exception:

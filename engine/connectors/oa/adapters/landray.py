@@ -17,7 +17,7 @@ from engine import clock
 from engine.connectors.oa.adapters import errors, moments
 from engine.connectors.oa.adapters.landray_calls import Calls, Envelopes, LandraySite, Rest
 from engine.connectors.oa.adapters.protocol import Foreign, Handled, Shown, State, Take, Todo, UnknownPerson, fold
-from engine.connectors.oa.adapters.soap import titled
+from engine.connectors.oa.adapters.texts import titled
 from engine.outbox import Permanent, Transient
 
 _DONE = 2  # returnState: 0 nothing done, 1 failed

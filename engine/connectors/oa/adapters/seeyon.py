@@ -13,7 +13,7 @@ from engine.connectors.oa.adapters.http import Answer, Http, unanswered
 from engine.connectors.oa.adapters.moments import local
 from engine.connectors.oa.adapters.protocol import State, Take, Todo, fold
 from engine.connectors.oa.adapters.site import Site
-from engine.connectors.oa.adapters.soap import clean, titled
+from engine.connectors.oa.adapters.texts import clean, titled
 from engine.connectors.oa.adapters.unsupported import NeitherReadsNorPolls
 from engine.connectors.tokens import Flights, InProcess
 from engine.outbox import Configuration, Permanent

@@ -5,7 +5,6 @@ answers without limit and costs thrice the time, so the envelopes go over `http`
 Values are built by the types of the WSDL, which refuse names that they don't know, where a dict would lose them.
 """
 
-import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,23 +20,13 @@ from engine.connectors.oa.adapters import errors
 from engine.connectors.oa.adapters.http import Answer, Http, by_status, clipped
 from engine.connectors.oa.adapters.protocol import Take, Unknown
 from engine.connectors.oa.adapters.site import Site
+from engine.connectors.oa.adapters.texts import clean
 from engine.outbox import Configuration, Permanent
 
 SHIPPED = Path(__file__).parent / "wsdl"
 """The WSDL files of the products as they are usually delivered."""
-_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2
 _UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)  # zeep stumbles over what it doesn't expect
 _SETTINGS = zeep.Settings(strict=True, forbid_dtd=True, forbid_entities=True, forbid_external=True, force_https=False)
-
-
-def clean(text: str) -> str:
-    """Return a text without the characters that XML can't hold."""
-    return _NO_XML.sub("", text)
-
-
-def titled(text: str, most: int = 200) -> str:
-    """Return a title as any list can show it: `clean`, of at most so many characters, never empty."""
-    return clean(text).strip()[:most] or "（无标题）"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +84,7 @@ class Soap:
             raise self._misfit(f"没有操作 {operation}")
         try:
             return operations[operation](*args, _soapheaders=self._headers)
-        except (
-            exceptions.Error,
-            _NoEnvelope,
-            etree.Error,
-            LookupError,
-            TypeError,
-            ValueError,
-            AttributeError,
-        ) as error:
+        except (exceptions.Error, _NoEnvelope, etree.Error, *_UNREADABLE) as error:
             found = self._sorted(error, hidden)
         raise found  # out here, so that the other, which may hold the whole answer, isn't even its context
 

@@ -9,8 +9,8 @@ from engine.connectors.oa.adapters import moments
 from engine.connectors.oa.adapters.conversation import Conversation
 from engine.connectors.oa.adapters.interface import Compiled
 from engine.connectors.oa.adapters.protocol import Foreign, Handled, Shown, State, Take, Todo, Unknown, fold
-from engine.connectors.oa.adapters.soap import clean, titled
 from engine.connectors.oa.adapters.template_site import TemplateSite
+from engine.connectors.oa.adapters.texts import clean, titled
 
 MAX_PAGES = 100
 

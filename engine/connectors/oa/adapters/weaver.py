@@ -17,7 +17,7 @@ from engine.connectors.oa.adapters.moments import local
 from engine.connectors.oa.adapters.paservice import PaService, Pull
 from engine.connectors.oa.adapters.protocol import Foreign, Handled, Shown, State, Take, Todo, fold
 from engine.connectors.oa.adapters.site import Site
-from engine.connectors.oa.adapters.soap import clean, titled
+from engine.connectors.oa.adapters.texts import clean, titled
 from engine.outbox import Permanent
 
 RECEIVE, DELETE = "receiveRequestInfoByJson", "deleteUserRequestInfoByJson"

@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from engine.connectors.oa.adapters.site import Site
-from engine.connectors.oa.models import OAAccount, OAItem
+from engine.connectors.oa.models import UNMAPPED, OAAccount, OAItem
 from engine.connectors.oa.rights import require_reader
 from engine.connectors.oa.sites import Connection
 from engine.org.models import Department, Person
@@ -101,7 +101,7 @@ def unmapped(session: Session, viewer: Viewer | None, code: str) -> list[Unmappe
         )
         .join(Person, Person.id == OAItem.person_id)
         .join(Department, Department.id == Person.department_id)
-        .where(OAItem.site == code, OAItem.problem == "unmapped")
+        .where(OAItem.site == code, OAItem.problem == UNMAPPED)
         .group_by(Person.id, Person.staff_number, Person.name, Department.name)
         .order_by(func.min(OAItem.changed_at), Person.staff_number)
     )  # fmt: skip

@@ -11,7 +11,7 @@ from engine.batch import Batch, Statement
 from engine.connectors.oa import mirroring
 from engine.connectors.oa.models import OACheck, OAFinding
 from engine.connectors.oa.reconciling.running import NIGHTLY, RUNNING, start
-from engine.connectors.oa.sites import Sites
+from engine.connectors.oa.sites import connected
 from engine.db import Database
 from engine.errors import Conflict
 
@@ -30,7 +30,7 @@ def nightly(db: Database) -> None:
     now = clock.now().astimezone(clock.LOCAL)
     if now.hour not in NIGHT:
         return
-    for connection in db.part(Sites) or ():
+    for connection in connected(db):
         site = connection.site
         if site.mirror:
             with db.unit_of_work() as session, suppress(Conflict):  # somebody's is on its way: a little later

@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from engine.batch import AMONG, Batch, Statement, listed
-from engine.connectors.oa import mirroring
+from engine.batch import AMONG, Batch, Statement, asked, listed
+from engine.connectors.oa import mirroring, pushing
+from engine.connectors.oa.models import IGNORED, UNMAPPED
 from engine.connectors.oa.reconciling.findings import GHOST, MISSING, OPEN, OURS, STALE, Finding, at_rest
 from engine.connectors.oa.sites import Connection
 
@@ -67,7 +68,6 @@ _TOLD = Statement(
     "UNION SELECT CAST(:key AS VARCHAR(80)) FROM work_item i WHERE i.id = :item AND i.state = 'open' "
     f"AND {mirroring.UNSEEN}"
 )
-_SETTLED = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Record:
@@ -77,7 +77,7 @@ class Record:
         self._session = session
         site = connection.site
         self._given: dict[str, Any] = mirroring.folded(connection) | {
-            "site": site.code, "system": site.system, "settled": _SETTLED,
+            "site": site.code, "system": site.system, "settled": pushing.SETTLED,
         }  # fmt: skip
 
     def rows(self, people: Iterable[uuid.UUID]) -> list[Any]:
@@ -105,16 +105,13 @@ class Record:
         return {key for key, rows in zip(keys, answers, strict=True) if rows}
 
     def _ask(self, statement: Statement, **given: Any) -> list[Any]:
-        batch = Batch()
-        batch.query(statement, self._given | given)
-        [rows] = batch.run(self._session)
-        return list(rows)
+        return asked(self._session, statement, self._given | given)
 
 
 def compare(rows: Iterable[Any], unknown: Iterable[Any], accounts: Mapping[uuid.UUID, str]) -> Iterator[Finding]:
     """Yield where our record is behind; `unknown`: open items that should have one; `accounts` by person, of today."""
     for row in rows:
-        if at_rest(row) and row.problem != "ignored":
+        if at_rest(row) and row.problem != IGNORED:
             yield from _of(row, accounts.get(row.person_id, ""))
     for row in unknown:
         if not row.pending:
@@ -133,7 +130,7 @@ def _of(row: Any, account: str) -> Iterator[Finding]:
             kind = MISSING
         elif row.current not in OPEN and there:
             kind = GHOST
-        hopeless = row.problem == "unmapped" and not account
+        hopeless = row.problem == UNMAPPED and not account
         yield Finding(kind, OURS, row.title, f"{row.node}：{_why(row)}", "none" if hopeless else "put", *found)
     elif row.current in OPEN and account and row.account != account:
         told = f"{row.node}：显示在账号 {row.account} 下，现在是 {account}"

@@ -17,6 +17,10 @@ from engine.errors import NotFound
 from engine.org.models import Person
 from engine.viewer import Viewer
 
+KINDS = {"missing": "漏", "ghost": "幽灵", "stale": "陈旧"}
+SIDES = {"ours": "我们的记录", "theirs": "OA 的列表"}
+RESULTS = {"repaired": "已修复", "capped": "超出上限，没有修", "unable": "无法自动修", "": "只报告"}
+"""How a report says its kinds, sides and results."""
 _MOST = 100
 _BEHIND = Statement(
     "SELECT count(*) AS behind FROM oa_finding f JOIN oa_item m ON m.site = :site AND m.item_id = f.item_id "

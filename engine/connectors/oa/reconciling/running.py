@@ -25,7 +25,7 @@ from engine.connectors.oa.reconciling.findings import OPEN, Finding
 from engine.connectors.oa.reconciling.repairing import CAPPED, REPAIRED, judged, repair
 from engine.connectors.oa.reconciling.unloaded import counted_from, unloaded
 from engine.connectors.oa.rights import require_admin, require_mirror
-from engine.connectors.oa.sites import Connection, Sites
+from engine.connectors.oa.sites import Connection, connected
 from engine.db import Database, new_id
 from engine.errors import Conflict
 from engine.viewer import Doer
@@ -121,10 +121,7 @@ def start(session: Session, actor: Doer | None, connection: Connection, *, repai
 
 def check(db: Database, row: outbox.Leased) -> None:
     """Compare some people more, and say so where there are others behind them."""
-    sites = db.part(Sites)
-    connection = None if sites is None else sites.of(row.system)
-    if connection is None:
-        raise outbox.Configuration("这个 OA 站点没有配置，或已被移走")
+    connection = connected(db).serving(row.system)
     with db.reading() as session:
         found = session.get(OACheck, uuid.UUID(row.payload["check"]))
     if found is None or found.state != RUNNING:

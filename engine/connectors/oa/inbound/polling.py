@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
-from engine.batch import AMONG, Batch, Statement, listed
+from engine.batch import AMONG, Batch, Statement, asked, listed
 from engine.connectors.oa import people
 from engine.connectors.oa.adapters.protocol import Foreign, UnknownPerson
-from engine.connectors.oa.sites import Connection, Sites
+from engine.connectors.oa.sites import Connection, Sites, connected
 from engine.db import Database, new_id
 from engine.org.actor import Actor
 
@@ -114,15 +114,15 @@ def declare(system: str) -> None:
     outbox.handler(system, POLL, in_transaction=False, newest=True, aside=True)(poll)
 
 
-def polled(sites: Sites | None) -> list[Connection]:
+def polled(sites: Iterable[Connection]) -> list[Connection]:
     """Return the sites whose own lists are taken in."""
-    return [found for found in sites or () if found.site.poll and found.adapter.polls]
+    return [found for found in sites if found.site.poll and found.adapter.polls]
 
 
 def look(db: Database, limit: int) -> bool:
     """Queue those whose lists are due at all sites (tick); return whether there may be people to begin with."""
     more = False
-    for connection in polled(db.part(Sites)):
+    for connection in polled(connected(db)):
         with db.unit_of_work() as session:
             more = _begin(session, connection, limit) or more
             _wake(session, connection)
@@ -130,28 +130,29 @@ def look(db: Database, limit: int) -> bool:
     return more
 
 
-def poll_now(session: Session, sites: Sites | None, actor: Actor) -> None:
+def poll_now(session: Session, sites: Sites, actor: Actor) -> None:
     """Have the actor's own lists asked for before all others, unless that was done just now."""
     now = clock.now()
     for connection in polled(sites):
         batch = Batch()
-        asked = {"site": connection.site.code, "person": actor.person_id, "asked": _ASKED}
-        batch.change(_ASK, asked | {"before": now - DEBOUNCED})
+        wish = {"site": connection.site.code, "person": actor.person_id, "asked": _ASKED}
+        batch.change(_ASK, wish | {"before": now - DEBOUNCED})
         batch.run(session)
         _queue(session, connection)
 
 
 def poll(db: Database, row: outbox.Leased) -> None:
     """Take in a person's lists."""
-    connection = next((each for each in polled(db.part(Sites)) if each.site.system == row.system), None)
-    if connection is None:
+    connection = connected(db).serving(row.system)
+    if not polled([connection]):
         return  # taken in no more
     where = {"site": connection.site.code, "person": uuid.UUID(row.payload["person"])}
     began = clock.now()
     with db.reading() as session:
-        found = _one(session, _WHO, where | {"today": began - _TODAY})
-    if found is None:
+        rows = asked(session, _WHO, where | {"today": began - _TODAY})
+    if not rows:
         return
+    [found] = rows
     identity = people.Identity(found.name, found.staff_number, found.mobile, found.email, found.account)
     account = people.account(connection.site, identity)
     if not account:
@@ -191,9 +192,7 @@ def purge(db: Database) -> None:
 def _begin(session: Session, connection: Connection, limit: int) -> bool:
     """Give people a first look, spread over hours; who is here today gets it at once (`_wake`)."""
     site, now = connection.site, clock.now()
-    batch = Batch()
-    batch.query(_PEOPLE, {"site": site.code, "limit": limit})
-    [found] = batch.run(session)
+    found = asked(session, _PEOPLE, {"site": site.code, "limit": limit})
     if found:
         added, most = Batch(), int(REST.total_seconds())
         spread = [now + timedelta(seconds=secrets.randbelow(most)) for _ in found]
@@ -215,15 +214,14 @@ def _queue(session: Session, connection: Connection) -> None:
     """Write rows for people who are due: so many that a minute's looks stay within a third of the site's rate."""
     site, now = connection.site, clock.now()
     most = max(1, site.per_minute // _SHARE // _COST)
-    asked, lane = Batch(), outbox.row(site.system, "", POLL, {}, now)["lane"]
-    asked.query(_LATELY, {"lane": lane, "topic": POLL, "site": site.code, "minute": now - timedelta(minutes=1)})
-    [[lately]] = asked.run(session)
+    lane = outbox.row(site.system, "", POLL, {}, now)["lane"]
+    in_hand = {"lane": lane, "topic": POLL, "site": site.code, "minute": now - timedelta(minutes=1)}
+    [lately] = asked(session, _LATELY, in_hand)
     limit = min(most - lately.looks, -(-most // _SPREAD))
     if limit <= 0:
         return
-    chosen = Batch()
-    chosen.query(_DUE, {"site": site.code, "now": now, "asked": _ASKED, "today": now - _TODAY, "limit": limit})
-    [due] = chosen.run(session)
+    who = {"site": site.code, "now": now, "asked": _ASKED, "today": now - _TODAY, "limit": limit}
+    due = asked(session, _DUE, who)
     if not due:
         return
     ids, batch = [each.person_id for each in due], Batch()
@@ -297,10 +295,3 @@ def _failed(db: Database, where: dict[str, Any], reason: str, pause: timedelta, 
 def _pause(connection: Connection, failures: int) -> timedelta:
     doubled: timedelta = timedelta(minutes=connection.site.poll_minutes) * 2 ** min(failures + 1, _BACK_OFF)
     return min(doubled, RARELY)
-
-
-def _one(session: Session, statement: Statement, given: dict[str, Any]) -> Any:
-    batch = Batch()
-    batch.query(statement, given)
-    [rows] = batch.run(session)
-    return rows[0] if rows else None

@@ -14,7 +14,7 @@ from engine import outbox
 from engine.connectors.oa.adapters.http import Http
 from engine.connectors.oa.adapters.protocol import Unknown
 from engine.connectors.oa.adapters.site import Site, origin
-from engine.connectors.oa.proofs import ACCOUNT, Ticket
+from engine.connectors.oa.entry.proofs import ACCOUNT, Ticket
 from engine.errors import Unavailable
 
 _SECONDS = 4.0  # somebody looks at a blank page meanwhile

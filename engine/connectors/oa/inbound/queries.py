@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from engine import clock
 from engine.bpm.queries.boxes import CAP
 from engine.bpm.queries.paging import Keyset, Page
+from engine.connectors.oa.inbound.polling import DEBOUNCED, NOBODY
 from engine.connectors.oa.models import OAEntry, OAPoll
-from engine.connectors.oa.polling import DEBOUNCED, NOBODY
 from engine.connectors.oa.sites import Connection
 from engine.viewer import Viewer
 

@@ -25,9 +25,10 @@ from engine.audit import record
 from engine.batch import Batch, Statement
 from engine.bpm import visibility
 from engine.bpm.models import ItemState, WorkItem
-from engine.connectors.oa import people, proofs, tickets
+from engine.connectors.oa import people
+from engine.connectors.oa.entry import proofs, tickets
+from engine.connectors.oa.entry.proofs import Signature, Ticket
 from engine.connectors.oa.models import OAPass, OARefusal
-from engine.connectors.oa.proofs import Signature, Ticket
 from engine.connectors.oa.sites import Connection
 from engine.crypto import mac, same
 from engine.db import Database

@@ -15,12 +15,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from engine import clock, notices, outbox
-from engine.batch import Batch, Statement
+from engine.batch import Batch, Statement, asked
 from engine.bpm import commands
 from engine.bpm.models import ItemKind, ItemState
 from engine.connectors.oa import pushing
 from engine.connectors.oa.adapters.protocol import Handled
-from engine.connectors.oa.sites import Connection, Sites
+from engine.connectors.oa.sites import Connection, connected
 from engine.db import Database
 from engine.errors import Conflict, EngineError, Invalid, Unavailable
 from engine.org.actor import Actor
@@ -91,7 +91,7 @@ def declare(system: str) -> None:
 
 def look(db: Database) -> None:
     """Queue a question to each site that can be asked (tick): one at a time, none while an earlier one is given up."""
-    for connection in db.part(Sites) or ():
+    for connection in connected(db):
         site, now = connection.site, clock.now()
         if not (site.mirror and connection.adapter.quick):
             continue
@@ -105,9 +105,8 @@ def look(db: Database) -> None:
 
 def ask(db: Database, row: outbox.Leased) -> None:
     """Ask a site what was handled of ours there by the next accounts of the round, and do it here."""
-    sites = db.part(Sites)
-    connection = None if sites is None else sites.of(row.system)
-    if connection is None or not connection.adapter.quick:
+    connection = connected(db).serving(row.system)
+    if not connection.adapter.quick:
         return
     site, now = connection.site, clock.now()
     limit = max(1, int(site.per_minute / _SHARE * _EVERY / 60))
@@ -115,7 +114,7 @@ def ask(db: Database, row: outbox.Leased) -> None:
         state = _one(session, _STATE, {"site": site.code})
         after, began = ("", now) if state is None or not state.after else (state.after, state.began_at)
         known = now - _FIRST if state is None else state.known_to
-        accounts = [each.account for each in _all(session, _ACCOUNTS, _where(site.code, after, limit))]
+        accounts = [each.account for each in asked(session, _ACCOUNTS, _where(site.code, after, limit))]
     try:
         found = connection.adapter.handled(accounts, known - OVERLAP) if accounts else []
     except outbox.Configuration as error:
@@ -229,15 +228,8 @@ def _where(code: str, after: str, limit: int) -> dict[str, Any]:
 
 
 def _one(session: Session, statement: Statement, given: dict[str, Any]) -> Any:
-    rows = _all(session, statement, given)
+    rows = asked(session, statement, given)
     return rows[0] if rows else None
-
-
-def _all(session: Session, statement: Statement, given: dict[str, Any]) -> list[Any]:
-    batch = Batch()
-    batch.query(statement, given)
-    found: list[Any] = batch.run(session)[0]
-    return found
 
 
 def _run(session: Session, statement: Statement, given: dict[str, Any]) -> None:
