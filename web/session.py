@@ -16,7 +16,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import RedirectResponse
 
 from api.deps import Visit, require_same_origin
-from engine.errors import EngineError, Forbidden, Invalid, Unauthenticated
+from engine.errors import EngineError, Forbidden, Invalid, NotFound, Unauthenticated
 from engine.org import auth
 from engine.org.actor import Actor
 
@@ -73,6 +73,9 @@ class Router(APIRouter):
 
 
 async def _page(request: Request) -> Page:
+    """Return the visit, unless its address holds NUL, which no database looks for."""
+    if "\x00" in request.scope["path"] or "%00" in request.url.query:
+        raise NotFound("没有这个页面，请检查地址", code="page_not_found")
     return Page(request)
 
 

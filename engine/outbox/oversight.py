@@ -95,8 +95,8 @@ def stopped(session: Session) -> bool:
 def pause(session: Session, actor: Doer, system: str, reason: str) -> None:
     """Pause a channel by hand (暂停通道): nothing more is leased, what is at work ends.
 
-    Raises Forbidden without the role process_admin or system_admin, NotFound, Invalid without a reason or for one over 200
-    characters, and Conflict if it is paused already.
+    Raises Forbidden without the role process_admin or system_admin, NotFound, Invalid without a reason or for one
+    over 200 characters, and Conflict if it is paused already.
     """
     _require(actor, system)
     reason = reason.strip()

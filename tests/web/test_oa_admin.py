@@ -44,6 +44,12 @@ def verbs(bpm: Bpm) -> list[str]:
     return [row.verb for row in reversed(rows) if row.verb.startswith("oa_")]
 
 
+@pytest.mark.backend("sqlite", "postgresql")
+@pytest.mark.parametrize("path", [f"{OA}/ekp/accounts?q=a%00b", f"{OA}/%00/accounts", f"{OA}/e%00/checks"])
+def test_an_address_with_what_no_database_takes_leads_nowhere(browser_of: Browser, sites: Sites, path: str) -> None:
+    browser_of.login("auditor").get(path, 404)
+
+
 def test_the_overview_tells_how_an_oa_is(browser_of: Browser, bpm: Bpm, sites: Sites) -> None:
     bpm.start("leave_request", by="nurse", **LEAVE)
     auditor = browser_of.login("auditor")

@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -295,13 +296,22 @@ def test_who_guesses_is_locked_out_from_their_address_and_nobody_else(
     bpm: Bpm, desk: httpx.Client, story: Story
 ) -> None:
     item = story.item("head_nurse")
+    guess = partial(link, item.id, HEAD, secret="a-guess-of-the-secret")
     for _ in range(passing.MOST):
-        refused(desk.get(link(item.id, HEAD, secret="a-guess-of-the-secret")), "没有通过核对")
-    refused(desk.get(link(item.id, HEAD)), "次数太多", 409)
+        refused(desk.get(guess()), "没有通过核对")
+    refused(desk.get(guess()), "次数太多", 409)
     with bpm.db.unit_of_work() as session:
         [row] = session.scalars(select(OARefusal)).all()
         assert (row.site, row.failures) == ("ekp", passing.MOST)
         row.source = "192.0.2.7"  # they were somewhere else
+    refused(desk.get(guess()), "没有通过核对")
+
+
+def test_a_page_full_of_wrong_links_keeps_nobody_at_its_address_out(bpm: Bpm, desk: httpx.Client, story: Story) -> None:
+    """All of a hospital may come from one address, and pictures on any page can point here."""
+    item = story.item("head_nurse")
+    for _ in range(passing.MOST + 1):
+        another(desk).get(f"/oa/ekp/{item.id.hex}?account=x")
     assert desk.get(link(item.id, HEAD)).status_code == 303
 
 

@@ -1,6 +1,7 @@
 """From an OA's list to the item by a ticket: the OA is asked whose it is, once, at its own host alone."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from engine import clock
-from engine.connectors.oa.entry import passing
+from engine.connectors.oa.entry import passing, tickets
+from engine.connectors.oa.entry.proofs import Ticket
+from engine.connectors.oa.sites import Sites
+from engine.errors import Unavailable
 from engine.settings import Settings
 from tests.dsl import Bpm, Story, dates
 from tests.engine.connectors.conftest import Broken, Listener, Raw, listener
@@ -111,6 +115,24 @@ def test_an_oa_that_does_not_say_costs_nobody_their_login(
         desk.get(f"/oa/ekp/{item}?ticket={TICKET}{number}")
     listener.answer("/oa/sso/verify", told(HEAD))
     assert desk.get(f"/oa/ekp/{item}?ticket={TICKET}x").status_code == 303
+
+
+def test_an_oa_that_hangs_holds_few_threads_of_the_pages(bpm: Bpm, listener: Listener) -> None:
+    """Anybody could have all of them wait, by links with tickets that were made up."""
+    hanging = f"{listener.url}/cgi-bin/gettoken?t={{ticket}}"
+    connect(bpm, address=listener.url, sign_on={"kind": "ticket", "verify": hanging, "account_at": "access_token"})
+    [site] = [connection.site for connection in bpm.db.part(Sites) or ()]
+    listener.pause.clear()
+    with ThreadPoolExecutor(tickets.AT_ONCE) as pool:
+        waiting = [pool.submit(tickets.whose, site, Ticket(f"{TICKET}{n}")) for n in range(tickets.AT_ONCE)]
+        while listener.count("gettoken") < tickets.AT_ONCE:
+            wait(waiting, 0.01)
+        with pytest.raises(Unavailable, match="稍等几秒"):
+            tickets.whose(site, Ticket(TICKET))
+        assert listener.count("gettoken") == tickets.AT_ONCE
+        listener.pause.set()
+    assert all(str(each.result()).startswith("token-") for each in waiting)
+    assert tickets.whose(site, Ticket(TICKET)) is not None
 
 
 def test_who_tries_tickets_is_locked_out_and_the_oa_is_not_asked_any_more(

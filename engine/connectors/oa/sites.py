@@ -131,7 +131,7 @@ def _site(folder: Path, key: bytes) -> Site:
         raise _wrong(file, "读不出来", "检查文件权限，并存为 UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise _wrong(file, f"不是格式正确的 TOML（{error}）", "照《旧 OA 对接》里的例子改正该处") from error
-    kind = content.get("kind", "")
+    kind = str(content.get("kind", ""))
     if kind not in KINDS:
         raise _wrong(file, f"kind 是“{kind}”", "改为 " + "、".join(sorted(KINDS)) + " 之一")
     settings, _ = KINDS[kind]

@@ -1,5 +1,7 @@
 """What the OAs' refusals mean, by the words in which the products say them."""
 
+import html
+
 import httpx
 import pytest
 
@@ -51,6 +53,16 @@ def test_a_title_does_not_say_what_went_wrong() -> None:
     error = refused(f"流程数据【{title}】检测接收人不存在", title)
     assert type(error) is UnknownPerson
     assert str(error) == "OA 里没有这个账号，请在“账号对照”里改正：流程数据【…】检测接收人不存在"
+
+
+@pytest.mark.parametrize("words", ["未授权", "系统繁忙", "用户不存在", "签名错误"])
+def test_a_title_does_not_say_what_went_wrong_however_the_oa_repeats_it(words: str) -> None:
+    """Anybody can write one: the channel would pause for all for the sake of one item."""
+    title = f"<急> 关于“{words}”的说明，{'很' * 40}长"
+    for told in (html.escape(title), title[:20], title.replace(" ", "")):
+        assert type(refused(f"流程标题【{told}】过长", title)) is Permanent
+        answer = Answer(422, httpx.Headers(), f'{{"message": "标题【{told.replace(chr(34), "")}】过长"}}'.encode())
+        assert type(failed(answer, title)) is Permanent
 
 
 def test_an_error_quotes_one_short_line() -> None:

@@ -150,6 +150,11 @@ def test_a_secret_in_clear_is_refused(tmp_path: Path, kind: str) -> None:
     assert "in clear" not in str(raised.value)
 
 
+def test_a_kind_that_is_no_text_is_told_like_any_other(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="kind 是"):
+        written(tmp_path, "seeyon", 'kind = ["seeyon"]\n')
+
+
 def test_a_sign_on_in_the_examples_is_complete() -> None:
     for kind in KINDS:
         table = tomllib.loads(OPTIONAL.sub("", example(kind)))["sign_on"]

@@ -108,6 +108,42 @@ def test_an_answer_that_trickles_does_not_hold_a_worker_beyond_its_time(http: Wa
         over.set()
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=", b"x"),
+    ],
+    ids=["head", "no end of hints", "chunk"],
+)
+def test_no_part_of_an_answer_may_trickle_beyond_its_time(http: Ways, answer: tuple[bytes, bytes]) -> None:
+    over, enough = threading.Event(), 60  # pieces, ten times what there is time for
+    beginning, piece = answer
+    sent = 0
+
+    def trickle(connection: socket.socket) -> None:
+        nonlocal sent
+        connection.recv(65536)
+        connection.sendall(beginning)
+        while sent < enough and not over.wait(0.05):
+            connection.sendall(piece)
+            sent += 1
+
+    with serving(trickle) as url:
+        with pytest.raises(Unknown):
+            http(url, timeout=0.3).ask("POST", PATH)
+        over.set()
+    assert sent < enough
+
+
+@pytest.mark.parametrize("charset", ["idna", "undefined", "punycode", "unicode_escape", "hex", "no-such-charset"])
+def test_no_charset_is_a_way_to_hang_or_to_break(http: Ways, listener: Listener, charset: str) -> None:
+    """`punycode` takes minutes for a megabyte, `idna` raises whatever one says of errors."""
+    listener.answer(PATH, Raw(b'{"name": "a-b"}', headers=(("Content-Type", f"application/json; charset={charset}"),)))
+    assert http(listener.url).ask("GET", PATH).json() == {"name": "a-b"}
+
+
 def test_an_endless_answer_is_not_kept(http: Ways) -> None:
     sent = 0
 

@@ -234,6 +234,24 @@ def test_links_of_the_oa_s_own_items_lead_into_it_and_nowhere_else(listener: Lis
     ekp.close()
 
 
+def test_a_link_that_is_no_address_costs_nothing_but_itself(listener: Listener, tmp_path: Path) -> None:
+    docs = [{"id": str(n), "subject": "会议", "link": link} for n, link in enumerate(["http://[", "//[x", "/ok"])]
+    found = {"pageCount": 1, "docs": docs}
+    listener.answer(LANDRAY, landray("getTodo", 2, json.dumps(found)))
+    adapter = listening(listener, "landray.soap", tmp_path)
+    assert [row.link for row in adapter.waiting(ME)] == [listener.url, listener.url, f"{listener.url}/ok"]
+    adapter.close()
+
+
+@pytest.mark.parametrize("told", ["[" * 100_000, '{"pageCount": "²", "docs": []}', '{"pageCount": "%s", "docs": []}'])
+def test_a_list_that_is_made_to_break_is_one_that_cannot_be_read(listener: Listener, tmp_path: Path, told: str) -> None:
+    listener.answer(LANDRAY, landray("getTodo", 2, told.replace("%s", "9" * 5000)))
+    adapter = listening(listener, "landray.soap", tmp_path)
+    with pytest.raises(Transient):
+        adapter.waiting(ME)
+    adapter.close()
+
+
 def test_what_was_handled_is_told_by_its_moment_where_the_oa_tells_one(listener: Listener, tmp_path: Path) -> None:
     ekp = listening(listener, "landray.soap", tmp_path)
     now = clock.now().replace(microsecond=0)

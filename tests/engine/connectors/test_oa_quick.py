@@ -190,6 +190,20 @@ def test_what_is_not_theirs_to_handle_is_not_done(desk: Desk, key: str) -> None:
     assert taken(desk) == []
 
 
+@pytest.mark.parametrize("odd", ["\ud800", "\x00"])
+def test_what_no_database_takes_holds_nothing_else_up(desk: Desk, odd: str) -> None:
+    """One such row would end each round, and with it all quick approvals of the site."""
+    story = desk.bpm.deploy_files(ANY).start("p", "nurse")
+    item, who = story.item("head_nurse").id.hex, number("head_nurse")
+    for handled in (
+        Handled(item, odd, "approve", "", clock.now()),
+        Handled(item + odd, who, "approve", "", clock.now()),
+        Handled(item, who, f"approve{odd}", odd, clock.now()),
+    ):
+        quick.take(desk.bpm.db, desk.connection, handled)
+    assert taken(desk) == [(who, "approve", "已办理")]
+
+
 def test_nothing_is_asked_while_nobody_has_anything_open_there(desk: Desk) -> None:
     before = desk.requests()
     ask(desk)

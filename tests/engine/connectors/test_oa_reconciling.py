@@ -59,6 +59,16 @@ def test_a_ghost_that_nobody_here_ever_heard_of_goes_by_its_key(ekp: Night) -> N
     assert (report.ghost, report.unable, report.left) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("odd", ["\ud800", "\x00"])
+def test_what_no_database_takes_is_told_without_it(ekp: Night, odd: str) -> None:
+    """One such line of one person's would end each reconciliation of the site."""
+    ekp.bpm.start("p", "nurse")
+    ekp.shelf.lines.append(Line(uuid.uuid4().hex, HEAD, State.TODO, f"从{odd}前的", f"审{odd}批", NOON))
+    ekp.shelf.lines.append(Line(f"no-key{odd}", HEAD, State.TODO, f"{odd}别处的", odd, NOON))
+    assert ekp.found(repair=True) == [("ghost", "theirs", HEAD, "repaired"), ("ghost", "theirs", HEAD, "unable")]
+    assert [each.title for each in ekp.check().differences] == ["别处的"]
+
+
 def test_a_ghost_of_an_item_whose_record_is_lost_goes_too(ekp: Night) -> None:
     story = ekp.bpm.start("p", "nurse").approve("head_nurse")
     item = ekp.item(story, "head_nurse")

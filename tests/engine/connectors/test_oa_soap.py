@@ -1,8 +1,10 @@
 """SOAP by zeep: whose WSDL it is, what is sent, and what answers can be, from a listener in the OA's place."""
 
+import json
+import os
 import re
 import traceback
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,22 @@ def test_a_wsdl_that_does_not_fit_is_told_with_its_cure(
     assert listener.heard == []
 
 
+def test_a_wsdl_of_the_oa_s_leads_to_no_file_that_is_not_beside_it(listener: Listener, tmp_path: Path) -> None:
+    """It comes from the OA; what it names may never end, as /dev/zero, or never begin, as a pipe that nobody fills."""
+    folder = tmp_path / "ekp"
+    folder.mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(folder / "pipe")
+    for place in (str(tmp_path / "pipe"), "../pipe", "pipe"):
+        (folder / "ekp.wsdl").write_text(SHIPPED_WSDL.replace("wsdl:types", OWN.format(place), 1), "utf-8")
+        with ThreadPoolExecutor(1) as threads:
+            reading = threads.submit(put, listener, folder, wsdl="ekp.wsdl")
+            refusal = next((reading.exception() for _ in range(200) if wait([reading], 0.05).done), None)
+            for pipe in (tmp_path / "pipe", folder / "pipe"):
+                os.close(os.open(pipe, os.O_RDWR))  # whoever waits for it goes on
+        assert isinstance(refusal, Configuration)
+
+
 def test_a_wsdl_may_only_be_in_the_site_s_folder(listener: Listener, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="wsdl"):
         listening(listener, "landray.soap", tmp_path, wsdl="../other/ekp.wsdl")
@@ -122,6 +140,14 @@ def test_threads_that_begin_together_share_the_service(listener: Listener, tmp_p
         (landray("sendTodo", 2, "</message><more/><message>"), Unknown),
         (Raw(b"{}", 200), Unknown),
         (Raw(b"", 302, (("Location", "http://127.0.0.1:1/"),)), Unknown),
+        (Raw(b"--", 200, (("Content-Type", "multipart/related"),)), Unknown),
+        (Raw(b"--", 200, (("Content-Type", "multipart/related; boundary=x"),)), Unknown),
+        (Raw(b"--x\r\n--x--", 200, (("Content-Type", "multipart/related; boundary=x"),)), Unknown),
+        (Raw(b"--x\r\nabc\r\n--x--", 200, (("Content-Type", "multipart/related; boundary=x"),)), Unknown),
+        (Raw(b"<a>" * 200_000, 200, XML), Unknown),
+        (envelope("<a>" * 5000 + "</a>" * 5000), Unknown),
+        (Raw(b"\xff\xfe<", 200, (("Content-Type", "text/xml; charset=punycode"),)), Unknown),
+        (Raw(json.dumps({"message": f"“{TITLE}”不行"}).encode(), 400), Permanent),
         (Raw(b"", 401), Configuration),
         (Raw(b"", 403), Configuration),
         (Raw(b"", 404), Transient),

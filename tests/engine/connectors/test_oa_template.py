@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from engine import outbox
+from engine.connectors.oa.adapters import moments
 from engine.connectors.oa.adapters.protocol import State, Todo, Unknown, UnknownPerson
 from engine.connectors.oa.adapters.rendering import FILTERS, MAX_RENDERED, Mistake, Text
 from engine.connectors.oa.adapters.template import TemplateOA
@@ -230,6 +231,26 @@ def test_an_answer_is_sorted_by_the_file_s_words(
 def test_a_refusal_that_says_it_is_so_already_is_a_success(made: Made, listener: Listener) -> None:
     listener.answer(PUT, {"code": 9, "msg": "待办已关闭"})
     made(put=put(already=["已关闭"])).put(todo(), State.DONE)
+
+
+def test_a_title_does_not_say_what_an_answer_means(made: Made, listener: Listener) -> None:
+    """Anybody can write one: the channel would pause for all, or the item be taken for closed."""
+    oa = made(put=put(already=["已关闭"]), errors={"configuration": ["未注册"], "transient": ["正忙"]})
+    for words in ("已关闭", "未注册", "正忙"):
+        title = f"关于{words}的说明"
+        for told in (title, title[:6]):
+            listener.answer(PUT, {"code": 9, "msg": f"标题【{told}】不行"})
+            with pytest.raises(outbox.Permanent):
+                oa.put(todo(title=title), State.TODO)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["0001-01-01 00:00:00", "9999-12-31 23:59:59", "9999-12-31T23:59:59-12:00", 253402300799999, "1" * 5000, -1e300],
+)
+def test_a_moment_that_is_none_of_a_hospital_s_is_not_read(odd: object) -> None:
+    """None that is read is too early or too late to be stored, or to be shown in local time."""
+    assert moments.read(odd) is None
 
 
 def test_no_error_repeats_a_title_or_a_secret(made: Made, listener: Listener) -> None:

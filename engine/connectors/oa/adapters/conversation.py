@@ -1,12 +1,13 @@
 """Asking the OA of a `template` site: log in where it wants that, send, and tell from the answer what it means."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from engine import clock
-from engine.connectors.oa.adapters.errors import TOLD
+from engine.connectors.oa.adapters.errors import TOLD, says
 from engine.connectors.oa.adapters.http import Answer, Http, by_status, clipped, unanswered
 from engine.connectors.oa.adapters.interface import Call, Compiled, Login
 from engine.connectors.oa.adapters.protocol import Take, UnknownPerson
@@ -98,10 +99,10 @@ class Conversation:
         if good and readable and call.success.value(context) is True:
             return context
         words = self._words(raw, context) if readable else ""
-        if words and any(known in words for known in already):
+        if words and _says(already, words, hidden):
             return context
         for field, kind in _SORTS:
-            if any(known in words for known in getattr(self._interface.errors, field)):
+            if _says(getattr(self._interface.errors, field), words, hidden):
                 raise kind(f"{TOLD[kind]}：{clipped(words, *hidden)}")
         if not good:
             raise by_status(raw, *hidden)
@@ -112,3 +113,7 @@ class Conversation:
     def _words(self, raw: Answer, context: Mapping[str, object]) -> str:
         told = raw.words() if self._compiled.message is None else self._compiled.message.value(context)
         return told if isinstance(told, str) else ""
+
+
+def _says(known: Iterable[str], words: str, hidden: Iterable[str]) -> bool:
+    return any(says(re.compile(re.escape(each.lower())), words, hidden) for each in known)

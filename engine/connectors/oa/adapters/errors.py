@@ -5,6 +5,7 @@ them from version to version. What no table knows is a refusal of this one item.
 """
 
 import re
+from collections.abc import Iterable
 
 from engine.connectors.oa.adapters.http import Answer, by_status, clipped
 from engine.connectors.oa.adapters.protocol import Unknown, UnknownPerson
@@ -35,6 +36,7 @@ _TABLE: tuple[tuple[type[Exception], tuple[str, ...]], ...] = (
                      "(user|person) (not found|does not exist)", "no such (user|person)")),
     (Missing, ("(流程数据|流程|待办|任务).*不存在", "(找不到|未找到|没有找到).*(流程|待办|任务)")),
 )  # fmt: skip
+_EDGE = 3  # characters
 _PATTERNS = [(kind, re.compile("|".join(parts), re.IGNORECASE | re.DOTALL)) for kind, parts in _TABLE]
 TOLD = {
     Configuration: "OA 不接受我们的请求，请照它的提示在 OA 或站点设置里改正",
@@ -48,9 +50,34 @@ TOLD = {
 """What a person is told before the OA's own words: with the cure where we know one."""
 
 
-def sorted_message(text: str, unknown: type[Exception] = Permanent) -> type[Exception]:
-    """Return the class of error that a message of an OA stands for, `unknown` for one that no table knows."""
-    return next((kind for kind, pattern in _PATTERNS if pattern.search(text)), unknown)
+def sorted_message(text: str, unknown: type[Exception] = Permanent, hidden: Iterable[str] = ()) -> type[Exception]:
+    """Return the class of error that a message of an OA stands for, `unknown` for one that no table knows.
+
+    `hidden`: as `refused`.
+    """
+    hidden = tuple(hidden)
+    return next((kind for kind, pattern in _PATTERNS if says(pattern, text, hidden)), unknown)
+
+
+def says(pattern: re.Pattern[str], text: str, hidden: Iterable[str]) -> bool:
+    """Whether an OA says something in its own words, and not where it repeats what is `hidden`, or a part of that.
+
+    Anybody can write a title: what stands there must not have the channel pause for all.
+    """
+    parts = [part.lower() for part in hidden if part]
+    parts += ["".join(part.split()) for part in parts]
+    text = text.lower()
+    for part in parts:
+        text = text.replace(part, "")
+    return any(not _repeated(found, parts) for found in pattern.finditer(text))
+
+
+def _repeated(found: re.Match[str], parts: Iterable[str]) -> bool:
+    """Whether what was found begins or ends in one of these texts, as what is before or behind it tells."""
+    text, (start, end) = found.string, found.span()
+    edges = [text[start - 1 : min(start + _EDGE, end)]] if start else []
+    edges += [text[max(end - _EDGE, start) : end + 1]] if end < len(text) else []
+    return any(edge in part for edge in edges for part in parts)
 
 
 def refused(text: str, *hidden: str, unknown: type[Exception] = Permanent) -> Exception:
@@ -58,19 +85,13 @@ def refused(text: str, *hidden: str, unknown: type[Exception] = Permanent) -> Ex
 
     `hidden` is what the OA may repeat of the request and nobody else is to read: titles, accounts, secrets.
     """
-    kind = sorted_message(_without(text, hidden), unknown)
+    kind = sorted_message(text, unknown, hidden)
     return kind(f"{TOLD[kind]}：{clipped(text, *hidden) or '没有说明原因'}")
 
 
 def failed(answer: Answer, *hidden: str) -> Exception:
     """Return the error for an HTTP answer that isn't one of success: by its words where the table knows them."""
     words = answer.words()
-    if sorted_message(_without(words, hidden), Exception) is Exception:
+    if sorted_message(words, Exception, hidden) is Exception:
         return by_status(answer, *hidden)
     return refused(words, *hidden)
-
-
-def _without(text: str, hidden: tuple[str, ...]) -> str:
-    for part in hidden:
-        text = text.replace(part, "") if part else text
-    return text

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import httpx
 
+from engine.connectors.oa.adapters import deadline
 from engine.connectors.oa.adapters.protocol import Take, Unknown
 from engine.connectors.oa.adapters.site import Site
 from engine.outbox import Configuration, Permanent, Transient
@@ -26,6 +27,8 @@ MAX_ANSWER = 1_000_000
 MAX_WORDS = 200
 """Characters of the OA's own words in an error."""
 _HEADER = re.compile(r"[\x20-\x7e]*")
+# that OAs use; among all that Python knows are some that raise, and one that takes minutes for a megabyte
+_CHARSETS = ("utf-8", "gb2312", "gbk", "gb18030", "big5", "iso-8859-1", "us-ascii", "utf-16")
 _SAYS = ("message", "msg", "errmsg", "errorMsg", "error_description", "error", "detail")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\ufeff]+")
 
@@ -40,12 +43,10 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The body as text, in the charset that the OA names or else UTF-8."""
+        """The body as text, in the charset that the OA names, UTF-8 where it is none of `_CHARSETS`."""
         named = re.search(r"charset=\"?([\w-]+)", self.headers.get("content-type", ""), re.IGNORECASE)
-        try:
-            return self.body.decode(named[1] if named else "utf-8", "replace")
-        except LookupError:
-            return self.body.decode("utf-8", "replace")
+        charset = named[1].lower() if named else ""
+        return self.body.decode(charset if charset in _CHARSETS else "utf-8", "replace")
 
     @property
     def is_page(self) -> bool:
@@ -82,8 +83,7 @@ class Http:
         self._take, self._seconds = take, site.timeout
         self._address = site.address.rstrip("/")
         self._origin = _origin(httpx.URL(self._address))
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=site.threads, keepalive_expiry=30)
-        self._transport = httpx.HTTPTransport(verify=_trusted(), trust_env=False, limits=limits)
+        self._transport = deadline.Transport(_trusted(), site.threads)
 
     def ask(
         self,
@@ -186,7 +186,7 @@ class _Watch:
 
     def begin(self) -> None:
         """Start the clock."""
-        self._end = time.monotonic() + self._seconds
+        self._end = deadline.begin(self._seconds)
 
     def __call__(self, event: str, _: Mapping[str, Any]) -> None:
         if event.endswith("send_request_headers.started"):

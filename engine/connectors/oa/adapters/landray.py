@@ -8,6 +8,7 @@ EKP can't be told to be quiet: whether a to-do is announced is a setting of its 
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -29,6 +30,7 @@ _WHOLE = 1  # optType: the to-do itself, not one of its people; an item of ours 
 _DONE_AT = ("finishTime", "doneTime", "finishDate")  # the first that a version tells
 _ROWS = 100  # of a page
 _PAGES = 50
+_COUNT = re.compile(r"[0-9]{1,9}")
 _NOTHING = ("未找到", "没有找到", "没有相应", "无相应", "无记录", "没有记录")
 
 
@@ -199,7 +201,7 @@ class Landray:
             raise errors.refused(words, unknown=Transient)
         try:
             content = json.loads(words) if words else message
-        except ValueError:
+        except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict):
             raise Transient("OA 的列表读不懂")
@@ -208,10 +210,10 @@ class Landray:
             if said and not any(part in said for part in _NOTHING):
                 raise errors.refused(said, unknown=Transient)
             return [], 0
-        docs = content.get("docs")
-        if not isinstance(docs, list) or not str(content.get("pageCount", "")).isdigit():
+        docs, pages = content.get("docs"), str(content.get("pageCount", ""))
+        if not isinstance(docs, list) or not _COUNT.fullmatch(pages):
             raise Transient("OA 的列表读不懂")
-        return [row for row in docs if isinstance(row, dict)], int(content["pageCount"])
+        return [row for row in docs if isinstance(row, dict)], int(pages)
 
     @property
     def _ours(self) -> list[Mapping[str, str]]:
@@ -226,7 +228,10 @@ class Landray:
 
     def _foreign(self, row: Mapping[str, Any], state: State) -> Foreign:
         def address(link: str) -> str:
-            found = urljoin(self._site.address.rstrip("/") + "/", link.lstrip("/") if link[:2] != "//" else link)
+            try:
+                found = urljoin(self._site.address.rstrip("/") + "/", link.lstrip("/") if link[:2] != "//" else link)
+            except ValueError:
+                return self._site.address
             return found if found.startswith(("http://", "https://")) else self._site.address
 
         link, mobile = _text(row, "link"), _text(row, "mobileLink")

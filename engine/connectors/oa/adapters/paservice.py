@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -191,6 +192,6 @@ def _encrypted(key: str, text: str) -> str:
         public = load_der_public_key(base64.b64decode(key))
         if isinstance(public, RSAPublicKey):
             return base64.b64encode(public.encrypt(text.encode(), PKCS1v15())).decode()
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, UnsupportedAlgorithm):
         pass
     raise Configuration("OA 给出的公钥（spk）不能用：请确认它是 E9，并与泛微核对许可证号")

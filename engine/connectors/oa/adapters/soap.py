@@ -13,6 +13,7 @@ from typing import Any
 
 import zeep
 from lxml import etree
+from requests_toolbelt.multipart.decoder import ImproperBodyPartContentException, NonMultipartContentTypeException
 from zeep import exceptions
 from zeep.wsdl.utils import etree_to_string
 
@@ -25,7 +26,16 @@ from engine.outbox import Configuration, Permanent
 
 SHIPPED = Path(__file__).parent / "wsdl"
 """The WSDL files of the products as they are usually delivered."""
-_UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)  # zeep stumbles over what it doesn't expect
+_MAX_FILE = 4_000_000  # bytes
+_UNREADABLE = (  # zeep stumbles over what it doesn't expect
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RecursionError,
+    NonMultipartContentTypeException,
+    ImproperBodyPartContentException,
+)
 _SETTINGS = zeep.Settings(strict=True, forbid_dtd=True, forbid_entities=True, forbid_external=True, force_https=False)
 
 
@@ -117,7 +127,7 @@ class Soap:
     def _load(self) -> _Bound:
         if not self._file.is_file():
             raise self._misfit("找不到")
-        transport = _Transport(self._http, self._product.path)
+        transport = _Transport(self._http, self._product.path, self._file.parent)
         try:
             client = zeep.Client(str(self._file), transport=transport, settings=_SETTINGS)
             binding = client.wsdl.services[self._product.service].ports[self._product.port].binding
@@ -143,7 +153,7 @@ class Soap:
     def _sorted(self, error: Exception, hidden: tuple[str, ...]) -> Exception:
         """Return the error for what zeep raises, whose text may hold the whole answer."""
         if isinstance(error, _NoEnvelope):
-            return by_status(error.answer)
+            return by_status(error.answer, *hidden)
         if isinstance(error, exceptions.Fault):
             ours = str(error.code or "").rpartition(":")[2] in ("Client", "Sender")  # SOAP 1.1, 4.4.1; 1.2, 5.4.6
             return errors.refused(str(error.message or ""), *hidden, unknown=Permanent if ours else Unknown)
@@ -163,15 +173,18 @@ class _NoEnvelope(Exception):
 
 
 class _Transport(zeep.Transport):
-    """zeep's way out, for envelopes; files it takes from this machine only."""
+    """zeep's way out, for envelopes; files it takes from beside the WSDL only, which may itself be the OA's."""
 
-    def __init__(self, http: Http, path: str) -> None:
+    def __init__(self, http: Http, path: str, folder: Path) -> None:
         super().__init__()
-        self._http, self._path = http, path
+        self._http, self._path, self._folder = http, path, folder.resolve()
 
     def load(self, url: str) -> bytes:
-        """Return a file's bytes."""
-        return Path(url).read_bytes()
+        """Return a file's bytes. Raises OSError for what isn't a file of the folder, or is too large for one."""
+        file = Path(url).resolve()
+        if not (file.is_relative_to(self._folder) and file.is_file() and file.stat().st_size <= _MAX_FILE):
+            raise OSError("no file of the WSDL's folder")
+        return file.read_bytes()
 
     def post_xml(self, address: str, envelope: etree._Element, headers: Mapping[str, str]) -> _Reply:
         """Send an envelope, return the answer to it."""

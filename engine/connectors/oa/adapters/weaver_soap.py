@@ -25,7 +25,7 @@ class Envelopes:
         answer = self._soap.call(operation, json.dumps(dict(fields), ensure_ascii=False), hidden=hidden)
         try:
             return json.loads(answer or "")
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             pass
         raise unanswered("不是 JSON")
 

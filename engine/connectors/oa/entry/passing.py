@@ -2,7 +2,8 @@
 
 A proof (`proofs`) lets one person in, for minutes, once: it is used up before anything else is done with it, and a
 ticket before the OA is asked whose it is. Who brings too many that the OA doesn't stand for is locked out for a while,
-by site and address, as wrong passwords are.
+by site and address, as wrong passwords are; but not the OA's own signatures, which can't be guessed: a page full of
+wrong links would keep all out who share an address with who looks at it.
 
 The OA starts this, not the browser that ends it: so whoever can have a link of their own made for them could have
 somebody else follow it and be taken for them (login CSRF). Where somebody is logged in already, another person's link
@@ -93,11 +94,11 @@ def arrive(
     site = connection.site
     assert site.sign_on is not None
     source = network(address)[:64]
-    with db.reading() as session:
-        _require_unlocked(session, site.code, source)
     proof = proofs.read(site.sign_on, query, item_id)
     if isinstance(proof, Signature) and proof.signed_by(site.sign_on):
         return _by_signature(db, connection, proof, current)
+    with db.reading() as session:
+        _require_unlocked(session, site.code, source)
     if isinstance(proof, Ticket):
         if not _used_up(db, site.code, proof, clock.now() + _TICKETS_KEPT):
             raise _used(site.name)

@@ -2,11 +2,16 @@
 
 It takes no place under the site's rate: that is for what we bring there by ourselves, and nobody should wait to be let
 in behind a first load of thousands. Each question follows a click on the OA's own page, a ticket is asked about once.
+But anybody can bring what looks like a ticket, and an OA may hang: a few questions at once are all that wait for it, so
+that the threads of the pages are there for whoever wants none of it.
 """
 
 import logging
 import re
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -17,6 +22,9 @@ from engine.connectors.oa.adapters.site import Site, origin
 from engine.connectors.oa.entry.proofs import ACCOUNT, Ticket
 from engine.errors import Unavailable
 
+AT_ONCE = 4
+"""Questions to one OA that each process waits for; more than that within a moment means that it hangs."""
+_MOMENT = 0.5  # seconds that another one waits for a place
 _SECONDS = 4.0  # somebody looks at a blank page meanwhile
 _LATER = (408, 429)
 
@@ -36,7 +44,7 @@ def whose(site: Site, ticket: Ticket) -> str | None:
     path = (address.path or "/") + (f"?{address.query}" if address.query else "")
     host = site.model_copy(update={"address": origin(site.address), "timeout": min(site.timeout, _SECONDS)})
     try:
-        with closing(Http(host, lambda: None)) as way:
+        with _place(site.code), closing(Http(host, lambda: None)) as way:
             answer = way.ask("GET", path)
         if answer.status >= 500 or answer.status in _LATER:
             raise Unknown(f"HTTP {answer.status}")
@@ -49,6 +57,23 @@ def whose(site: Site, ticket: Ticket) -> str | None:
             code="oa_away",
         ) from None
     return account if account is not None and ACCOUNT.fullmatch(account) else None
+
+
+@contextmanager
+def _place(code: str) -> Iterator[None]:
+    """Take one of the places of a site. Raises Transient where none gets free in a moment."""
+    places = _places(code)
+    if not places.acquire(timeout=_MOMENT):
+        raise outbox.Transient("others wait already")
+    try:
+        yield
+    finally:
+        places.release()
+
+
+@cache
+def _places(_: str) -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(AT_ONCE)
 
 
 def _at(content: Any, path: str) -> str | None:

@@ -254,9 +254,10 @@ def _take_in(
 def _written(entry: Foreign) -> dict[str, Any]:
     """Return an entry as its columns take it, whatever the OA has sent."""
     id_ = entry.request_id
+    short = id_.isprintable() and len(id_) <= 80
     return {
         "id": new_id(),
-        "request_id": id_ if id_.isprintable() and len(id_) <= 80 else hashlib.sha256(id_.encode()).hexdigest(),
+        "request_id": id_ if short else hashlib.sha256(id_.encode(errors="replace")).hexdigest(),
         "state": str(entry.state),
         "title": _words(entry.title, 300) or "（无标题）",
         "workflow": _words(entry.workflow, 120),

@@ -9,6 +9,7 @@ again, and the person is told why. Who comes too late, here or there, is told wh
 import logging
 import re
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -135,8 +136,9 @@ def ask(db: Database, row: outbox.Leased) -> None:
 def take(db: Database, connection: Connection, handled: Handled) -> None:
     """Do here what somebody did in the OA, unless it is known already, none of their own, or too late."""
     key, account = handled.key.lower(), handled.account
-    if not _KEY.fullmatch(key):
+    if not _KEY.fullmatch(key) or _plain(account) != account:
         return
+    handled = replace(handled, outcome=_plain(handled.outcome), opinion=_plain(handled.opinion))
     where = {"site": connection.site.code, "key": key, "account": account.lower()}
     with db.reading() as session:
         item = _one(session, _ITEM, where | {"item": uuid.UUID(key)})
@@ -146,7 +148,7 @@ def take(db: Database, connection: Connection, handled: Handled) -> None:
             actor = actor_for(session, item.person_id)
         except EngineError:
             return
-    row = where | {"outcome": handled.outcome[:40], "opinion": _plain(handled.opinion), "at": handled.at}
+    row = where | {"outcome": handled.outcome[:40], "opinion": handled.opinion, "at": handled.at}
     try:
         with db.unit_of_work() as session:
             if _taken(session, row, "已办理"):
@@ -190,7 +192,7 @@ def _decide(session: Session, connection: Connection, actor: Actor, item: Any, h
         actor,
         item.item_id,
         outcome,
-        opinion=_plain(handled.opinion),
+        opinion=handled.opinion,
         key=f"oa:{connection.site.code}:{key}:{handled.account.lower()}:{at}"[:100],
         via=connection.site.system,
     )
@@ -219,8 +221,8 @@ def _taken(session: Session, row: dict[str, Any], result: str) -> bool:
     return bool(batch.run(session) == [1])
 
 
-def _plain(opinion: str) -> str:
-    return "".join(c for c in opinion if c.isprintable() or c == "\n").strip()[:2000]
+def _plain(text: str) -> str:
+    return "".join(c for c in text if c.isprintable() or c == "\n").strip()[:2000]
 
 
 def _where(code: str, after: str, limit: int) -> dict[str, Any]:

@@ -189,7 +189,7 @@ class _Lists:
 
 def _list(connection: Connection, account: str) -> list[Shown]:
     try:
-        return connection.adapter.shown(account)
+        return [theirs.readable(line) for line in connection.adapter.shown(account)]
     except UnknownPerson:
         return []  # whoever isn't there has no list
 

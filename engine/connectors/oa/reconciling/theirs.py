@@ -8,7 +8,7 @@ import re
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,6 +50,11 @@ class Looked:
         """Whether an item that wasn't looked at before was at rest all the while."""
         moments = [at for at in (row.changed_at, row.shown_at) if at is not None]
         return settled(row) and row.item_id not in self.before and max(moments) < self.asked_at - _SKEW
+
+
+def readable(line: Shown) -> Shown:
+    """Return a line without what no database takes; one that has a key keeps one."""
+    return replace(line, key=_clean(line.key) or (line.key and "?"), title=_clean(line.title), node=_clean(line.node))
 
 
 def compare(looked: Looked, record: Record) -> Iterator[Finding]:
