@@ -378,3 +378,10 @@ def test_the_table_of_accounts_comes_before_our_own_records(bpm: Bpm, desk: http
         session.add(OAAccount(**given, account="OuYang", account_key="ouyang"))
     refused(desk.get(link(item.id, HEAD)), "账号没有对应的职工")
     assert desk.get(link(item.id, "ouyang")).headers["location"] == f"/items/{item.id}"
+
+
+@pytest.mark.parametrize("who", ["system_admin", "process_admin", "auditor", "designer"])
+def test_an_oa_does_not_hand_out_the_rights_of_admins(bpm: Bpm, desk: httpx.Client, story: Story, who: str) -> None:
+    answer = desk.get(link(story.item("head_nurse").id, CAST[who].staff_number))
+    refused(answer, "请用密码登录")
+    assert trail(bpm, "login", "oa_enter") == []

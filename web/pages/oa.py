@@ -29,6 +29,7 @@ _HEADINGS = {
     "oa_link_used": "链接已用过",
     "oa_link_unknown": "账号没有对应的职工",
     "oa_link_locked": "没有通过的次数太多",
+    "oa_link_guarded": "请用密码登录",
     "oa_away": "OA 暂时连不上",
 }
 _MOST_FIELDS = 20

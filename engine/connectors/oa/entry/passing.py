@@ -35,7 +35,7 @@ from engine.crypto import mac, same
 from engine.db import Database
 from engine.errors import Conflict, Forbidden
 from engine.org import auth
-from engine.org.actor import Actor
+from engine.org.actor import ADMIN, AUDITOR, DESIGNER, SYSTEM_ADMIN, Actor
 from engine.org.guesses import network
 from engine.org.identity import actor_for
 from engine.org.models import Person
@@ -158,9 +158,15 @@ def enter(
 ) -> tuple[auth.Login, Actor]:
     """Open a session for whom a proof has named; `browser` is what a login notes of it, its old session ends.
 
-    Raises NotFound where they are disabled by now.
+    Raises NotFound where they are disabled by now, and Forbidden (`oa_link_guarded`) for those with the rights of an
+    admin, an auditor or a designer: an OA that somebody has broken into must not hand those out.
     """
     site = connection.site
+    if actor_for(session, passed.person_id).has(ADMIN, SYSTEM_ADMIN, AUDITOR, DESIGNER):
+        raise Forbidden(
+            "管理员、审计员和流程设计员不能从 OA 免密进入，请用工号和密码登录，登录后会回到这一项",
+            code="oa_link_guarded",
+        )
     opened = auth.login_by(session, passed.person_id, {"oa": site.code}, **browser)
     detail = {"site": site.code, "oa": site.name, "account": passed.account, "name": passed.name, "item": item_id.hex}
     actor = actor_for(session, passed.person_id)

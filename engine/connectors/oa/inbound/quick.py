@@ -58,7 +58,7 @@ _KEEP = Statement(
     "asked_at = excluded.asked_at, known_to = excluded.known_to"
 )
 _ITEM = Statement(
-    "SELECT m.item_id, m.instance_id, m.person_id, m.account, m.title, m.kind, m.shown_at, i.state, i.outcome, "
+    "SELECT m.item_id, m.instance_id, m.person_id, m.account, m.title, m.kind, m.shown, m.shown_at, i.state, i.outcome, "
     "t.at AS taken_for, t.taken_at FROM oa_item m JOIN work_item i ON i.id = m.item_id "
     "LEFT JOIN oa_taken t ON t.site = m.site AND t.key = :key AND t.account = :account "
     "WHERE m.site = :site AND m.item_id = :item",
@@ -174,7 +174,8 @@ def purge(db: Database) -> None:
 def _known(item: Any, handled: Handled) -> bool:
     """Whether it was taken in before, and not put again since; or only says that what is over is over."""
     if item.taken_for is None:
-        return item.state != ItemState.OPEN and not handled.outcome
+        closed_by_us = item.shown not in ("todo", "read")  # and open again, which the OA is still to be told
+        return not handled.outcome and (item.state != ItemState.OPEN or closed_by_us)
     again = item.shown_at is not None and item.shown_at >= item.taken_at
     return bool(handled.at <= item.taken_for or not again)
 
