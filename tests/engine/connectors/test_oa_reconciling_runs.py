@@ -1,6 +1,7 @@
 """Reconciliations on their way: caps, lists without keys, steps, kills, outages, nights, reports, rights."""
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -43,8 +44,58 @@ def test_lists_without_keys_are_compared_as_often_as_each_is_there(bpm: Bpm) -> 
         [told] = report.differences
         assert (told.kind, told.item_id, told.result) == ("missing", None, "repaired")
         assert "分不出是哪条" in told.detail
-        assert report.repaired == 3
+        assert report.repaired == 1
         assert found.shelf.open(SURGEON) == ["a"] * 3
+        assert found.found() == []
+
+
+def test_of_many_that_look_alike_each_that_is_missing_is_one_difference_that_is_mended(bpm: Bpm) -> None:
+    with night(bpm, Shelf(keys=False)) as found:
+        stories = [bpm.start("p", "nurse") for _ in range(6)]
+        for story in stories[1:5]:
+            found.shelf.forget(key=found.item(story, "surgeon").hex)
+        told = found.check()
+        assert (told.missing, told.unable, told.repaired, told.left) == (4, 0, 0, 4)
+        mended = found.check(repair=True)
+        assert (mended.missing, mended.repaired, mended.unable, mended.capped, mended.left) == (4, 4, 0, 0, 0)
+        assert found.shelf.open(SURGEON) == ["a"] * 6
+        assert found.found() == []
+
+
+def test_what_looks_alike_and_is_capped_is_mended_by_the_next_ones(bpm: Bpm) -> None:
+    with night(bpm, Shelf(keys=False), repairs=1) as found:
+        stories = [bpm.start("p", "nurse") for _ in range(5)]
+        for story in stories[2:4]:
+            found.shelf.forget(key=found.item(story, "surgeon").hex)
+        results = [found.check(repair=True) for _ in range(3)]
+        assert (results[0].missing, results[0].repaired, results[0].capped) == (2, 1, 1)
+        assert results[-1].left == 0
+        assert found.shelf.open(SURGEON) == ["a"] * 5
+
+
+@pytest.mark.parametrize("apart", [[0, 1.8], [0.9, 1.9, 2.9], [0.1, 0.2, 1.9, 2.0, 3.8]], ids=str)
+def test_what_was_opened_at_nearly_the_same_time_is_told_apart(bpm: Bpm, apart: list[float]) -> None:
+    """The list comes newest first, in whole seconds."""
+    with night(bpm, Shelf(keys=False)) as found:
+        start = clock.now()
+        for seconds in apart:
+            clock.freeze(start + timedelta(seconds=seconds))
+            bpm.start("p", "nurse")
+        found.shelf.lines = [
+            replace(each, received_at=each.received_at.replace(microsecond=0)) for each in reversed(found.shelf.lines)
+        ]
+        assert found.found() == []
+
+
+def test_of_two_that_look_alike_the_one_that_is_shown_otherwise_is_told(bpm: Bpm) -> None:
+    with night(bpm, Shelf(keys=False)) as found:
+        first = bpm.start("p", "nurse")
+        clock.freeze(clock.now() + timedelta(seconds=1.8))
+        bpm.start("p", "nurse")
+        wrong = found.item(first, "surgeon")
+        found.shelf.change({"key": wrong.hex}, received_at=NOON - timedelta(days=1))
+        [told] = found.check(repair=True).differences
+        assert (told.kind, told.item_id, told.result) == ("stale", wrong, "repaired")
         assert found.found() == []
 
 
@@ -58,6 +109,8 @@ def test_a_ghost_without_a_key_goes_with_what_may_have_left_it(bpm: Bpm) -> None
             ("ghost", "theirs", HEAD, "unable"),
         ]
         assert found.shelf.open(HEAD) == ["审批"]
+        [told] = found.check().differences
+        assert "请 OA 管理员" in told.detail
 
 
 def test_where_lists_cannot_be_read_the_report_says_so_and_all_is_put_again(bpm: Bpm) -> None:

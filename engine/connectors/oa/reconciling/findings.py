@@ -31,11 +31,6 @@ class Finding:
     instance_id: uuid.UUID | None = None  # of what is taken into our record
     shown: Shown | None = None  # what is taken out
 
-    @property
-    def cost(self) -> int:
-        """How many repairs it takes."""
-        return max(1, len(self.items))
-
 
 def settled(row: Any) -> bool:
     """Whether our record of an item is at rest: nothing is on its way, and it agrees with the rows of the process."""

@@ -22,10 +22,10 @@ def judged(findings: Iterable[Finding], left: int, *, repair: bool) -> list[tupl
         result = NOTHING
         if finding.cure == "none":
             result = UNABLE
-        elif repair and finding.cost > left:
+        elif repair and left <= 0:
             result = CAPPED
         elif repair:
-            result, left = REPAIRED, left - finding.cost
+            result, left = REPAIRED, left - 1
         found.append((finding, result))
     return found
 

@@ -227,7 +227,7 @@ def _write(db: Database, connection: Connection, found: OACheck, step: _Step) ->
     figures = {
         "people": len(step.people) - step.unread, "unread": step.unread, "items": step.items,
         "missing": kinds.count("missing"), "ghost": kinds.count("ghost"), "stale": kinds.count("stale"),
-        "repaired": sum(finding.cost for finding, result in told if result == REPAIRED),
+        "repaired": sum(result == REPAIRED for _, result in told),
         "capped": sum(result == CAPPED for _, result in told),
     }  # fmt: skip
     kept = max(0, _MOST_KEPT - found.missing - found.ghost - found.stale)

@@ -25,9 +25,10 @@ from engine.connectors.oa.reconciling.findings import (
     state_of,
 )
 from engine.connectors.oa.reconciling.ours import Record
+from engine.connectors.oa.reconciling.pairing import alike, same, take_exact, take_titled
 
 _SKEW = timedelta(seconds=5)  # between the clocks of two machines
-_CLIPPED = 20  # characters: a title that an OA has cut is at least so long
+_BY_HAND = "请 OA 管理员核实后，在 OA 后台的待办数据里按此人和标题删除它"
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -100,8 +101,8 @@ def _ghost(looked: Looked, account: str, line: Shown, row: Any, *, ours: bool) -
     if row is not None and row.account == account:
         return _put(GHOST, looked, row, account, "已经不是待办")
     if not ours:
-        return Finding(GHOST, THEIRS, line.title[:200], f"编号“{line.key[:40]}”不是我们的", "none", account=account,
-                       person_id=looked.person_id)  # fmt: skip
+        told = f"编号“{line.key[:40]}”不是我们的；{_BY_HAND}"
+        return Finding(GHOST, THEIRS, line.title[:200], told, "none", person_id=looked.person_id, account=account)
     why = "没有这条待办" if row is None else f"它在账号 {row.account} 下"
     return Finding(
         GHOST, THEIRS, line.title[:200], f"{line.node}：{why}", "remove", None if row is None else row.item_id,
@@ -124,22 +125,11 @@ def _differing(row: Any, lines: Sequence[Shown]) -> str:
     told = []
     if line.state != row.shown:
         told.append("状态不同")
-    if not _same(row.title, line.title):
+    if not same(row.title, line.title):
         told.append("标题不同")
-    if line.node and not _same(row.node, line.node):
+    if line.node and not same(row.node, line.node):
         told.append("节点不同")
     return "、".join(told)
-
-
-def _same(ours: str, theirs: str) -> bool:
-    """Whether an OA shows a text of ours: it may have cut it, and changed white space."""
-    ours, theirs = " ".join(_clean(ours).split()), " ".join(_clean(theirs).split())
-    cut = theirs.rstrip("….")
-    return ours == theirs or (len(cut) >= _CLIPPED and ours.startswith(cut))
-
-
-def _clean(text: str) -> str:
-    return "".join(character for character in text if character.isprintable() or character.isspace())
 
 
 def _by_looks(
@@ -150,55 +140,49 @@ def _by_looks(
     What isn't at rest may be there or not, and is left out on both sides.
     """
     ours = [row for row in mine if looked.comparable(row)]
-    moving = [row for row in looked.before.values() if row.account == account and row not in ours]
-    moving += [row for row in looked.after.values() if row.account == account and row not in ours]
+    resting = {row.item_id for row in ours}
+    around = [*looked.before.values(), *looked.after.values()]
+    moving = [row for row in around if row.account == account and row.item_id not in resting]
     left = list(lines)
-    absent = [row for row in ours if not _taken(left, row, exactly=True)]
-    stale = [row for row in absent if _taken(left, row, exactly=False)]
-    absent = [row for row in absent if row not in stale]
-    for row in moving:
-        _taken(left, row, exactly=False)
-    for row in stale:
-        yield _put(STALE, looked, row, account, "节点或时间不同")
-    titles = Counter(row.title for row in ours)
-    for title, count in Counter(row.title for row in absent).items():
-        alike = [row for row in ours if row.title == title]
-        if count == titles[title]:
-            for row in alike:
-                yield _put(MISSING, looked, row, account, "OA 的列表里没有")
-            continue
-        told = f"同名的 {titles[title]} 条里少 {count} 条，OA 的列表不带编号，分不出是哪条"
-        for number in range(count):
-            items = tuple(row.item_id for row in alike) if number == 0 else ()
-            yield Finding(
-                MISSING, THEIRS, title, told, "put" if items else "none", None, looked.person_id, account, items
-            )
+    otherwise = take_exact(ours, left)
+    absent = take_titled(otherwise, left)
+    take_titled(moving, left)
+    missing = {row.item_id for row in absent}
+    for row in otherwise:
+        if row.item_id not in missing:
+            yield _put(STALE, looked, row, account, "节点或时间不同")
+    yield from _missing(looked, account, ours, absent)
     for line in left:
         yield _nameless(looked, record, account, line)
 
 
-def _taken(left: list[Shown], row: Any, *, exactly: bool) -> bool:
-    """Take a line that shows an item out of those that are left; return whether there was one."""
-    for line in left:
-        if _same(row.title, line.title) and (not exactly or _alike(row, line)):
-            left.remove(line)
-            return True
-    return False
-
-
-def _alike(row: Any, line: Shown) -> bool:
-    same_node = not line.node or _same(row.node, line.node)
-    moment = line.received_at
-    return same_node and (moment is None or abs(moment - row.opened_at) < timedelta(seconds=2))
+def _missing(looked: Looked, account: str, ours: Sequence[Any], absent: Sequence[Any]) -> Iterator[Finding]:
+    """Tell what is missing: where some of several with one title are, all of these are put again, shared out among the
+    differences, those that were put longest ago first.
+    """
+    by_title: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in ours:
+        by_title[row.title].append(row)
+    for title, count in Counter(row.title for row in absent).items():
+        titled = by_title[title]
+        if count == len(titled):
+            for row in titled:
+                yield _put(MISSING, looked, row, account, "OA 的列表里没有")
+            continue
+        told = f"同名的 {len(titled)} 条里少 {count} 条，OA 的列表不带编号，分不出是哪条，修复时这几条都重新推送"
+        again = [row.item_id for row in sorted(titled, key=lambda row: row.shown_at)]
+        for number in range(count):
+            items = tuple(again[number::count])
+            yield Finding(MISSING, THEIRS, title, told, "put", None, looked.person_id, account, items)
 
 
 def _nameless(looked: Looked, record: Record, account: str, line: Shown) -> Finding:
     """Tell of a line that none of our open items accounts for: what may have left it behind is put again."""
     closed = record.entitled(looked.person_id, line.title)
-    likely = [row for row in closed if row.account == account and settled(row) and _alike(row, line)]
+    likely = [row for row in closed if row.account == account and settled(row) and alike(row, line)]
     if not likely:
         return Finding(
-            GHOST, THEIRS, line.title[:200], f"{line.node}：OA 的列表不带编号，找不到是哪条", "none",
+            GHOST, THEIRS, line.title[:200], f"{line.node}：OA 的列表不带编号，找不到是哪条；{_BY_HAND}", "none",
             person_id=looked.person_id, account=account,
         )  # fmt: skip
     only = likely[0] if len(likely) == 1 else None

@@ -1,0 +1,91 @@
+"""Which line of a list is which row of ours where the list tells no keys: by what both look like."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from engine.connectors.oa.adapters.protocol import Shown
+
+_CLIPPED = 20  # characters: a title that an OA has cut is at least so long
+_NEAR = timedelta(seconds=2)  # OAs keep moments in whole seconds
+_NO_TIME = timedelta()
+
+
+def same(ours: str, theirs: str) -> bool:
+    """Whether an OA shows a text of ours: it may have cut it, and changed white space."""
+    ours, theirs = " ".join(_clean(ours).split()), " ".join(_clean(theirs).split())
+    cut = theirs.rstrip("….")
+    return ours == theirs or (len(cut) >= _CLIPPED and ours.startswith(cut))
+
+
+def alike(row: Any, line: Shown) -> bool:
+    """Whether a line is at the step and of the moment of a row; what the line doesn't tell agrees."""
+    return _same_step(row, line) and (line.received_at is None or abs(line.received_at - row.opened_at) < _NEAR)
+
+
+def take_exact(rows: Iterable[Any], left: list[Shown]) -> list[Any]:
+    """Take the lines that show rows by title, step and moment out of those that are left; return the other rows.
+
+    Of rows that look alike as many as possible find a line, and each the nearest that this allows.
+    """
+    groups, absent = defaultdict[tuple[str, str], list[Any]](list), []
+    for row in rows:
+        groups[row.title, row.node].append(row)
+    for group in groups.values():
+        group.sort(key=lambda row: row.opened_at)
+        fitting = [line for line in left if same(group[0].title, line.title) and _same_step(group[0], line)]
+        timed = sorted((line for line in fitting if line.received_at is not None), key=lambda line: line.received_at)
+        untimed = [line for line in fitting if line.received_at is None]
+        for row, line in _paired(group, timed):
+            if line is None and untimed:
+                line = untimed.pop()
+            if line is None:
+                absent.append(row)
+            else:
+                left.remove(line)
+    return absent
+
+
+def take_titled(rows: Iterable[Any], left: list[Shown]) -> list[Any]:
+    """Take the lines that show rows by title alone out of those that are left; return the other rows."""
+    absent = []
+    for row in rows:
+        line = next((line for line in left if same(row.title, line.title)), None)
+        if line is None:
+            absent.append(row)
+        else:
+            left.remove(line)
+    return absent
+
+
+def _paired(rows: Sequence[Any], lines: Sequence[Any]) -> Iterable[tuple[Any, Shown | None]]:
+    """Yield each row with its line, both given by moment: the most pairs, and of those ways the least time between.
+
+    Best pairs never cross, so what is best of the rest tells what is best from here (an alignment of two sequences).
+    """
+    height, width = len(rows), len(lines)
+    best = [[(0, _NO_TIME)] * (width + 1) for _ in range(height + 1)]
+    for i in reversed(range(height)):
+        for j in reversed(range(width)):
+            best[i][j] = min(best[i + 1][j], best[i][j + 1])
+            if (apart := abs(lines[j].received_at - rows[i].opened_at)) < _NEAR:
+                pairs, time = best[i + 1][j + 1]
+                best[i][j] = min(best[i][j], (pairs - 1, time + apart))
+    j = 0
+    for i, row in enumerate(rows):
+        while j < width and best[i][j] == best[i][j + 1]:
+            j += 1
+        if best[i][j] == best[i + 1][j]:
+            yield row, None
+        else:
+            yield row, lines[j]
+            j += 1
+
+
+def _same_step(row: Any, line: Shown) -> bool:
+    return not line.node or same(row.node, line.node)
+
+
+def _clean(text: str) -> str:
+    return "".join(character for character in text if character.isprintable() or character.isspace())
