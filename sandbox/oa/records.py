@@ -36,9 +36,14 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 class PersonRow(Protocol):
     """A person whom the OAs know; `department` is a code."""
 
-    number: str
-    name: str
-    department: str
+    @property
+    def number(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def department(self) -> str: ...
 
     @property
     def mobile(self) -> str: ...

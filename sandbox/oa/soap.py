@@ -6,8 +6,8 @@ A DOCTYPE is refused, entities are never declared, nothing is fetched, and text 
 import re
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from lxml import etree
 
@@ -70,7 +70,7 @@ def fields(element: "etree._Element | None") -> dict[str, str]:
 
 def clean(text: str) -> str:
     """Return a text as it may stand in XML."""
-    return escape(_BAD.sub("", text))
+    return escape(_BAD.sub("", text), quote=False)
 
 
 def answer(inside: str) -> Answer:

@@ -64,6 +64,7 @@ class Office(Desk):
 
     def row(self, who: str) -> Row:
         """Return the only open row of somebody's that is ours."""
+        found: Row
         [found] = [r for r in self.product.rows() if r.account == number(who) and r.state in OPEN and not r.own]
         return found
 
@@ -86,7 +87,7 @@ class Office(Desk):
         with self.bpm.db.reading() as session:
             return [each.number for each in people.unmapped(session, self.bpm.actor("system_admin"), self.site.code)]
 
-    def reconcile(self, *, repair: bool = False) -> Report:
+    def compare(self, *, repair: bool = False) -> Report:
         """Reconcile to the end, and push what that mends."""
         with self.bpm.db.unit_of_work() as session:
             check = reconciling.start(session, self.bpm.actor("system_admin"), self.connection, repair=repair)

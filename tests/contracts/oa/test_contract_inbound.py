@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from engine.connectors.oa import polling, queries, quick
+from engine.connectors.oa.inbound import polling, queries, quick
 from engine.connectors.oa.models import OAEntry
-from engine.connectors.oa.sites import Sites
+from engine.connectors.oa.sites import connected
 from engine.errors import Conflict
 from tests.contracts.oa.conftest import Opening
 from tests.contracts.oa.office import CHIEF, HEAD, Office
@@ -25,7 +25,7 @@ def _ask(desk: Office, *people: str) -> None:
     desk.later(minutes=15)
     for who in people:
         with desk.bpm.db.unit_of_work() as session:
-            polling.poll_now(session, desk.bpm.db.part(Sites), desk.bpm.actor(who))
+            polling.poll_now(session, connected(desk.bpm.db), desk.bpm.actor(who))
         desk.bpm.work()
 
 
@@ -76,7 +76,7 @@ def test_a_list_that_cannot_be_had_says_why(office: Opening) -> None:
     for _ in range(12):
         _ask(desk, HEAD)
     with desk.bpm.db.reading() as session:
-        sites = polling.polled(desk.bpm.db.part(Sites))
+        sites = polling.polled(connected(desk.bpm.db))
         [fresh] = queries.freshness(session, desk.bpm.actor(HEAD), sites)
     assert fresh.error
 

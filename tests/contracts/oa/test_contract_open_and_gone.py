@@ -153,7 +153,8 @@ def test_what_is_passed_on_to_read_is_there_until_it_was_read(office: Opening) -
 def test_repeats_restarts_and_lost_answers_leave_no_double_and_no_ghost(office: Opening, kind: str) -> None:
     desk = office(kind, timeout=2)
     for fault in ("reset_after", "duplicate", "html502", "late"):
-        desk.fault(fault, seconds=3.0, **({"after": 0} if fault == "late" else {}))
+        late: dict[str, Any] = {"after": 0} if fault == "late" else {}
+        desk.fault(fault, seconds=3.0, **late)
         story = desk.begin(HEAD)
         desk.restart() if fault == "html502" else None
         story.approve(by=HEAD)

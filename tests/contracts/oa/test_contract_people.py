@@ -104,7 +104,7 @@ def test_an_oa_of_some_staff_only(office: Opening) -> None:
     assert desk.pending("dead") == 0
     assert desk.pending() == 0
     assert desk.seen(CHIEF) == ["review"]
-    assert desk.reconcile().missing == 0
+    assert desk.compare().missing == 0
 
 
 def test_the_list_of_who_is_missing_says_how_much_waits_and_why(office: Opening) -> None:

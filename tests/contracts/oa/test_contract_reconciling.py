@@ -65,7 +65,7 @@ def test_where_nothing_differs_nothing_is_found(office: Opening, kind: str) -> N
     desk.begin(HEAD, CHIEF)
     desk.start().approve(by=HEAD)
     desk.product.start_own(number(HEAD), "OA 自己的事项")
-    report = desk.reconcile()
+    report = desk.compare()
     assert (report.state, counts(report), report.unread) == ("done", (0, 0, 0), 0)
     assert report.people >= 3
     assert report.items >= 3
@@ -97,15 +97,15 @@ def test_what_was_planted_is_found_and_mended_without_telling_anybody(office: Op
             session.execute(delete(Outbox).where(Outbox.system == desk.site.system))
         desk.resume()
         expected = (1, 2, 0)  # both had it, and the next step's is missing
-    found = desk.reconcile()
+    found = desk.compare()
     assert counts(found) == expected, found.differences
-    mended = desk.reconcile(repair=True)
+    mended = desk.compare(repair=True)
     if planted == "unknown" and kind.startswith("weaver"):  # its lists carry no flowid: nobody can tell what to delete
         assert (mended.repaired, mended.unable) == (0, 1)
         return
     assert mended.repaired == sum(expected), mended.differences
     desk.exact()
-    assert counts(desk.reconcile()) == (0, 0, 0)
+    assert counts(desk.compare()) == (0, 0, 0)
     if not kind.startswith("landray"):
         new = [row for row in desk.product.rows() if row.open and row.notified > told.get(row.id, 0)]
         assert new == [], "repairs tell nobody"
@@ -133,10 +133,10 @@ def test_what_is_stale_is_found_and_mended(office: Opening, kind: str, plant: Ca
     right = desk.row(HEAD)
     desk.later(minutes=10)
     plant(desk, HEAD)
-    found = desk.reconcile()
+    found = desk.compare()
     assert sum(counts(found)) >= 1, found
-    desk.reconcile(repair=True)
-    assert counts(desk.reconcile()) == (0, 0, 0)
+    desk.compare(repair=True)
+    assert counts(desk.compare()) == (0, 0, 0)
     desk.exact()
     now = desk.row(HEAD)
     assert (now.title, now.state, now.node) == (right.title, right.state, right.node)
@@ -150,7 +150,7 @@ def test_a_ghost_in_the_list_of_somebody_who_has_nothing_else(office: Opening) -
     desk.later(minutes=10)
     with desk.oa.state.lock:
         desk.product.reopen(desk.product.having(key)[0], "todo", tell=False)
-    found = desk.reconcile(repair=True)
+    found = desk.compare(repair=True)
     assert kinds(found) == [("ghost", "theirs", number(HEAD))]
     desk.exact()
 
@@ -162,7 +162,7 @@ def test_a_ghost_from_before_our_database_was_restored(office: Opening) -> None:
     desk.begin(HEAD)
     _plant_ghost(desk, HEAD, "surgeon")
     desk.later(minutes=10)
-    found = desk.reconcile(repair=True)
+    found = desk.compare(repair=True)
     assert counts(found) == (0, 1, 0), found.differences
     desk.exact()
 
@@ -170,15 +170,15 @@ def test_a_ghost_from_before_our_database_was_restored(office: Opening) -> None:
 def test_our_own_side_is_compared_too(office: Opening) -> None:
     desk = office("template")
     story = desk.begin(HEAD, CHIEF)
-    assert counts(desk.reconcile()) == (0, 0, 0)
+    assert counts(desk.compare()) == (0, 0, 0)
     with desk.bpm.db.unit_of_work() as session:
         session.execute(delete(OAItem).where(OAItem.item_id == story.item(HEAD).id))
         session.execute(update(OAItem).where(OAItem.item_id == story.item(CHIEF).id).values(wanted="done"))
-    found = desk.reconcile()
+    found = desk.compare()
     assert ("missing", "ours", number(HEAD)) in kinds(found), kinds(found)
     assert [k for k in kinds(found) if k[1] == "ours" and k[2] == number(CHIEF)], kinds(found)
-    desk.reconcile(repair=True)
-    assert counts(desk.reconcile()) == (0, 0, 0)
+    desk.compare(repair=True)
+    assert counts(desk.compare()) == (0, 0, 0)
     story.approve(by=HEAD)
     desk.exact()
 
@@ -187,10 +187,10 @@ def test_an_oa_that_cannot_be_read_says_so_and_is_sent_all_again(office: Opening
     desk = office("seeyon")
     desk.begin(HEAD, CHIEF)
     _lose(desk, HEAD)
-    report = desk.reconcile()
+    report = desk.compare()
     assert report.state == "done"
     assert report.reason, "it says that nothing was read back"
-    desk.reconcile(repair=True)
+    desk.compare(repair=True)
     desk.exact()
 
 
@@ -214,13 +214,13 @@ def test_repairs_are_capped_and_counted(office: Opening, kind: str) -> None:
             with desk.oa.state.lock:
                 desk.product.remove(row)
     desk.later(minutes=10)
-    report = desk.reconcile(repair=True)
+    report = desk.compare(repair=True)
     assert counts(report) == (6, 0, 0)
     assert (report.repaired, report.capped) == (2, 4)
     assert len(desk.seen(HEAD) + desk.seen(CHIEF)) == 2
-    again = desk.reconcile(repair=True)
+    again = desk.compare(repair=True)
     assert (again.missing, again.repaired, again.capped) == (4, 2, 2)
-    desk.reconcile(repair=True)
+    desk.compare(repair=True)
     desk.exact()
 
 
@@ -260,7 +260,7 @@ def test_every_night_at_three_once(office: Opening, mending: bool) -> None:
 def test_who_may_begin_and_who_may_read(office: Opening) -> None:
     desk = office("landray.rest")
     desk.begin(HEAD)
-    report = desk.reconcile()
+    report = desk.compare()
     with desk.bpm.db.unit_of_work() as session:
         for who in ("nurse", "process_admin", "auditor"):
             with pytest.raises(Forbidden):

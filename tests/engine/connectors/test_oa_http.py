@@ -223,12 +223,12 @@ def test_an_old_oa_answers_in_its_own_charset(http: Ways, listener: Listener) ->
 
 @pytest.mark.parametrize("path", ["/a\x00b", "/\ud800", "@elsewhere.example/", ".elsewhere.example/"])
 def test_no_path_leads_to_another_host(http: Ways, listener: Listener, path: str) -> None:
-    taken = []
+    taken: list[int] = []
     asked = http(listener.url, take=lambda: taken.append(1))
     with pytest.raises((Permanent, Transient)) as raised:
         asked.ask("GET", path)
     assert type(raised.value) is Permanent
-    assert listener.heard == taken == []
+    assert (listener.heard, taken) == ([], [])
 
 
 def test_a_header_cannot_be_split(http: Ways, listener: Listener) -> None:

@@ -14,7 +14,7 @@ _NO_TIME = timedelta()
 
 def same(ours: str, theirs: str) -> bool:
     """Whether an OA shows a text of ours: it may have cut it, and changed white space."""
-    ours, theirs = " ".join(_clean(ours).split()), " ".join(_clean(theirs).split())
+    ours, theirs = " ".join(printable(ours).split()), " ".join(printable(theirs).split())
     cut = theirs.rstrip("….")
     return ours == theirs or (len(cut) >= _CLIPPED and ours.startswith(cut))
 
@@ -87,5 +87,6 @@ def _same_step(row: Any, line: Shown) -> bool:
     return not line.node or same(row.node, line.node)
 
 
-def _clean(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text without control characters and what is no character."""
     return "".join(character for character in text if character.isprintable() or character.isspace())

@@ -25,7 +25,7 @@ from engine.connectors.oa.reconciling.findings import (
     state_of,
 )
 from engine.connectors.oa.reconciling.ours import Record
-from engine.connectors.oa.reconciling.pairing import alike, same, take_exact, take_titled
+from engine.connectors.oa.reconciling.pairing import alike, printable, same, take_exact, take_titled
 
 _SKEW = timedelta(seconds=5)  # between the clocks of two machines
 _BY_HAND = "请 OA 管理员核实后，在 OA 后台的待办数据里按此人和标题删除它"
@@ -55,7 +55,8 @@ class Looked:
 
 def readable(line: Shown) -> Shown:
     """Return a line without what no database takes; one that has a key keeps one."""
-    return replace(line, key=_clean(line.key) or (line.key and "?"), title=_clean(line.title), node=_clean(line.node))
+    key = printable(line.key) or (line.key and "?")
+    return replace(line, key=key, title=printable(line.title), node=printable(line.node))
 
 
 def compare(looked: Looked, record: Record) -> Iterator[Finding]:
