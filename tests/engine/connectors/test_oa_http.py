@@ -87,7 +87,11 @@ def test_a_connection_that_breaks_after_the_request_leaves_it_open_what_happened
 
 def test_silence_leaves_it_open_what_happened(http: Ways) -> None:
     over = threading.Event()
-    with serving(lambda connection: over.wait(10) and None) as url:
+
+    def silent(_: socket.socket) -> None:
+        over.wait(10)
+
+    with serving(silent) as url:
         with pytest.raises(Unknown, match="ReadTimeout"):
             http(url).ask("POST", PATH)
         over.set()

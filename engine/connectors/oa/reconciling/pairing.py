@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any
 
 from engine.connectors.oa.adapters.protocol import Shown
@@ -35,7 +36,8 @@ def take_exact(rows: Iterable[Any], left: list[Shown]) -> list[Any]:
     for group in groups.values():
         group.sort(key=lambda row: row.opened_at)
         fitting = [line for line in left if same(group[0].title, line.title) and _same_step(group[0], line)]
-        timed = sorted((line for line in fitting if line.received_at is not None), key=lambda line: line.received_at)
+        dated = [(line.received_at, line) for line in fitting if line.received_at is not None]
+        timed = [line for _, line in sorted(dated, key=itemgetter(0))]
         untimed = [line for line in fitting if line.received_at is None]
         for row, line in _paired(group, timed):
             if line is None and untimed:
