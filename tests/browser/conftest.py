@@ -155,17 +155,6 @@ class Visit(Protocol):
         """Log `who` in, nobody where it is empty."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long stories run by telephone on PostgreSQL and at the desk on SQLite; the other two pairs with --long."""
-    pairs = {("390x844", "postgresql"), ("1280x800", "sqlite")}
-    for item in items:
-        if item.path.name == "test_story.py" and isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-            given = item.callspec.params
-            if {"people", "backend"} <= given.keys() and (given["people"], given["backend"]) not in pairs:
-                item.add_marker(pytest.mark.slow)
-
-
 @pytest.fixture(params=SIZES)
 def people(request: pytest.FixtureRequest, server: str, browser: Browser) -> Iterator[Visit]:
     """Let members of the cast use the service, each in a browser of their own; nothing may be complained of."""
