@@ -15,7 +15,8 @@ ASSETS := web/static/manifest.json
 SERVICE := $(wildcard piyue.py cli engine api web workers sandbox)
 
 # For `make test` and `make bench`: T picks files or folders. For `make test`: ARGS adds pytest options, N is the number
-# of processes, LONG=1 adds the long runs.
+# of processes, LONG=1 adds the long runs. Compiled tests are kept even where the environment keeps no bytecode: each
+# process would compile all of them anew.
 T ?=
 ARGS ?=
 N ?= $(if $(T),0,auto)
@@ -40,7 +41,7 @@ run: setup  ## Start the demo hospital on this machine; Ctrl-C stops it
 	@exec $(BIN)/piyue demo --port $(PORT)
 
 test: setup  ## Run every test, on SQLite and PostgreSQL, in the browser too
-	$(BIN)/python -m pytest -n $(N) --maxprocesses 8 --dist worksteal $(if $(LONG),--long) $(ARGS) $(T)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(N) --maxprocesses 8 --dist worksteal $(if $(LONG),--long) $(ARGS) $(T)
 
 check: setup  ## Check style, types, layers and security
 	$(BIN)/ruff check

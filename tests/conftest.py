@@ -107,9 +107,18 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--long"):
         return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    items[:] = [item for item in items if not item.get_closest_marker("slow")]
-    config.hook.pytest_deselected(items=slow)
+    slow = {item for item in items if item.get_closest_marker("slow") or _other_pair(item)}
+    items[:] = [item for item in items if item not in slow]
+    config.hook.pytest_deselected(items=list(slow))
+
+
+def _other_pair(item: pytest.Item) -> bool:
+    """Whether each value of this test's parameter and each backend is seen in another round already."""
+    marker = item.get_closest_marker("combined")
+    given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    if marker is None or not {marker.args[0], "backend"} <= given.keys():
+        return False
+    return (given[marker.args[0]], given["backend"]) not in zip(marker.args[1:], BACKENDS, strict=True)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

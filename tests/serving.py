@@ -3,15 +3,19 @@
 Linux only, for what it reads from /proc.
 """
 
+import atexit
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from engine.settings import ROOT
@@ -73,6 +77,7 @@ class Service:
 def piyue(folder: Path, *arguments: str, **settings: str) -> Iterator[Service]:
     """Run a command of `piyue` that serves until the block ends; `folder` takes what it says, and is its var."""
     port, errors = services.free_port(), folder / "stderr"
+    share_pages(folder / "var")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PIYUE_")}
     environment |= {"PIYUE_VAR": str(folder / "var"), "PIYUE_SECURE_COOKIE": "false"}
     environment |= {f"PIYUE_{name.upper()}": value for name, value in settings.items()}
@@ -98,6 +103,23 @@ def piyue(folder: Path, *arguments: str, **settings: str) -> Iterator[Service]:
             process.wait()
             for pid in filter(alive, below):
                 os.kill(pid, signal.SIGKILL)
+
+
+def share_pages(var: Path) -> None:
+    """Let a service whose files are in `var` keep its compiled pages where all others of this test process do.
+
+    Each would compile them anew: most of what a test of a page costs.
+    """
+    var.mkdir(parents=True, exist_ok=True)
+    if not (var / "templates").exists():
+        (var / "templates").symlink_to(_pages())
+
+
+@cache
+def _pages() -> Path:
+    folder = tempfile.mkdtemp(prefix="piyue-pages-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def alive(pid: int) -> bool:

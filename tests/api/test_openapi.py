@@ -111,6 +111,7 @@ def fuzz(operation: Any, person: Person, ids: dict[str, str], many: int) -> Coun
     return sent
 
 
+@pytest.mark.combined("role", "nurse", "process_admin")
 @pytest.mark.parametrize("role", ["nurse", "process_admin"])
 def test_requests_that_fit_or_break_the_document_find_no_defect(
     api: Api, role: str, pytestconfig: pytest.Config

@@ -19,6 +19,7 @@ from engine.connectors.wecom.settings import WeComSettings
 from engine.org.demo import CAST
 from engine.settings import ROOT, Settings
 from tests.dsl import Bpm
+from tests.serving import share_pages
 
 SIZES = {"390x844": (390, 844), "1280x800": (1280, 800)}
 PATIENCE = 15_000  # milliseconds
@@ -36,6 +37,7 @@ def serving(bpm: Bpm, var: Path, of_wecom: WeComSettings | None = None, oas: lis
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     base_url = f"http://127.0.0.1:{port}"
+    share_pages(var)
     settings = Settings(mode="demo", embedded_worker=True, secure_cookie=False, var=var, base_url=base_url)
     service = piyue.application(settings, bpm.db, of_wecom, oas)
     config = uvicorn.Config(service, port=port, log_level="error", ws="none", timeout_graceful_shutdown=1)
@@ -151,17 +153,6 @@ class Visit(Protocol):
 
     def __call__(self, who: str, scheme: Literal["light", "dark"] = "light") -> Visitor:
         """Log `who` in, nobody where it is empty."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long stories run by telephone on PostgreSQL and at the desk on SQLite; the other two pairs with --long."""
-    pairs = {("390x844", "postgresql"), ("1280x800", "sqlite")}
-    for item in items:
-        if item.path.name == "test_story.py" and isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-            given = item.callspec.params
-            if {"people", "backend"} <= given.keys() and (given["people"], given["backend"]) not in pairs:
-                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(params=SIZES)

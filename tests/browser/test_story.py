@@ -17,7 +17,7 @@ from engine.org.queries import actor_for
 from tests.browser.conftest import Visit, Visitor, offline
 from tests.dsl import Bpm, dates
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.combined("people", "1280x800", "390x844")]
 
 PDF = (
     b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\n"

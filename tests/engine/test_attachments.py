@@ -23,7 +23,7 @@ from engine.db import Database
 from engine.errors import Conflict, Invalid, NotFound, Unavailable
 from engine.org.models import Department, Person
 from engine.settings import Settings
-from tests.factories.files import BAD, GOOD
+from tests.factories.files import BAD, GOOD, made
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
@@ -121,9 +121,9 @@ def test_the_usual_kinds_are_stored_as_they_are(session: Session, settings: Sett
 @pytest.mark.parametrize("case", BAD)
 @pytest.mark.backend("sqlite")
 def test_what_is_refused_leaves_nothing(session: Session, settings: Settings, ward: Ward, case: str) -> None:
-    name, data, code = BAD[case]
+    name, content, code = BAD[case]
     with pytest.raises(Invalid, match="附件“") as refused:
-        receive(session, settings, ward.nurse, name, data)
+        receive(session, settings, ward.nurse, name, made(content))
     assert refused.value.code == code
     assert stored_files(settings) == []
     assert session.scalars(select(Attachment)).all() == []

@@ -18,6 +18,7 @@ from engine.settings import Settings
 from sandbox.wecom.server import Running
 from tests.api.conftest import Served
 from tests.dsl import Bpm
+from tests.serving import share_pages
 from tests.web.wecom_phone import Phone, connect
 from web.app import mount
 
@@ -68,6 +69,7 @@ def client(bpm: Bpm, tmp_path: Path) -> Iterator[httpx.Client]:
 @contextmanager
 def served(settings: Settings, db: Database) -> Iterator[httpx.Client]:
     """A client of the whole service."""
+    share_pages(settings.var)
     service = create_app(settings, db)
     mount(service)
     with start_blocking_portal() as portal:

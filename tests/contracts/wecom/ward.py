@@ -35,6 +35,7 @@ from sandbox.wecom import constants
 from sandbox.wecom.server import Running
 from tests.dsl import Bpm, Story, bpmn, chain, flow, start_task, task
 from tests.services import free_port
+from tests.serving import share_pages
 from web.app import mount
 
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 wxwork/4.1.22 MicroMessenger/7.0.1"
@@ -216,6 +217,7 @@ def opened(
         secure_cookie=False, mode=mode, var=folder, secret_key="a key of the tests, long enough for all", base_url=url
     )
     codes.provide(bpm.db, product)
+    share_pages(folder)
     app = create_app(product, bpm.db)
     mount(app)
     with serving(app, port):
