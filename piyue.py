@@ -28,6 +28,7 @@ from cli.outside import channels, connect
 from cli.telling import lacks_tables, told
 from engine import outbox
 from engine.connectors.oa.adapters.site import Site
+from engine.connectors.oa.sites import home
 from engine.connectors.wecom.settings import WeComSettings
 from engine.crypto import Keys
 from engine.db import Database
@@ -43,7 +44,7 @@ for group, commands in (
     ("db", databases), ("process", processes), ("staff", staff), ("audit", auditing), ("wecom", outside), ("oa", oa),
 ):  # fmt: skip
     app.add_typer(commands.app, name=group)
-app.add_typer(sandbox_commands(hospital.roster), name="sandbox")
+app.add_typer(sandbox_commands(hospital.roster, lambda: home(Settings())), name="sandbox")
 
 LOGGING: dict[str, Any] = {  # of every process: the command line's, the service's and its workers'
     "version": 1,

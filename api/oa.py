@@ -56,6 +56,8 @@ class UnmappedOut(Answer):
     items: int = Field(description="多少条待办送不到", examples=[3])
     since: datetime = Field(description="其中最早的从什么时候起")
     reason: str = Field(examples=["单晓燕（10027）在“集团 OA”没有对应账号，请在“账号对照”里补上"])
+    account: str = Field(description="推送用的账号，空是没有", examples=["shanxy"])
+    pushing: bool = Field(description="正在重新推送，还没有结果")
 
 
 class AccountOut(Answer):
@@ -101,8 +103,9 @@ class LoadOut(Answer):
     rate: float = Field(description="最近一分钟推送的条数", examples=[580.0])
     eta: datetime | None = Field(description="预计什么时候做完")
     started_at: datetime
-    started_by: str | None = Field(description="谁开始的；空是命令行", examples=["纪云帆"])
+    started_by: str | None = Field(description="谁开始的；空是命令行，needless 时是没有人", examples=["纪云帆"])
     ended_at: datetime | None
+    needless: bool = Field(description="不需要：第一次对账时 OA 里已经有全部待办，没有人开始过")
 
 
 class LoadBody(Body):

@@ -20,8 +20,9 @@ from engine import clock, outbox
 from engine.connectors import oa
 from engine.connectors.oa import loading, people, reconciling
 from engine.connectors.oa.adapters.site import CODE
+from engine.connectors.oa.checking import checked
 from engine.connectors.oa.reconciling import KINDS, RESULTS, SIDES, Report
-from engine.connectors.oa.sites import PURPOSE, Connection, Sites, encrypted
+from engine.connectors.oa.sites import PURPOSE, Connection, Sites, encrypted, home
 from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import Conflict, Invalid
@@ -38,24 +39,24 @@ _NAP, _TOLD_EVERY = 0.2, 5.0  # seconds
 _STATES = {"running": "进行中", "paused": "已暂停", "done": "已完成"}
 
 
-@app.command("sites")
+@app.command("sites", help="列出站点")
 def oa_sites() -> None:
     """List the sites (列出站点)."""
     with _connected() as (_, sites):
-        for connection in sites:
+        for connection in _chosen(sites, ""):
             site = connection.site
             does = [name for name, on in (("显示待办", site.mirror), ("取回待办", site.poll)) if on]
             typer.echo(f"{site.code:<12}{site.kind:<14}{site.name}  {site.address}  {'、'.join(does)}")
 
 
-@app.command("check")
+@app.command("check", help="测试连接；有不通的，退出码是 1")
 def oa_check(code: AnySite = "") -> None:
     """Ask each OA whether it lets us in (测试连接); exit code 1 where one doesn't."""
-    with _connected() as (_, sites):
+    with _connected() as (db, sites):
         failed = False
         for connection in _chosen(sites, code):
             try:
-                told = connection.adapter.check()
+                told = checked(db, connection)
             except (outbox.Transient, outbox.Permanent, outbox.Configuration) as error:
                 failed, told = True, f"不通：{error}"
             typer.echo(f"{connection.site.code}：{told}")
@@ -63,7 +64,7 @@ def oa_check(code: AnySite = "") -> None:
             raise typer.Exit(1)
 
 
-@app.command("encrypt")
+@app.command("encrypt", help="加密 site.toml 里的密码：输入密码，打印要填的一行")
 def oa_encrypt(code: SiteCode) -> None:
     """Encrypt a password for a site's file (加密); it is asked for, or read as one line where nobody sits there."""
     if not CODE.fullmatch(code):
@@ -77,7 +78,7 @@ def oa_encrypt(code: SiteCode) -> None:
     typer.echo(encrypted(Keys.load(Settings()).key(PURPOSE), code, secret))
 
 
-@app.command("load")
+@app.command("load", help="首次装载：把连接以前就等着的待办推到 OA，并报告进度；Ctrl-C 以后由后台任务继续")
 def oa_load(
     code: SiteCode,
     pause: Annotated[bool, typer.Option("--pause", help="暂停")] = False,
@@ -105,7 +106,7 @@ def oa_load(
             _stop(stopped)
 
 
-@app.command("reconcile")
+@app.command("reconcile", help="对账：核对我们的待办和 OA 显示的；还有差异的，退出码是 1")
 def oa_reconcile(
     code: AnySite = "",
     repair: Annotated[bool, typer.Option("--repair", help="修复差异，一次最多到站点的上限")] = False,
@@ -132,7 +133,7 @@ def oa_reconcile(
             raise typer.Exit(1)
 
 
-@app.command("accounts")
+@app.command("accounts", help="账号对照：列出、导出或导入谁在 OA 里是哪个账号，以及推不到的人")
 def oa_accounts(
     code: SiteCode,
     action: Annotated[str, typer.Argument(help="export 导出，import 导入；不写就列出", metavar="动作")] = "",
@@ -155,7 +156,8 @@ def oa_accounts(
             for row in listed:
                 typer.echo(f"{row.number:<12}{row.account:<24}{row.name}  {row.department}")
             for person in unmapped:
-                typer.echo(f"{person.number:<12}没有对应：{person.items} 条待办，{person.reason}")
+                used = f"（用的账号 {person.account}）" if person.account else ""
+                typer.echo(f"{person.number:<12}没有对应：{person.items} 条待办，{person.reason}{used}")
         else:
             raise typer.BadParameter(
                 "用法：accounts 站点，accounts 站点 export 文件，accounts 站点 import 文件（文件要在）"
@@ -175,13 +177,17 @@ def _connected() -> Iterator[tuple[Database, Sites]]:
 
 def _chosen(sites: Sites, code: str) -> list[Connection]:
     """Return one site, or all of them. Raises Invalid where there is none."""
+    if not (found := list(sites)):
+        where = home(Settings())
+        raise Invalid(
+            f"还没有配置旧 OA 站点：请在 {where} 下给每个 OA 建一个文件夹，写好 site.toml，见《旧 OA 对接》",
+            code="oa_no_sites",
+        )
     if not code:
-        if found := list(sites):
-            return found
-        raise Invalid("还没有配置旧 OA 站点：请在 PIYUE_OA_FOLDER 下建立站点文件夹和 site.toml", code="oa_no_sites")
+        return found
     connection = sites.get(code)
     if connection is None:
-        known = "、".join(each.site.code for each in sites) or "没有任何站点"
+        known = "、".join(each.site.code for each in found)
         raise Invalid(f"没有站点“{code}”，现有：{known}", code="oa_site_unknown")
     return [connection]
 
@@ -269,6 +275,8 @@ def _progress(db: Database, code: str) -> str:
         found = loading.progress(session, None, code)
     if found is None:
         return "还没有做过首次装载"
+    if found.needless:
+        return "不需要首次装载：连接的时候没有等着的待办"
     eta = f"，预计 {found.eta.astimezone(clock.LOCAL):%m-%d %H:%M} 做完" if found.eta else ""
     failed = f"，{found.failed} 条没有成功" if found.failed else ""
     rate = f"，每分钟 {found.rate:.0f} 条" if found.state == loading.RUNNING else ""

@@ -1,6 +1,5 @@
 """How the command line tells an operator of an error: in a few lines, with their places."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,8 +7,8 @@ from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError
 
 from engine.bpm.lint.finding import Finding
-from engine.connectors.wecom import settings
 from engine.errors import EngineError
+from engine.mistakes import expected
 
 _MOST_TOLD = 50
 
@@ -25,7 +24,7 @@ def told(error: Exception) -> list[str]:
         case ValidationError():  # of the settings
             prefix = "PIYUE_WECOM_" if error.title == "WeComSettings" else "PIYUE_"
             by_name = {e["loc"][0]: e for e in reversed(error.errors())}  # one line each: the first of its mistakes
-            return [f"错误：环境变量 {prefix}{str(n).upper()} {_expected(e)}" for n, e in reversed(by_name.items())]
+            return [f"错误：环境变量 {prefix}{str(n).upper()} {expected(e)}" for n, e in reversed(by_name.items())]
         case ArgumentError():
             return ["错误：PIYUE_DATABASE_URL 不是可用的数据库地址，写法如 postgresql://用户:密码@主机:端口/库"]
         case _ if lacks_tables(error):
@@ -43,28 +42,6 @@ def _by_row(errors: Sequence[Mapping[str, Any]]) -> list[str]:
         row = f"{error['sheet']} 第 {error['row']} 行" if "row" in error else message
         lines.setdefault(row, []).append(message.removeprefix(row).strip())
     return [" ".join(filter(None, (row, "；".join(told)))) if told != [""] else row for row, told in lines.items()]
-
-
-def _expected(problem: Any) -> str:
-    """Say what a setting should be; never what it is: that may be a secret."""
-    context = problem.get("ctx", {})
-    match problem["type"]:
-        case "int_parsing":
-            return "应为整数"
-        case "bool_parsing":
-            return "应为 true 或 false"
-        case "greater_than_equal":
-            return f"至少是 {context['ge']}"
-        case "literal_error":
-            return "只能是 " + re.sub(", | or ", "、", str(context["expected"]).replace("'", ""))
-        case "string_pattern_mismatch" if context["pattern"].startswith("^http"):
-            return "应是 http:// 或 https:// 开头的网址"
-        case "string_pattern_mismatch":
-            return "应以 postgresql: 或 sqlite: 开头"
-        case settings.TOLD:
-            return str(problem["msg"])
-        case _:
-            return f"不可用（{problem['msg']}）"
 
 
 def lacks_tables(error: Exception) -> bool:

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -15,10 +16,14 @@ from sandbox.wecom.corp import DepartmentRow, PersonRow, corp
 Roster = Callable[[], tuple[Iterable[DepartmentRow], Iterable[PersonRow]]]
 _StandIn = TypeVar("_StandIn")
 _SECRETS = ("password", "secret")
+_NO_LISTS = ("seeyon",)  # which can't tell its own items
 
 
-def commands(roster: Roster) -> typer.Typer:
-    """Return the commands; `roster` gives the departments and people that the stand-ins know."""
+def commands(roster: Roster, sites: Callable[[], Path]) -> typer.Typer:
+    """Return the commands; `roster` gives the departments and people that the stand-ins know.
+
+    `sites` gives the folder in which the product looks for the files that connect it to OAs.
+    """
     app = typer.Typer(no_args_is_help=True, help="沙箱：代替企业微信、旧 OA 等外部系统，供演示和测试")
 
     @app.command("wecom")
@@ -36,7 +41,7 @@ def commands(roster: Roster) -> typer.Typer:
     @app.command("oa")
     def oa(
         host: str = "127.0.0.1",
-        port: int = 8002,
+        port: int = 8010,
         kind: Annotated[str, typer.Option(help="打印哪一种对接的 site.toml，all 为全部")] = "landray.soap",
     ) -> None:
         """Start the stand-ins for the legacy OAs (旧 OA 沙箱) with the staff of the demo hospital."""
@@ -50,8 +55,8 @@ def commands(roster: Roster) -> typer.Typer:
         def told(stand_in: Running) -> None:
             typer.echo(f"\n  旧 OA 沙箱已启动，各人的列表：{stand_in.url}/desk\n")
             for one in KINDS if kind == "all" else (kind,):
-                _site(one, stand_in.site(one))
-            typer.echo("  批阅的服务和后台任务重启后生效。其他种类：--kind " + "、".join(KINDS))
+                _site(sites(), one, stand_in.site(one))
+            typer.echo("  批阅的服务和后台任务重启后生效。其他种类：--kind " + "、".join(KINDS) + "，全部：--kind all")
 
         people: Iterable[OAPersonRow] = roster()[1]
         _run(running(State(people), host=host, port=port), told, host, port)
@@ -59,11 +64,14 @@ def commands(roster: Roster) -> typer.Typer:
     return app
 
 
-def _site(kind: str, site: dict[str, Any]) -> None:
+def _site(folder: Path, kind: str, site: dict[str, Any]) -> None:
     """Print the file of a site, and how its secrets get into it."""
     code = kind.replace(".", "")
-    typer.echo(f"  把下面的内容存为 var/oa/{code}/site.toml：\n")
-    typer.echo(toml.written(_covered(site, code)))
+    typer.echo(f"  把下面的内容存为 {folder / code / 'site.toml'}：\n")
+    polls = {} if kind in _NO_LISTS else {"poll": True}
+    typer.echo(toml.written(_covered(site | polls, code)))
+    if not any(_secrets(site)):
+        typer.echo("  这一种没有密码，不用加密。")
     for name, secret in _secrets(site):
         typer.echo(f"  {name}：运行 piyue oa encrypt {code}，输入 {secret}，把打印出来的一行填进去。")
     typer.echo("")

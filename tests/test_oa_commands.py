@@ -1,7 +1,9 @@
 """The commands `piyue oa …`, without a worker: from a site's file to an OA that shows what is open, and no more."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 import piyue
-from engine import outbox
+from engine import clock, outbox
 from engine.bpm.models import ActionLog
 from engine.connectors.oa.people import SHEET
 from engine.org.demo import CAST
 from engine.org.spreadsheet import write_workbook
+from sandbox import toml
 from sandbox.oa.server import Running
 from tests.dsl import Bpm, task
 from tests.engine.bpm.contracts.kit import line
@@ -53,11 +56,10 @@ class House:
         """Write the file of a site, its password encrypted by the command."""
         content = {"per_minute": 60_000, **self.oa.site(kind), **settings}
         content.pop("sign_on", None)
-        secret = self.run("encrypt", code, given=f"{content['password']}\n").output.strip()
-        content["password"] = secret
+        if "password" in content:
+            content["password"] = self.run("encrypt", code, given=f"{content['password']}\n").output.strip()
         (self.folder / code).mkdir(parents=True, exist_ok=True)
-        lines = [f"{name} = {orjson.dumps(value).decode()}" for name, value in content.items()]
-        (self.folder / code / "site.toml").write_text("\n".join(lines), "utf-8")
+        (self.folder / code / "site.toml").write_text(toml.written(content), "utf-8")
 
     def shown(self, account: str = HEAD) -> list[str]:
         rows = self.oa.state.landray.rows()
@@ -193,8 +195,62 @@ def test_accounts_come_from_a_file_and_go_into_one(house: House, tmp_path: Path)
     assert "第 2 行" in lines[1]
 
 
+def test_each_command_says_in_chinese_what_it_does(house: House) -> None:
+    for line_ in re.findall(r"│ (?:sites|check|encrypt|load|reconcile|accounts) .*", house.run("--help").output):
+        assert re.search("[\u4e00-\u9fff]", line_), line_
+        assert "(" not in line_, line_
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("sysCode = 'x'", "sysCode：没有这一项，是不是 syscode？"),
+        ("syscode = 'x'\nper_minute = 'often'", "per_minute：应为整数"),
+        ("syscode = 'x'\nper_minute = 1", "per_minute：至少是 6"),
+        ("syscode = 'x'\n[sign_on]\nkind = 'ticket'\nverify = 'http://else.test/{ticket}'", "sign_on.verify 只能是"),
+        ("syscode = 'x'\n[pull]\nappId = '1'", "pull.appId：没有这一项，是不是 appid？"),
+        ("syscode = x", "第 4 行第 11 列不是正确的 TOML 写法"),
+        ("syscode = 'x'\nsyscode = 'y'\nuser = ''", "第 5 行第 14 列的一项写了第二遍"),
+    ],
+)
+def test_a_mistake_in_a_site_s_file_is_told_in_chinese_with_its_place(house: House, written: str, told: str) -> None:
+    (house.folder / "weaver").mkdir(parents=True)
+    head = 'kind = "weaver.rest"\nname = "泛微"\naddress = "http://127.0.0.1:9"\n'
+    (house.folder / "weaver" / "site.toml").write_text(head + written, "utf-8")
+    [line_] = house.told("sites")
+    assert told in line_
+    assert line_.count("site.toml") == 1
+    assert not re.search("Value error|required|Extra|Expected|Invalid", line_), line_
+
+
+def test_a_folder_without_a_file_is_told_of(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.site()
+    (house.folder / "weaver").mkdir()
+    (house.folder / ".git").mkdir()
+    assert house.run("sites").exit_code == 0
+    [told] = [record.getMessage() for record in caplog.records if "site.toml" in record.getMessage()]
+    assert "weaver" in told
+
+
+def test_a_wrong_name_under_which_lists_are_read_is_found_once_something_is_there(house: House) -> None:
+    house.bpm.start("p", "nurse")
+    pull = house.oa.site("weaver.rest")["pull"]
+    house.site("wea", "weaver.rest", pull=pull)
+    assert "推过以后再测一次" in house.run("check", "wea").output
+    house.run("load", "wea")
+    clock.freeze(clock.now() + timedelta(minutes=2))
+    assert "读到我们的待办 1 条" in house.run("check", "wea").output
+    house.site("wea", "weaver.rest", pull=pull | {"system": "别的系统"})
+    tried = house.run("check", "wea")
+    assert tried.exit_code == 1
+    assert "[pull] 的 system" in tried.output
+
+
 def test_what_is_not_there_is_told_with_what_is(house: House) -> None:
-    assert "还没有配置旧 OA 站点" in house.told("reconcile")[0]
+    for command in (["reconcile"], ["sites"], ["load", "ekp"]):
+        [told] = house.told(*command)
+        assert "还没有配置旧 OA 站点" in told
+        assert str(house.folder) in told
     house.site()
     assert "没有站点“nirgends”，现有：ekp" in house.told("load", "nirgends")[0]
     assert "不能作站点代码" in house.told("encrypt", "集团")[0]

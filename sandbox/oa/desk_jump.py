@@ -12,11 +12,11 @@ _LASTS = 60.0  # seconds of a ticket
 _ALGORITHMS = {"landray": "hmac-sha256", "plain": "md5"}  # of those that sign; the others give tickets
 
 
-def sign_on(url: str, oa: str) -> dict[str, Any]:
-    """Return the table `sign_on` of a site's file for an OA of the stand-in at `url`, its secret in clear."""
+def sign_on(oa: str) -> dict[str, Any]:
+    """Return the table `sign_on` of a site's file for an OA of the stand-in, its secret in clear."""
     if oa in _ALGORITHMS:
         return {"kind": "signed", "algorithm": _ALGORITHMS[oa], "secret": SIGN_ON_SECRET}
-    return {"kind": "ticket", "verify": f"{url}/{oa}/sso/ticket?ticket={{ticket}}", "account_at": "user.loginName"}
+    return {"kind": "ticket", "verify": "/sso/ticket?ticket={ticket}", "account_at": "user.loginName"}
 
 
 class Tickets:

@@ -33,7 +33,7 @@ class Running:
     def site(self, kind: str) -> dict[str, Any]:
         """Return a `site.toml` for one of them, secrets in clear. Raises KeyError for a kind that isn't here."""
         oa = "plain" if kind == "template" else kind.partition(".")[0]
-        return {"kind": kind, **_SITES[kind](self.url), "sign_on": desk_jump.sign_on(self.url, oa)}
+        return {"kind": kind, **_SITES[kind](self.url), "sign_on": desk_jump.sign_on(oa)}
 
 
 @contextmanager

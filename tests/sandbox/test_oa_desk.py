@@ -144,6 +144,9 @@ def test_the_printed_file_is_one_that_the_service_reads(oa_sandbox: Running, kin
     (tmp_path / "ekp" / "site.toml").write_text(toml.written(sealed), "utf-8")
     [site] = read(tmp_path, key)
     assert (site.kind, site.password.get_secret_value()) == (kind, given.get("password", ""))
+    moved = sealed | {"address": "https://oa.hospital.example"}
+    (tmp_path / "ekp" / "site.toml").write_text(toml.written(moved), "utf-8")
+    assert read(tmp_path, key)[0].address == moved["address"], "another address is all that changes"
 
 
 def test_every_oa_has_a_skin(oa_sandbox: Running) -> None:

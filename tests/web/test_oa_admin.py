@@ -269,3 +269,42 @@ def test_a_reconciliation_at_work_is_looked_at_again(browser_of: Browser, bpm: B
 
 def test_whatever_is_written_for_an_oa_has_a_name(sites: Sites) -> None:
     assert {topic for system, topic in declared if system == "oa.ekp"} <= OA_LETTERS.keys()
+
+
+def test_who_is_put_anew_is_shown_as_such_until_the_oa_has_answered(
+    browser_of: Browser, bpm: Bpm, sites: Sites
+) -> None:
+    head = CAST["head_nurse"]
+    shelf(bpm).strangers = {head.staff_number}
+    bpm.start("leave_request", by="nurse", **LEAVE)
+    admin = browser_of.login("system_admin")
+    page = f"{OA}/ekp/accounts"
+    before = admin.get(page)
+    assert f"用的账号 {head.staff_number}" in before
+    assert "请在“账号对照”里" not in before, "that is where one is"
+    assert "every 3s" not in before
+    with bpm.db.unit_of_work() as session:
+        outbox.pause(session, bpm.actor("process_admin"), "oa.ekp", "今晚升级")
+    after = admin.get(admin.send(page, admin.form(page, page) | {"account": "LiSi"}).headers["location"])
+    assert "这位职工的待办正在重新推送" in after
+    assert "用的账号 LiSi" in after
+    assert "every 3s" in after, "the row goes by itself"
+
+
+def test_a_load_that_nobody_needed_is_nobodys(browser_of: Browser, bpm: Bpm, sites: Sites) -> None:
+    admin = browser_of.login("system_admin")
+    admin.send(f"{OA}/ekp/check", admin.form(OA, f"{OA}/ekp/check"))
+    page = admin.get(OA)
+    assert "不需要：连接的时候没有等着的待办" in page
+    assert "重新装载" not in page
+    load = f"{OA}/ekp/load"
+    admin.send(load, admin.form(OA, load))
+    assert f"{bpm.actor('system_admin').name} 开始" in admin.get(OA)
+
+
+def test_a_mistake_in_a_file_is_told_once(browser_of: Browser, sites: Sites) -> None:
+    admin = browser_of.login("system_admin")
+    page = f"{OA}/ekp/accounts"
+    file = {"file": ("a.csv", "工号,账号\n99999,x\n".encode(), "text/csv")}
+    answer = admin.client.post(f"{page}/import", data=admin.form(page, f"{page}/import"), files=file)
+    assert answer.text.count("没有工号为“99999”的职工") == 1

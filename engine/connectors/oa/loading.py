@@ -53,6 +53,7 @@ _GO_ON = Statement("UPDATE oa_load SET after = :after, queued = queued + :queued
 _END = Statement("UPDATE oa_load SET state = 'done', ended_at = :now WHERE site = :site")
 _PROGRESS = Statement(
     "SELECT l.state, l.total, l.queued, l.started_at, l.ended_at, p.name AS started_by, "
+    "l.state = 'done' AND l.until IS NULL AS needless, "
     f"(SELECT count(*) FROM oa_item m WHERE m.site = l.site AND m.item_id <= l.until AND {mirroring.BEHIND} "
     "AND m.problem <> 'ignored') AS behind, "
     "(SELECT count(*) FROM oa_item m WHERE m.site = l.site AND m.item_id <= l.until "
@@ -61,6 +62,7 @@ _PROGRESS = Statement(
     "AND o.done_at > :since) AS lately FROM oa_load l LEFT JOIN person p ON p.id = l.started_by WHERE l.site = :site",
     started_at=datetime,
     ended_at=datetime,
+    needless=bool,
 )
 
 
@@ -78,6 +80,7 @@ class Progress:
     started_at: datetime
     started_by: str | None  # None: the command line
     ended_at: datetime | None
+    needless: bool  # nobody began it: a reconciliation has noted that the OA had all that was open
 
 
 def start(session: Session, actor: Doer | None, connection: Connection, *, again: bool = False) -> None:
@@ -90,7 +93,7 @@ def start(session: Session, actor: Doer | None, connection: Connection, *, again
     require_mirror(connection)
     site = connection.site
     found = _locked(session, site.code)
-    if found is not None and found.state == DONE and not again:
+    if found is not None and found.state == DONE and found.until is not None and not again:
         raise Conflict(f"“{site.name}”的首次装载已经完成；确要再来一遍，请选“重新装载”", code="oa_load_done")
     if found is not None and found.state != DONE:
         how = "已暂停，请“继续”" if found.state == PAUSED else "正在进行"
@@ -100,7 +103,7 @@ def start(session: Session, actor: Doer | None, connection: Connection, *, again
     [[open_]] = batch.run(session)
     values: dict[str, Any] = {
         "state": RUNNING if open_.total else DONE, "after": None, "total": open_.total, "queued": 0,
-        "until": uuid.UUID(open_.newest) if open_.newest else None, "started_at": now, "ended_at": None,
+        "until": uuid.UUID(open_.newest) if open_.newest else _FIRST, "started_at": now, "ended_at": None,
         "started_by": None if actor is None else actor.person_id,
     }  # fmt: skip
     if not open_.total:
@@ -139,7 +142,17 @@ def progress(session: Session, viewer: Viewer | None, code: str) -> Progress | N
     left = row.total - shown - row.failed
     eta = now + timedelta(minutes=left / rate) if row.state == RUNNING and rate and left > 0 else None
     return Progress(
-        row.state, row.total, row.queued, shown, row.failed, rate, eta, row.started_at, row.started_by, row.ended_at
+        row.state,
+        row.total,
+        row.queued,
+        shown,
+        row.failed,
+        rate,
+        eta,
+        row.started_at,
+        row.started_by,
+        row.ended_at,
+        row.needless,
     )
 
 

@@ -114,7 +114,7 @@ class OALoad(Base):
     site: Mapped[str] = mapped_column(String(11), primary_key=True)
     state: Mapped[str] = mapped_column(String(8))  # running, paused, done
     after: Mapped[uuid.UUID | None]  # the last item that was looked at; the next page begins behind it
-    until: Mapped[uuid.UUID | None]  # the newest item when it began: younger ones come by themselves
+    until: Mapped[uuid.UUID | None]  # the newest item when it began: younger ones come by themselves; None: needless
     total: Mapped[int]  # open items when it began
     queued: Mapped[int] = mapped_column(default=0)  # written for pushing so far
     started_at: Mapped[datetime]

@@ -18,6 +18,7 @@ from engine.batch import Batch, Statement
 from engine.connectors.oa import loading
 from engine.connectors.oa.adapters.protocol import Unknown
 from engine.connectors.oa.adapters.site import Site
+from engine.connectors.oa.checking import checked
 from engine.connectors.oa.loading import Progress
 from engine.connectors.oa.mirroring import BEHIND
 from engine.connectors.oa.models import UNMAPPED, OACheck
@@ -30,7 +31,7 @@ from engine.outbox import ChannelState
 from engine.viewer import Doer, Viewer
 
 PATIENCE = 20.0
-"""Seconds that a test of a connection is waited for: a login and a question, each within the site's own limit."""
+"""Seconds that a test of a connection is waited for: a login and a few questions, each within the site's own limit."""
 
 log = logging.getLogger(__name__)
 
@@ -201,7 +202,7 @@ def test(db: Database, actor: Doer | None, connection: Connection) -> Tested:
 
     def ask() -> None:
         try:
-            found = _asked(connection)
+            found = _asked(db, connection)
         finally:
             lock.release()  # before the answer is there: who has it may test again
         answers.put(found)
@@ -229,9 +230,9 @@ class _Tests:
             return self._locks.setdefault(code, threading.Lock())
 
 
-def _asked(connection: Connection) -> Tested:
+def _asked(db: Database, connection: Connection) -> Tested:
     try:
-        return Tested(True, connection.adapter.check())
+        return Tested(True, checked(db, connection))
     except (Unknown, outbox.Transient) as error:
         return Tested(False, str(error), _AWAY)
     except (outbox.Configuration, outbox.Permanent) as error:

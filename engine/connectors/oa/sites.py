@@ -5,10 +5,13 @@ a copied file is worth nothing.
 """
 
 import base64
+import logging
+import re
 import secrets
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from engine.connectors.oa.adapters.site import CODE, Site
 from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import Invalid, NotFound
+from engine.mistakes import expected
 from engine.outbox import Configuration
 from engine.settings import Settings
 
@@ -32,6 +36,9 @@ PURPOSE = "oa"
 _MARK = "enc:"
 _SECRETS = ("password", "secret")
 _NONCE = 12
+_PLACE = re.compile(r"line (\d+), column (\d+)")
+
+log = logging.getLogger(__name__)
 
 
 class OASettings(BaseSettings):
@@ -101,8 +108,13 @@ def connected(db: Database) -> Sites:
 
 def found(settings: Settings) -> list[Site]:
     """Return the sites that the environment's folder names. Raises Invalid as `read` does."""
-    folder = OASettings().folder or settings.var / "oa"
+    folder = home(settings)
     return read(folder, Keys.load(settings).key(PURPOSE)) if folder.is_dir() else []
+
+
+def home(settings: Settings) -> Path:
+    """Return the folder of this installation's sites: PIYUE_OA_FOLDER, or `oa` under PIYUE_VAR."""
+    return OASettings().folder or settings.var / "oa"
 
 
 def read(folder: Path, key: bytes) -> list[Site]:
@@ -110,8 +122,13 @@ def read(folder: Path, key: bytes) -> list[Site]:
 
     Raises Invalid (code `oa_site`) with file, place and cure for the first mistake.
     """
-    found = sorted(path.parent for path in folder.glob(f"*/{FILE}")) if folder.is_dir() else []
-    return [_site(path, key) for path in found]
+    found = list[Site]()
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if (path / FILE).exists():
+            found.append(_site(path, key))
+        elif path.is_dir() and not path.name.startswith("."):
+            log.warning("旧 OA 的文件夹 %s 里没有 %s，没有当作站点", path, FILE)
+    return found
 
 
 def encrypted(key: bytes, code: str, secret: str) -> str:
@@ -130,7 +147,7 @@ def _site(folder: Path, key: bytes) -> Site:
     except (OSError, UnicodeDecodeError) as error:
         raise _wrong(file, "读不出来", "检查文件权限，并存为 UTF-8") from error
     except tomllib.TOMLDecodeError as error:
-        raise _wrong(file, f"不是格式正确的 TOML（{error}）", "照《旧 OA 对接》里的例子改正该处") from error
+        raise _wrong(file, _unreadable(str(error)), "照《旧 OA 对接》里的例子改正该处") from error
     kind = str(content.get("kind", ""))
     if kind not in KINDS:
         raise _wrong(file, f"kind 是“{kind}”", "改为 " + "、".join(sorted(KINDS)) + " 之一")
@@ -138,9 +155,31 @@ def _site(folder: Path, key: bytes) -> Site:
     try:
         return settings.model_validate({**_opened(content, file, key, code), "code": code, "folder": folder})
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or FILE
-        raise _wrong(file, f"{place}：{first['msg']}", "照《旧 OA 对接》的说明改正该项") from None
+        raise _wrong(file, _mistake(error, settings), "照《旧 OA 对接》的说明改正该项") from None
+
+
+def _unreadable(detail: str) -> str:
+    """Say where a file isn't TOML; `detail`: in the parser's words."""
+    place = _PLACE.search(detail)
+    where = f"第 {place[1]} 行第 {place[2]} 列" if place else "文件末尾"
+    twice = "overwrite" in detail or "twice" in detail
+    return f"{where}{'的一项写了第二遍' if twice else '不是正确的 TOML 写法'}"
+
+
+def _mistake(error: ValidationError, settings: type[Site]) -> str:
+    """Say which setting is wrong and what it should be; unknown ones come first: they may be others misspelt."""
+    problems = error.errors(include_input=False)
+    first = next((each for each in problems if each["type"] == "extra_forbidden"), problems[0])
+    *above, name = first["loc"] or ("",)
+    said = expected(first)
+    if name:
+        said = f"{'.'.join(map(str, first['loc']))}：{said}"
+    if first["type"] != "extra_forbidden":
+        return said
+    lacking = [str(each["loc"][-1]) for each in problems if each["type"] == "missing" and [*each["loc"][:-1]] == above]
+    known = [] if above else list(settings.model_fields)
+    meant = get_close_matches(str(name).lower(), lacking or known, 1)
+    return f"{said}，是不是 {meant[0]}？" if meant else said
 
 
 def _opened(content: Mapping[str, Any], file: Path, key: bytes, code: str) -> dict[str, Any]:

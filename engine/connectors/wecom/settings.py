@@ -7,9 +7,9 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from engine.mistakes import TOLD
+
 _AES_KEY = re.compile(r"[A-Za-z0-9+/]{43}")
-TOLD = "told"
-"""The type of a mistake whose message is a Chinese sentence for the operator already."""
 HttpUrl = Annotated[str, Field(pattern="^https?://[^/]+")]
 
 

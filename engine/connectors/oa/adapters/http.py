@@ -7,6 +7,7 @@ httpx tells what happens on the way (its `trace`), so what was never sent is tol
 
 import json
 import re
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -163,16 +164,23 @@ def clipped(text: str, *hidden: str) -> str:
     return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1] + "…"
 
 
+_CAUSES: tuple[tuple[type[BaseException], str], ...] = (
+    (httpx.TimeoutException, "等太久"),
+    (socket.gaierror, "查不到主机名"),
+    (ConnectionRefusedError, "对方拒绝连接"),
+)
+
+
 def _sorted(error: httpx.TransportError, watch: "_Watch") -> Exception:
-    why = type(error).__name__
     if watch.sent:
-        return unanswered(why)
-    cause: BaseException | None = error
+        return unanswered("等太久" if isinstance(error, httpx.TimeoutException) else "连接断开")
+    why, cause = "", cast("BaseException | None", error)
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return Configuration("OA 的 HTTPS 证书不可信或已过期：请换上有效的证书，或把签发者的根证书装到本机")
+        why = why or next((told for kind, told in _CAUSES if isinstance(cause, kind)), "")
         cause = cause.__cause__ or cause.__context__
-    return Transient(f"连不上 OA（{why}）：请检查 address 和网络")
+    return Transient(f"连不上 OA{why and f'（{why}）'}：请检查 address 和网络")
 
 
 class _Watch:

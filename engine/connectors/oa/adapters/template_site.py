@@ -13,6 +13,7 @@ from engine.connectors.oa.adapters import interface
 from engine.connectors.oa.adapters.protocol import State
 from engine.connectors.oa.adapters.rendering import Mistake
 from engine.connectors.oa.adapters.site import Site
+from engine.mistakes import TOLD
 
 Formula = Annotated[str, Field(max_length=2000)]
 Words = tuple[Annotated[str, Field(min_length=1, max_length=80)], ...]
@@ -134,5 +135,5 @@ class TemplateSite(Site):
         try:
             interface.Compiled(self)
         except Mistake as mistake:
-            raise PydanticCustomError("oa_template", "{why}", {"why": str(mistake)}) from None
+            raise PydanticCustomError(TOLD, "{why}", {"why": str(mistake)}) from None
         return self

@@ -191,9 +191,8 @@ def _refuse(problems: list[dict[str, Any]], verb: str) -> None:
     if not problems:
         return
     problems.sort(key=lambda each: int(each["row"]))
-    first = problems[0]
     raise Invalid(
-        f"文件有 {len(problems)} 处错误，没有导入任何内容。第一处：{first['place']}，{first['message']}",
+        f"文件有 {len(problems)} 处错误，没有导入任何内容",
         code=f"{verb}_invalid",
         errors=problems[:_MOST_TOLD],
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import String, case, cast, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from engine.connectors.oa.adapters.site import Site
@@ -15,6 +15,7 @@ from engine.connectors.oa.models import UNMAPPED, OAAccount, OAItem
 from engine.connectors.oa.rights import require_reader
 from engine.connectors.oa.sites import Connection
 from engine.org.models import Department, Person
+from engine.outbox import Outbox
 from engine.viewer import Viewer
 
 MOST_LISTED = 500
@@ -41,6 +42,8 @@ class Unmapped:
     items: int
     since: datetime
     reason: str
+    account: str  # by which they are put there, or were; "" where none is known
+    pushing: bool  # whether the OA is about to be told anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +97,25 @@ def persons_of(session: Session, connection: Connection, accounts: Collection[st
 def unmapped(session: Session, viewer: Viewer | None, code: str) -> list[Unmapped]:
     """Return whose items an OA can't show, those who wait longest first. Raises Forbidden."""
     require_reader(viewer)
+    pending = exists().where(
+        Outbox.system == f"oa.{code}",
+        Outbox.state == "pending",
+        Outbox.key == func.replace(cast(OAItem.item_id, String), "-", ""),
+    )
     rows = session.execute(
         select(
             Person.id, Person.staff_number, Person.name, Department.name, func.count(), func.min(OAItem.changed_at),
-            func.max(OAItem.reason),
+            func.max(OAItem.reason), func.coalesce(OAAccount.account, func.max(OAItem.account)),
+            func.max(case((pending, 1), else_=0)),
         )
         .join(Person, Person.id == OAItem.person_id)
         .join(Department, Department.id == Person.department_id)
+        .outerjoin(OAAccount, (OAAccount.site == OAItem.site) & (OAAccount.person_id == Person.id))
         .where(OAItem.site == code, OAItem.problem == UNMAPPED)
-        .group_by(Person.id, Person.staff_number, Person.name, Department.name)
+        .group_by(Person.id, Person.staff_number, Person.name, Department.name, OAAccount.account)
         .order_by(func.min(OAItem.changed_at), Person.staff_number)
     )  # fmt: skip
-    return [Unmapped(*row) for row in rows]
+    return [Unmapped(*about, bool(pushing)) for *about, pushing in rows]
 
 
 def accounts(session: Session, viewer: Viewer | None, code: str, query: str = "") -> list[Listed]:

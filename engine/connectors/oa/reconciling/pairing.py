@@ -26,16 +26,16 @@ def alike(row: Any, line: Shown) -> bool:
 
 
 def take_exact(rows: Iterable[Any], left: list[Shown]) -> list[Any]:
-    """Take the lines that show rows by title, step and moment out of those that are left; return the other rows.
+    """Take the lines that show rows by title, step, state and moment out of those that are left; return the other rows.
 
     Of rows that look alike as many as possible find a line, and each the nearest that this allows.
     """
-    groups, absent = defaultdict[tuple[str, str], list[Any]](list), []
+    groups, absent = defaultdict[tuple[str, str, str], list[Any]](list), []
     for row in rows:
-        groups[row.title, row.node].append(row)
+        groups[row.title, row.node, row.shown].append(row)
     for group in groups.values():
         group.sort(key=lambda row: row.opened_at)
-        fitting = [line for line in left if same(group[0].title, line.title) and _same_step(group[0], line)]
+        fitting = [line for line in left if _fits(group[0], line)]
         dated = [(line.received_at, line) for line in fitting if line.received_at is not None]
         timed = [line for _, line in sorted(dated, key=itemgetter(0))]
         untimed = [line for line in fitting if line.received_at is None]
@@ -83,6 +83,10 @@ def _paired(rows: Sequence[Any], lines: Sequence[Any]) -> Iterable[tuple[Any, Sh
         else:
             yield row, lines[j]
             j += 1
+
+
+def _fits(row: Any, line: Shown) -> bool:
+    return line.state == row.shown and same(row.title, line.title) and _same_step(row, line)
 
 
 def _same_step(row: Any, line: Shown) -> bool:

@@ -151,7 +151,7 @@ def _by_looks(
     missing = {row.item_id for row in absent}
     for row in otherwise:
         if row.item_id not in missing:
-            yield _put(STALE, looked, row, account, "节点或时间不同")
+            yield _put(STALE, looked, row, account, "节点、时间或状态不同")
     yield from _missing(looked, account, ours, absent)
     for line in left:
         yield _nameless(looked, record, account, line)
