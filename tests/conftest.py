@@ -118,7 +118,8 @@ def _other_pair(item: pytest.Item) -> bool:
     given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     if marker is None or not {marker.args[0], "backend"} <= given.keys():
         return False
-    return (given[marker.args[0]], given["backend"]) not in zip(marker.args[1:], BACKENDS, strict=True)
+    pairs: dict[Any, str] = dict(zip(marker.args[1:], BACKENDS, strict=True))
+    return pairs[given[marker.args[0]]] != given["backend"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

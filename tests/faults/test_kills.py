@@ -53,7 +53,7 @@ ROUND = bpmn(
 
 
 @pytest.mark.backend("postgresql")
-@pytest.mark.parametrize("kills", [100, pytest.param(1_000, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)])])
+@pytest.mark.parametrize("kills", [50, pytest.param(1_000, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)])])
 def test_what_a_killed_service_acknowledged_is_stored(bpm: Bpm, kills: int) -> None:
     bpm.deploy_files(ROUND)
     instances = start(bpm.db, bpm.actor("nurse"), "round", INSTANCES)
