@@ -111,10 +111,6 @@ def test_what_was_planted_is_found_and_mended_without_telling_anybody(office: Op
         assert new == [], "repairs tell nobody"
 
 
-_NEVER_MENDED = "Landray: another title is told as repaired again and again, and stays"
-_NO_STATE = "Weaver: what stands in the list of another state isn't found, although its rows tell it"
-
-
 @pytest.mark.parametrize(
     ("kind", "plant"),
     [
@@ -123,8 +119,8 @@ _NO_STATE = "Weaver: what stands in the list of another state isn't found, altho
         ("landray.soap", _double),
         ("landray.soap", _relist),
         ("weaver.rest", _retitle),
-        pytest.param("landray.soap", _retitle, marks=pytest.mark.xfail(strict=True, reason=_NEVER_MENDED)),
-        pytest.param("weaver.rest", _relist, marks=pytest.mark.xfail(strict=True, reason=_NO_STATE)),
+        ("landray.soap", _retitle),
+        ("weaver.rest", _relist),
     ],
 )
 def test_what_is_stale_is_found_and_mended(office: Opening, kind: str, plant: Callable[[Office, str], None]) -> None:
@@ -155,7 +151,6 @@ def test_a_ghost_in_the_list_of_somebody_who_has_nothing_else(office: Opening) -
     desk.exact()
 
 
-@pytest.mark.xfail(strict=True, reason="lists of people of whom we have no record are never read")
 def test_a_ghost_from_before_our_database_was_restored(office: Opening) -> None:
     """What was pushed after the backup is unknown here; its person may have had nothing before."""
     desk = office("landray.rest")
@@ -194,16 +189,7 @@ def test_an_oa_that_cannot_be_read_says_so_and_is_sent_all_again(office: Opening
     desk.exact()
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "template",
-        pytest.param(
-            "weaver.rest",
-            marks=pytest.mark.xfail(strict=True, reason="items of one title, more than the cap, are never mended"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("kind", ["template", "weaver.rest"])
 def test_repairs_are_capped_and_counted(office: Opening, kind: str) -> None:
     desk = office(kind, repairs=2)
     desk.begin(HEAD, CHIEF)

@@ -6,17 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 from engine.connectors.oa.adapters.protocol import Shown
+from engine.connectors.oa.adapters.texts import same
 
-_CLIPPED = 20  # characters: a title that an OA has cut is at least so long
 _NEAR = timedelta(seconds=2)  # OAs keep moments in whole seconds
 _NO_TIME = timedelta()
-
-
-def same(ours: str, theirs: str) -> bool:
-    """Whether an OA shows a text of ours: it may have cut it, and changed white space."""
-    ours, theirs = " ".join(_clean(ours).split()), " ".join(_clean(theirs).split())
-    cut = theirs.rstrip("….")
-    return ours == theirs or (len(cut) >= _CLIPPED and ours.startswith(cut))
 
 
 def alike(row: Any, line: Shown) -> bool:
@@ -25,16 +18,16 @@ def alike(row: Any, line: Shown) -> bool:
 
 
 def take_exact(rows: Iterable[Any], left: list[Shown]) -> list[Any]:
-    """Take the lines that show rows by title, step and moment out of those that are left; return the other rows.
+    """Take the lines that show rows by state, title, step and moment out of those left; return the other rows.
 
     Of rows that look alike as many as possible find a line, and each the nearest that this allows.
     """
-    groups, absent = defaultdict[tuple[str, str], list[Any]](list), []
+    groups, absent = defaultdict[tuple[str, str, str], list[Any]](list), []
     for row in rows:
-        groups[row.title, row.node].append(row)
+        groups[row.shown, row.title, row.node].append(row)
     for group in groups.values():
         group.sort(key=lambda row: row.opened_at)
-        fitting = [line for line in left if same(group[0].title, line.title) and _same_step(group[0], line)]
+        fitting = [line for line in left if _fits(group[0], line)]
         timed = sorted((line for line in fitting if line.received_at is not None), key=lambda line: line.received_at)
         untimed = [line for line in fitting if line.received_at is None]
         for row, line in _paired(group, timed):
@@ -83,9 +76,9 @@ def _paired(rows: Sequence[Any], lines: Sequence[Any]) -> Iterable[tuple[Any, Sh
             j += 1
 
 
+def _fits(row: Any, line: Shown) -> bool:
+    return line.state == row.shown and same(row.title, line.title) and _same_step(row, line)
+
+
 def _same_step(row: Any, line: Shown) -> bool:
     return not line.node or same(row.node, line.node)
-
-
-def _clean(text: str) -> str:
-    return "".join(character for character in text if character.isprintable() or character.isspace())
