@@ -11,6 +11,7 @@ from api.deps import Call, Router, allowed
 from api.schemas import Answer, Body, Text
 from engine.connectors.oa import loading, oversight, people, reconciling
 from engine.connectors.oa.oversight import SiteState
+from engine.connectors.oa.rights import require_admin, require_reader
 from engine.connectors.oa.sites import Connection, connected
 from engine.errors import NotFound
 from engine.org.spreadsheet import MAX_FILE
@@ -197,7 +198,7 @@ def accounts(
 @router.put("/admin/oa/{site}/accounts/{staff_number}", summary="设置或解除一位职工的账号", status_code=204)
 def set_account(call: Admin, site: SiteCode, staff_number: Number, body: AccountBody) -> None:
     """Say who a person is in an OA; their items are put there anew."""
-    people.set_account(call.session, call.actor, _connection(call, site), staff_number, body.account)
+    people.set_account(call.session, call.actor, _mending(call, site), staff_number, body.account)
 
 
 @router.post("/admin/oa/{site}/accounts/import", summary="导入账号对照；全部成功或全部不导入，422 逐行列出错误")
@@ -205,9 +206,10 @@ def import_accounts(
     call: Admin, site: SiteCode, file: Annotated[UploadFile, File(description="xlsx 或 CSV，列名 工号、账号")]
 ) -> ImportedOut:
     """Import who is who in an OA."""
+    connection = _mending(call, site)
     file.file.seek(0)  # the request may be tried again
     entries = people.read(file.file.read(MAX_FILE + 1))
-    done = people.import_accounts(call.session, call.actor, _connection(call, site), entries)
+    done = people.import_accounts(call.session, call.actor, connection, entries)
     return ImportedOut.model_validate(done)
 
 
@@ -221,7 +223,7 @@ def load(call: Reads, site: SiteCode) -> LoadOut:
 @router.post("/admin/oa/{site}/load", summary="开始、暂停或继续首次装载")
 def change_load(call: Admin, site: SiteCode, body: LoadBody) -> LoadOut:
     """Begin the first load of an OA, let it rest or go on."""
-    connection = _connection(call, site)
+    connection = _mending(call, site)
     match body.action:
         case "pause":
             loading.pause(call.session, call.actor, connection)
@@ -243,7 +245,7 @@ def checks(call: Reads, site: SiteCode) -> ChecksOut:
 @router.post("/admin/oa/{site}/checks", summary="开始对账", status_code=202)
 def start_check(call: Admin, site: SiteCode, body: CheckBody) -> CheckOut:
     """Begin to reconcile an OA with what is open here."""
-    found = reconciling.start(call.session, call.actor, _connection(call, site), repair=body.repair)
+    found = reconciling.start(call.session, call.actor, _mending(call, site), repair=body.repair)
     return CheckOut.model_validate(found)
 
 
@@ -263,6 +265,14 @@ def _site(state: SiteState) -> SiteOut:
 
 
 def _connection(call: Call, code: str) -> Connection:
+    """Return a site to who may look at it."""
+    require_reader(call.actor)
+    return connected(call.db).named(code)
+
+
+def _mending(call: Call, code: str) -> Connection:
+    """Return a site to who may change what becomes of it."""
+    require_admin(call.actor)
     return connected(call.db).named(code)
 
 

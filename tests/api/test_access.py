@@ -242,7 +242,7 @@ OWN = {
     "me_me", "me_counts", "processes_startable", "processes_start_page", "processes_start", "processes_save_draft",
     "boxes_page", "notices_list_notices", "notices_mark_read", "people_search_people", "people_person_card",
     "people_departments", "attachments_upload", "session_logout", "session_change_password", "staff_template",
-    "work_items_opened", "instances_opened", "me_settings", "me_set_settings",
+    "work_items_opened", "instances_opened", "boxes_oa_entries", "me_settings", "me_set_settings",
     "telling_choice", "telling_choose",
 }  # fmt: skip
 
@@ -293,6 +293,8 @@ def ids_of(api: Api) -> dict[str, str]:
         "name": "goods_arrived",
         "system": "wecom",
         "wecom_id": "1",
+        "site": "ekp",
+        "check_id": str(uuid.uuid4()),
     }
 
 
@@ -333,7 +335,10 @@ def test_a_stranger_gets_no_route_that_is_not_theirs(api: Api) -> None:
     assert checked >= 40
 
 
-_ABSENT = ("number_not_found", "outbox_not_found", "channel_not_found")
+_ABSENT = (
+    "number_not_found", "outbox_not_found", "channel_not_found", "oa_site_not_found", "oa_load_not_found",
+    "oa_check_not_found",
+)  # fmt: skip
 ROLES = ("process_admin", "designer", "system_admin", "auditor", "office_clerk")
 # who may do what beside the participants; every other of ROLES is refused
 RIGHTS: dict[str, set[str]] = {
@@ -359,8 +364,17 @@ RIGHTS: dict[str, set[str]] = {
     "outbox_letters": {"process_admin", "auditor"},
     "outbox_requeue_all": {"process_admin"},
     "outbox_requeue": {"process_admin"},
-    "outbox_pause": {"process_admin"},
-    "outbox_resume": {"process_admin"},
+    "outbox_pause": {"process_admin", "system_admin"},
+    "outbox_resume": {"process_admin", "system_admin"},
+    "oa_overview": {"process_admin", "auditor", "system_admin"},
+    "oa_accounts": {"process_admin", "auditor", "system_admin"},
+    "oa_set_account": {"system_admin"},
+    "oa_import_accounts": {"system_admin"},
+    "oa_load": {"process_admin", "auditor", "system_admin"},
+    "oa_change_load": {"system_admin"},
+    "oa_checks": {"process_admin", "auditor", "system_admin"},
+    "oa_start_check": {"system_admin"},
+    "oa_report": {"process_admin", "auditor", "system_admin"},
     "contacts_runs": {"system_admin"},
     "contacts_compare": {"system_admin"},
     "contacts_sync": {"system_admin"},

@@ -208,8 +208,8 @@ class OAPoll(Base):
     polled_at: Mapped[datetime | None]
     due_at: Mapped[datetime]
     handled_to: Mapped[datetime | None]  # what was handled there is known up to here
-    failures: Mapped[int] = mapped_column(default=0)
-    error: Mapped[str] = mapped_column(String(200), default="")
+    failures: Mapped[int] = mapped_column(default=0)  # looks given up in a row
+    error: Mapped[str] = mapped_column(String(200), default="")  # of the last attempt, "" where it went well
 
     __table_args__ = (Index("ix_oa_poll_due", "site", "due_at"),)
 

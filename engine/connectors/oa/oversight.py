@@ -54,14 +54,13 @@ _PUSHED = Statement(
 )
 _POLLED = Statement(
     "SELECT count(polled_at) AS people, max(polled_at) AS at, "
-    "sum(CASE WHEN failures > 0 THEN 1 ELSE 0 END) AS failing, "
-    "max(CASE WHEN failures > 0 THEN error ELSE '' END) AS error FROM oa_poll WHERE site = :site",
+    "sum(CASE WHEN error <> '' THEN 1 ELSE 0 END) AS failing, max(error) AS error FROM oa_poll WHERE site = :site",
     at=datetime,
 )
 _WAITING = Statement(
     "SELECT count(*) AS items FROM oa_entry WHERE site = :site AND gone_at IS NULL AND state IN ('todo', 'read')"
 )
-# an estimate: those without any item are counted too
+# an estimate: those who have left are counted too
 _COMPARED = Statement(
     "SELECT count(*) AS everybody, sum(CASE WHEN p.id <= c.after THEN 1 ELSE 0 END) AS behind "
     "FROM oa_check c CROSS JOIN person p WHERE c.id = :check"

@@ -67,7 +67,6 @@ def test_two_oas_with_the_same_numbers_are_two(office: Opening) -> None:
     assert first.pending("dead") == 0
 
 
-@pytest.mark.xfail(strict=True, reason="a list that can't be had for three hours has no error in the box")
 def test_a_list_that_cannot_be_had_says_why(office: Opening) -> None:
     desk = office("template", poll=True)
     desk.product.start_own(number(HEAD), "会议室借用")

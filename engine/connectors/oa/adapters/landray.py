@@ -2,7 +2,8 @@
 
 A to-do is found again by appName, modelName and modelId, which is our item's key; its `type` is 1 审批 (待办) or
 2 通知 (待阅). sendTodo is no upsert on every version: sent twice it may show twice. So where the OA may have the item
-it is asked first, and what it shows too often or in the wrong list is taken away before it is sent again.
+it is asked first, and what it shows too often, in the wrong list or with another title is taken away before it is
+sent again.
 setTodoDone and deleteTodo answer 0 where they found nothing to do; that is as wanted where nothing is shown.
 EKP can't be told to be quiet: whether a to-do is announced is a setting of its own.
 """
@@ -18,7 +19,7 @@ from engine import clock
 from engine.connectors.oa.adapters import errors, moments
 from engine.connectors.oa.adapters.landray_calls import Calls, Envelopes, LandraySite, Rest
 from engine.connectors.oa.adapters.protocol import Foreign, Handled, Shown, State, Take, Todo, UnknownPerson, fold
-from engine.connectors.oa.adapters.texts import titled
+from engine.connectors.oa.adapters.texts import same, titled
 from engine.outbox import Permanent, Transient
 
 _DONE = 2  # returnState: 0 nothing done, 1 failed
@@ -52,8 +53,8 @@ class Landray:
             self._close(todo, state)
             return
         if doubtful:
-            there = [str(row.get("type")) for row in self._there(todo, _ALL_OPEN)]
-            if there == [str(_KIND[state])]:
+            there = self._there(todo, _ALL_OPEN)
+            if len(there) == 1 and _state(there[0]) is state and same(titled(todo.title), _text(there[0], "subject")):
                 return
             if there or self._there(todo, _ALL_DONE):
                 self._close(todo, State.DELETED)

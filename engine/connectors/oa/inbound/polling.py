@@ -102,6 +102,7 @@ _FAILED = Statement(
     "UPDATE oa_poll SET polled_at = :now, due_at = :due_at, failures = failures + 1, error = :error "
     "WHERE site = :site AND person_id = :person"
 )
+_TOLD = Statement("UPDATE oa_poll SET error = :error WHERE site = :site AND person_id = :person")
 _HALTED = Statement("UPDATE oa_poll SET due_at = :due_at WHERE site = :site AND due_at < :due_at")
 _STALE = Statement(
     "UPDATE oa_entry SET gone_at = :now WHERE gone_at IS NULL AND state IN ('todo', 'read') AND seen_at < :before"
@@ -169,9 +170,11 @@ def poll(db: Database, row: outbox.Leased) -> None:
     except outbox.Permanent as error:
         _failed(db, where, str(error), _pause(connection, found.failures))
     except outbox.Transient as error:
-        if not error.counted or row.attempts < _TRIES:  # the channel's breaker is to know
-            raise
-        _failed(db, where, str(error), _pause(connection, found.failures))
+        ended = error.counted and row.attempts >= _TRIES
+        if error.counted:
+            _failed(db, where, str(error), _pause(connection, found.failures) if ended else None)
+        if not ended:
+            raise  # the channel's breaker is to know
     else:
         pause = timedelta(minutes=connection.site.poll_minutes) if found.active else REST
         _take_in(db, where, waiting, done, began, pause)
@@ -284,11 +287,17 @@ def _address(link: str) -> str:
     return link if web and len(link) <= 1000 else ""
 
 
-def _failed(db: Database, where: dict[str, Any], reason: str, pause: timedelta, *, everybody: bool = False) -> None:
-    now, batch = clock.now(), Batch()
-    if everybody:
-        batch.change(_HALTED, {"site": where["site"], "due_at": now + pause})
-    batch.change(_FAILED, where | {"now": now, "due_at": now + pause, "error": _words(reason, 200)})
+def _failed(
+    db: Database, where: dict[str, Any], reason: str, pause: timedelta | None, *, everybody: bool = False
+) -> None:
+    """Note why a list can't be had; `pause`: before the next look, None where this one is tried again."""
+    now, batch, told = clock.now(), Batch(), where | {"error": _words(reason, 200)}
+    if pause is None:
+        batch.change(_TOLD, told)
+    else:
+        if everybody:
+            batch.change(_HALTED, {"site": where["site"], "due_at": now + pause})
+        batch.change(_FAILED, told | {"now": now, "due_at": now + pause})
     with db.unit_of_work() as session:
         batch.run(session)
 

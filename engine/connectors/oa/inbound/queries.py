@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, literal_column, select, text
+from sqlalchemy import func, literal_column, or_, select, text
 from sqlalchemy.orm import Session
 
 from engine import clock
@@ -15,6 +15,7 @@ from engine.bpm.queries.paging import Keyset, Page
 from engine.connectors.oa.inbound.polling import DEBOUNCED, NOBODY
 from engine.connectors.oa.models import OAEntry, OAPoll
 from engine.connectors.oa.sites import Connection
+from engine.outbox import OutboxChannel
 from engine.viewer import Viewer
 
 # literally, because planners need it to use the index of these rows alone
@@ -79,10 +80,12 @@ def freshness(session: Session, viewer: Viewer, connections: Iterable[Connection
     now = clock.now()
     mine = select(OAPoll).where(OAPoll.person_id == viewer.person_id)
     found = {poll.site: poll for poll in session.scalars(mine)}
+    stands = or_(OutboxChannel.paused_at.is_not(None), OutboxChannel.open_until.is_not(None))
+    stopped = dict(session.execute(select(OutboxChannel.system, OutboxChannel.reason).where(stands)).tuples().all())
     told = list[Freshness]()
     for connection in connections:
-        poll = found.get(connection.site.code)
-        name, error = connection.site.name, poll.error if poll is not None and poll.failures else ""
+        site, poll = connection.site, found.get(connection.site.code)
+        error = (poll.error if poll is not None else "") or stopped.get(site.system, "")
         asked = poll is None or poll.polled_at is None or poll.polled_at <= now - DEBOUNCED
-        told.append(Freshness(name, None if poll is None else poll.handled_to, error, error == NOBODY, asked))
+        told.append(Freshness(site.name, None if poll is None else poll.handled_to, error, error == NOBODY, asked))
     return told

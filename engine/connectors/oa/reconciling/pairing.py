@@ -7,17 +7,10 @@ from operator import itemgetter
 from typing import Any
 
 from engine.connectors.oa.adapters.protocol import Shown
+from engine.connectors.oa.adapters.texts import same
 
-_CLIPPED = 20  # characters: a title that an OA has cut is at least so long
 _NEAR = timedelta(seconds=2)  # OAs keep moments in whole seconds
 _NO_TIME = timedelta()
-
-
-def same(ours: str, theirs: str) -> bool:
-    """Whether an OA shows a text of ours: it may have cut it, and changed white space."""
-    ours, theirs = " ".join(printable(ours).split()), " ".join(printable(theirs).split())
-    cut = theirs.rstrip("….")
-    return ours == theirs or (len(cut) >= _CLIPPED and ours.startswith(cut))
 
 
 def alike(row: Any, line: Shown) -> bool:
@@ -26,13 +19,13 @@ def alike(row: Any, line: Shown) -> bool:
 
 
 def take_exact(rows: Iterable[Any], left: list[Shown]) -> list[Any]:
-    """Take the lines that show rows by title, step, state and moment out of those that are left; return the other rows.
+    """Take the lines that show rows by state, title, step and moment out of those left; return the other rows.
 
     Of rows that look alike as many as possible find a line, and each the nearest that this allows.
     """
     groups, absent = defaultdict[tuple[str, str, str], list[Any]](list), []
     for row in rows:
-        groups[row.title, row.node, row.shown].append(row)
+        groups[row.shown, row.title, row.node].append(row)
     for group in groups.values():
         group.sort(key=lambda row: row.opened_at)
         fitting = [line for line in left if _fits(group[0], line)]
@@ -91,8 +84,3 @@ def _fits(row: Any, line: Shown) -> bool:
 
 def _same_step(row: Any, line: Shown) -> bool:
     return not line.node or same(row.node, line.node)
-
-
-def printable(text: str) -> str:
-    """Return a text without control characters and what is no character."""
-    return "".join(character for character in text if character.isprintable() or character.isspace())

@@ -41,12 +41,13 @@ _TRIES = 3  # of somebody's lists, before it goes on without
 _MOST_KEPT = 5000  # findings; the others are only counted
 _FIRST = uuid.UUID(int=0)
 
+# all who are active: a list may hold what we have no record of
 _PEOPLE = Statement(
     "SELECT p.id, p.name, p.staff_number, p.mobile, p.email, a.account AS given FROM person p "
     "LEFT JOIN oa_account a ON a.site = :site AND a.person_id = p.id WHERE p.id > :after "
-    "AND (p.id IN (SELECT m.person_id FROM oa_item m WHERE m.site = :site) "
-    "OR p.id IN (SELECT i.assignee_id FROM work_item i WHERE i.state = 'open') "
-    "OR (:all_ = 1 AND p.disabled_at IS NULL AND p.system = false)) ORDER BY p.id LIMIT :limit",
+    "AND ((p.disabled_at IS NULL AND p.system = false) "
+    "OR p.id IN (SELECT m.person_id FROM oa_item m WHERE m.site = :site) "
+    "OR p.id IN (SELECT i.assignee_id FROM work_item i WHERE i.state = 'open')) ORDER BY p.id LIMIT :limit",
     id=uuid.UUID,
 )
 _ON = Statement(
@@ -145,8 +146,7 @@ def check(db: Database, row: outbox.Leased) -> None:
 def _page(session: Session, connection: Connection, found: OACheck, limit: int) -> list[tuple[uuid.UUID, str]]:
     """Return the next people with their accounts, "" where there is none."""
     site, batch = connection.site, Batch()
-    asked = {"site": site.code, "after": found.after or _FIRST, "all_": int(found.by == NIGHTLY), "limit": limit}
-    batch.query(_PEOPLE, asked)
+    batch.query(_PEOPLE, {"site": site.code, "after": found.after or _FIRST, "limit": limit})
     [rows] = batch.run(session)
     return [(p.id, people.account(site, Identity(p.name, p.staff_number, p.mobile, p.email, p.given))) for p in rows]
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from engine.connectors.oa.adapters.protocol import Shown
+from engine.connectors.oa.adapters.texts import printable, same
 from engine.connectors.oa.reconciling.findings import (
     GHOST,
     MISSING,
@@ -25,7 +26,7 @@ from engine.connectors.oa.reconciling.findings import (
     state_of,
 )
 from engine.connectors.oa.reconciling.ours import Record
-from engine.connectors.oa.reconciling.pairing import alike, printable, same, take_exact, take_titled
+from engine.connectors.oa.reconciling.pairing import alike, take_exact, take_titled
 
 _SKEW = timedelta(seconds=5)  # between the clocks of two machines
 _BY_HAND = "请 OA 管理员核实后，在 OA 后台的待办数据里按此人和标题删除它"
@@ -55,8 +56,9 @@ class Looked:
 
 def readable(line: Shown) -> Shown:
     """Return a line without what no database takes; one that has a key keeps one."""
-    key = printable(line.key) or (line.key and "?")
-    return replace(line, key=key, title=printable(line.title), node=printable(line.node))
+    return replace(
+        line, key=printable(line.key) or (line.key and "?"), title=printable(line.title), node=printable(line.node)
+    )
 
 
 def compare(looked: Looked, record: Record) -> Iterator[Finding]:
@@ -136,7 +138,7 @@ def _differing(row: Any, lines: Sequence[Shown]) -> str:
 def _by_looks(
     looked: Looked, record: Record, account: str, mine: Sequence[Any], lines: Sequence[Shown]
 ) -> Iterator[Finding]:
-    """Compare where the list tells no keys: by title, node and moment, then by title alone, as often as each is there.
+    """Compare where the list tells no keys: by state, title, node and moment, then by title, as often as each is there.
 
     What isn't at rest may be there or not, and is left out on both sides.
     """
@@ -151,7 +153,7 @@ def _by_looks(
     missing = {row.item_id for row in absent}
     for row in otherwise:
         if row.item_id not in missing:
-            yield _put(STALE, looked, row, account, "节点、时间或状态不同")
+            yield _put(STALE, looked, row, account, "状态、节点或时间不同")
     yield from _missing(looked, account, ours, absent)
     for line in left:
         yield _nameless(looked, record, account, line)
