@@ -1,7 +1,6 @@
 """The commands `piyue sandbox …`: stand-ins that run until Ctrl-C."""
 
 import signal
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -99,14 +98,13 @@ def _secrets(table: dict[str, Any], path: str = "") -> Iterable[tuple[str, str]]
 
 def _run(stand_in: AbstractContextManager[_StandIn], told: Callable[[_StandIn], None], host: str, port: int) -> None:
     """Run a stand-in until Ctrl-C."""
-    stopped = threading.Event()
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before its threads begin: they leave these to us
     try:
         with stand_in as running:
             told(running)
             typer.echo("  按 Ctrl-C 停止。\n")
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: stopped.set())
-            stopped.wait()
+            signal.sigwait(ends)
     except OSError as error:
         cure = f"请换一个端口，例如 --port {port + 10}"
         typer.echo(f"错误：端口 {host}:{port} 不能使用：{error.strerror}，{cure}", err=True)

@@ -106,7 +106,7 @@ def unmapped(session: Session, viewer: Viewer | None, code: str) -> list[Unmappe
         select(
             Person.id, Person.staff_number, Person.name, Department.name, func.count(), func.min(OAItem.changed_at),
             func.max(OAItem.reason), func.coalesce(OAAccount.account, func.max(OAItem.account)),
-            func.max(case((pending, 1), else_=0)),
+            func.max(case((pending, 1), else_=0)) > 0,
         )
         .join(Person, Person.id == OAItem.person_id)
         .join(Department, Department.id == Person.department_id)
@@ -115,7 +115,7 @@ def unmapped(session: Session, viewer: Viewer | None, code: str) -> list[Unmappe
         .group_by(Person.id, Person.staff_number, Person.name, Department.name, OAAccount.account)
         .order_by(func.min(OAItem.changed_at), Person.staff_number)
     )  # fmt: skip
-    return [Unmapped(*about, bool(pushing)) for *about, pushing in rows]
+    return [Unmapped(*row) for row in rows]
 
 
 def accounts(session: Session, viewer: Viewer | None, code: str, query: str = "") -> list[Listed]:
