@@ -72,7 +72,7 @@ def test_an_answer_comes_back_whatever_its_status(http: Ways, listener: Listener
 def test_what_nobody_listens_for_was_never_sent(http: Ways) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with pytest.raises(Transient, match="连不上") as raised:
+    with pytest.raises(Transient, match="连不上 OA（对方拒绝连接）") as raised:
         http(f"http://127.0.0.1:{port}").ask("POST", PATH)
     assert not isinstance(raised.value, Unknown)
 
