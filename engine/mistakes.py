@@ -50,4 +50,6 @@ def expected(problem: Mapping[str, Any]) -> str:
         return str(problem["msg"])
     if pattern.startswith("^http"):
         return "应是 http:// 或 https:// 开头的网址"
+    if "postgresql" in pattern:
+        return "应以 postgresql: 或 sqlite: 开头"
     return _FIXED.get(kind, f"不可用（{problem['msg']}）")
