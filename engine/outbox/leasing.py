@@ -20,20 +20,22 @@ from engine.outbox.tally import Tally
 LEASE = timedelta(seconds=15)
 SUPERSEDED = "superseded"  # the last_error of a row that a younger one has made unnecessary
 
-_ALIKE = (
-    "{0}.system = {1}.system AND {0}.key = {1}.key AND {0}.topic = {1}.topic AND {0}.state = 'pending' "
-    "AND {0}.id > {1}.id AND {0}.due_at <= :now AND ({0}.lease_until IS NULL OR {0}.lease_until <= :now)"
+# The oldest of its shard, and the youngest like it, by scalar subqueries: what exists would be looked for in the whole
+# backlog where the planner hasn't seen it grow.
+_YOUNGEST = (
+    "(SELECT max({0}.id) FROM outbox {0} WHERE {0}.system = {1}.system AND {0}.key = {1}.key AND {0}.topic = {1}.topic "
+    "AND {0}.state = 'pending' AND {0}.due_at <= :now AND ({0}.lease_until IS NULL OR {0}.lease_until <= :now))"
 )
 _TAKE = (
     "WITH picked AS (SELECT o.id FROM outbox o WHERE o.lane = :lane AND o.state = 'pending' AND o.due_at <= :now "
-    "AND (o.lease_until IS NULL OR o.lease_until <= :now) AND NOT EXISTS (SELECT 1 FROM outbox e "
-    "WHERE e.system = o.system AND e.key = o.key AND e.state = 'pending' AND e.id < o.id) "
+    "AND (o.lease_until IS NULL OR o.lease_until <= :now) AND o.id = (SELECT min(e.id) FROM outbox e "
+    "WHERE e.system = o.system AND e.key = o.key AND e.state = 'pending') "
     "AND NOT EXISTS (SELECT 1 FROM outbox_channel c WHERE c.system = :channel "
     "AND (c.paused_at IS NOT NULL OR c.open_until IS NOT NULL OR c.taken_to > :full)) "
     "ORDER BY o.due_at, o.id LIMIT :limit{lock}) "
     "UPDATE outbox SET lease_owner = :owner, lease_until = :until, attempts = attempts + 1 "
     "WHERE id IN (SELECT id FROM picked) RETURNING id, system, key, topic, payload, attempts, created_at, "
-    f"EXISTS (SELECT 1 FROM outbox y WHERE {_ALIKE.format('y', 'outbox')}) AS passed"
+    f"coalesce({_YOUNGEST.format('y', 'outbox')} > outbox.id, false) AS passed"
 )
 _TAKEN = Statement(
     _TAKE.format(lock=" FOR UPDATE OF o SKIP LOCKED"), sqlite=_TAKE.format(lock=""), created_at=datetime, passed=bool
@@ -52,7 +54,7 @@ _PASSED = (
     "AND b.key = h.key AND b.topic = h.topic AND b.state = 'pending' AND b.id >= h.id "
     "WHERE h.id IN ({ids}) AND h.state = 'pending' AND h.lease_owner = :owner AND h.lease_until = :until "
     "AND (b.id = h.id OR b.lease_until IS NULL) "
-    f"AND EXISTS (SELECT 1 FROM outbox y WHERE {_ALIKE.format('y', 'b')}))"
+    f"AND b.id < {_YOUNGEST.format('y', 'b')})"
 )
 _SUPERSEDE = Statement(
     _PASSED.format(ids="SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:ids AS json))"),
