@@ -70,7 +70,8 @@ def remove(db: Database, row: outbox.Leased) -> None:
     sites = connected(db)
     connection = sites.serving(row.system)
     account, now = str(row.payload["account"]), clock.now()
-    where = {"site": connection.site.code, "item": uuid.UUID(row.payload["item"])}
+    item_id = uuid.UUID(row.payload["item"])
+    where = {"site": connection.site.code, "item": item_id}
     with db.unit_of_work() as session:
         asked = Batch()
         asked.query(_ITEM, where)
@@ -82,11 +83,11 @@ def remove(db: Database, row: outbox.Leased) -> None:
         told = Batch()
         told.add(_STAMP, where | {"stamp": stamp})
         told.defer(session)
-    known = item or _Known(where["item"], row.payload.get("title", ""), row.payload.get("node", ""), now, now)
+    known = item or _Known(item_id, row.payload.get("title", ""), row.payload.get("node", ""), now, now)
     todo = todos.described(
         connection.site,
         sites.base_url,
-        where["item"],
+        item_id,
         known,
         person=known.name,
         account=account,
