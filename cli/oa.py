@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from cli.databases import open_database
 from engine import clock, outbox
 from engine.connectors import oa
-from engine.connectors.oa import loading, people, reconciling
+from engine.connectors.oa import loading, oversight, people, reconciling
 from engine.connectors.oa.adapters.site import CODE
 from engine.connectors.oa.checking import checked
 from engine.connectors.oa.reconciling import KINDS, RESULTS, SIDES, Report
@@ -218,15 +218,26 @@ def _reconcile(db: Database, connection: Connection, *, repair: bool) -> tuple[R
     with db.unit_of_work() as session:
         check = reconciling.start(session, None, connection, repair=repair, by=reconciling.COMMAND)
 
-    def report() -> Report:
-        with db.reading() as session:
-            return reconciling.report(session, None, check.id)
+    told = time.monotonic()
 
-    stopped = _work(db, connection, lambda: report().state != reconciling.RUNNING)
+    def ended() -> bool:
+        nonlocal told
+        with db.reading() as session:
+            found = reconciling.latest(session, None, connection.site.code)
+            if found is None or found.id != check.id or found.state != reconciling.RUNNING:
+                return True
+            if time.monotonic() - told > _TOLD_EVERY:
+                told = time.monotonic()
+                share = oversight.compared(session, None, check.id)
+                typer.echo(f"{connection.site.name}：已核对 {found.people} 人，约 {share:.0%}", err=True)
+        return False
+
+    stopped = _work(db, connection, ended)
     if repair and not stopped:
         mended = clock.now()
         stopped = _work(db, connection, lambda: not _waiting(db, connection, mended))
-    return report(), stopped
+    with db.reading() as session:
+        return reconciling.report(session, None, check.id), stopped
 
 
 def _work(db: Database, connection: Connection, ended: Callable[[], bool]) -> str:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +14,7 @@ from engine import clock
 from engine.bpm import commands
 from engine.errors import EngineError
 from sandbox.oa.server import Running
+from tests.api.conftest import Api
 from tests.dsl import Bpm, Story
 from tests.engine.connectors.desks import Desk
 from tests.engine.connectors.phones import Phones, _phones  # noqa: F401
@@ -194,7 +197,7 @@ def test_after_six_hours_down_nothing_is_lost_and_nothing_stays(bpm: Bpm, oa_san
     assert {s.key for s in writes} <= still | attempted, "what opened and closed untried is never spoken of"
 
 
-def test_a_dead_oa_delays_neither_wecom_nor_requests(phones: Phones, oa_sandbox: Running) -> None:
+def test_a_dead_oa_delays_neither_wecom_nor_requests(phones: Phones, oa_sandbox: Running, tmp_path: Path) -> None:
     clock.freeze(None)
     desk = Desk(phones.bpm, oa_sandbox, "landray.soap", timeout=8)
     phones.bpm.deploy_files(ANY)
@@ -202,9 +205,10 @@ def test_a_dead_oa_delays_neither_wecom_nor_requests(phones: Phones, oa_sandbox:
     worker = Worker(phones.bpm.db, [])
     worker.start()
     try:
-        for _ in range(20):
-            with phones.bpm.db.unit_of_work() as session:
-                commands.start(session, phones.bpm.actor("nurse"), "p", data={})
+        with start_blocking_portal() as portal:
+            nurse = Api(phones.bpm.db, tmp_path, portal).person("nurse")
+            for _ in range(20):
+                assert nurse.ask("POST", "/processes/p/instances", json={"data": {}}).status_code == 201
         eventually(lambda: len(phones.cards("head_nurse")) == 20)
         assert desk.product.rows() == []
         assert {i.shown for i in desk.items()} == {""}, "the OA has answered nothing meanwhile"

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from engine import clock, outbox
 from engine.batch import AMONG, Batch, Statement, asked, listed
 from engine.bpm import definitions
-from engine.connectors.oa import mirroring, people
+from engine.connectors.oa import mirroring, people, todos
 from engine.connectors.oa.adapters.protocol import State, Todo, Unknown, UnknownPerson
 from engine.connectors.oa.models import IGNORED, REFUSED, UNMAPPED
 from engine.connectors.oa.sites import Connection, connected
@@ -205,22 +205,15 @@ def _todo(
     site = connection.site
     sender = people.Identity(found.s_name, found.s_number, found.s_mobile, found.s_email, found.s_given)
     outcomes = definitions.version(session, found.version_id).definition.tasks[found.step].outcomes
-    item, instance = item_id.hex, found.instance_id.hex
-    return Todo(
-        key=item,
-        account=account,
+    return todos.described(
+        site,
+        base_url,
+        item_id,
+        found,
         person=person.name,
-        title=found.title,
-        workflow=found.workflow,
-        node=found.node,
+        account=account,
         sender=sender.name,
         sender_account=people.account(site, sender),
-        urgency=found.urgency,
-        started_at=found.started_at,
-        opened_at=found.opened_at,
-        link=site.linked(base_url, item, instance),
-        mobile_link=site.linked(base_url, item, instance, mobile=True),
-        kind=found.kind,
         outcome=found.outcome or "",
         positive=not outcomes or found.outcome == outcomes[0].id,
         stamp=stamp,

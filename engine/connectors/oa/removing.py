@@ -10,9 +10,10 @@ from typing import Any
 
 from engine import clock, outbox
 from engine.batch import Batch, Statement
-from engine.connectors.oa.adapters.protocol import Shown, State, Todo, UnknownPerson
+from engine.connectors.oa import todos
+from engine.connectors.oa.adapters.protocol import Shown, State, UnknownPerson
 from engine.connectors.oa.adapters.site import Site
-from engine.connectors.oa.sites import Connection, Sites, connected
+from engine.connectors.oa.sites import connected
 from engine.db import Database
 
 REMOVE = "remove"
@@ -37,15 +38,15 @@ _NOWHERE = Statement(
 class _Known:
     """What there is to say of an item that we may know nothing of."""
 
+    instance_id: uuid.UUID
     title: str
-    workflow: str
     node: str
-    kind: str
-    urgency: int
     started_at: datetime
     opened_at: datetime
-    name: str
-    stamp: int
+    workflow: str = ""
+    kind: str = "decide"
+    urgency: int = 0
+    name: str = ""
 
 
 def declare(system: str) -> None:
@@ -69,7 +70,8 @@ def remove(db: Database, row: outbox.Leased) -> None:
     sites = connected(db)
     connection = sites.serving(row.system)
     account, now = str(row.payload["account"]), clock.now()
-    where = {"site": connection.site.code, "item": uuid.UUID(row.payload["item"])}
+    item_id = uuid.UUID(row.payload["item"])
+    where = {"site": connection.site.code, "item": item_id}
     with db.unit_of_work() as session:
         asked = Batch()
         asked.query(_ITEM, where)
@@ -81,35 +83,24 @@ def remove(db: Database, row: outbox.Leased) -> None:
         told = Batch()
         told.add(_STAMP, where | {"stamp": stamp})
         told.defer(session)
-    known = item or _Known(row.payload.get("title", ""), "", row.payload.get("node", ""), "decide", 0, now, now, "", 0)
+    known = item or _Known(item_id, row.payload.get("title", ""), row.payload.get("node", ""), now, now)
+    todo = todos.described(
+        connection.site,
+        sites.base_url,
+        item_id,
+        known,
+        person=known.name,
+        account=account,
+        sender="",
+        sender_account="",
+        stamp=stamp,
+        quiet=True,
+    )
     try:
-        connection.adapter.put(_todo(connection, sites, row, known, stamp), State.DELETED, doubtful=True)
+        connection.adapter.put(todo, State.DELETED, doubtful=True)
     except UnknownPerson:
         pass  # whoever isn't there has no list
     with db.unit_of_work() as session:
         done = Batch()
         done.add(_NOWHERE, where | {"account": account})
         done.defer(session)
-
-
-def _todo(connection: Connection, sites: Sites, row: outbox.Leased, known: Any, stamp: int) -> Todo:
-    site, key = connection.site, str(row.payload["item"])
-    instance = getattr(known, "instance_id", uuid.UUID(key)).hex
-    return Todo(
-        key=key,
-        account=str(row.payload["account"]),
-        person=known.name,
-        title=known.title,
-        workflow=known.workflow,
-        node=known.node,
-        sender="",
-        sender_account="",
-        urgency=known.urgency,
-        started_at=known.started_at,
-        opened_at=known.opened_at,
-        link=site.linked(sites.base_url, key, instance),
-        mobile_link=site.linked(sites.base_url, key, instance, mobile=True),
-        kind=known.kind,
-        stamp=stamp,
-        quiet=True,
-    )

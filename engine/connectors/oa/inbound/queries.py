@@ -81,7 +81,7 @@ def freshness(session: Session, viewer: Viewer, connections: Iterable[Connection
     mine = select(OAPoll).where(OAPoll.person_id == viewer.person_id)
     found = {poll.site: poll for poll in session.scalars(mine)}
     stands = or_(OutboxChannel.paused_at.is_not(None), OutboxChannel.open_until.is_not(None))
-    stopped = dict(session.execute(select(OutboxChannel.system, OutboxChannel.reason).where(stands)).tuples().all())
+    stopped = dict(session.execute(select(OutboxChannel.system, OutboxChannel.reason).where(stands)).all())
     told = list[Freshness]()
     for connection in connections:
         site, poll = connection.site, found.get(connection.site.code)

@@ -90,9 +90,14 @@ def _by_keys(
     known, told = record.by_keys(others.values()) if others else {}, record.told(others)
     for key, found in by_key.items():
         row = known.get(others[key]) if key in others else None
-        if key in told or (row is not None and not _rested(looked, row)):
+        if key in told or (row is not None and (_elsewhere(row, account) or not _rested(looked, row))):
             continue
         yield _ghost(looked, account, found[0], row, ours=key in others)
+
+
+def _elsewhere(row: Any, account: str) -> bool:
+    """Whether an item is rightly in a list that two of our people have: it is compared with whose it is."""
+    return bool(row.account == account and row.shown in OPEN)
 
 
 def _rested(looked: Looked, row: Any) -> bool:
