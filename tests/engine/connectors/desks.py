@@ -136,9 +136,11 @@ class Desk:
             step = min(step * 2, timedelta(minutes=20))
 
     def forget(self) -> None:
-        """Let the OA lose everything, and us what we know of it."""
+        """Let the OA lose everything, and us what we know of it and what was open."""
         self.oa.state.reset()
         with self.bpm.db.unit_of_work() as session:
+            live = update(WorkItem).where(WorkItem.state.in_((ItemState.OPEN, ItemState.STANDBY, ItemState.QUEUED)))
+            session.execute(live.values(state=ItemState.CANCELLED))
             for table in (OAItem, outbox.ChannelIncident, outbox.OutboxChannel, Outbox):
                 session.execute(delete(table))
 
