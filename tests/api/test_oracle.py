@@ -9,7 +9,7 @@ from tests.api.conftest import Api
 from tests.api.test_access import ROUTES, body_of, fill, headers_of, ids_of, params_of
 
 # what everybody may know of
-OF_PEOPLE = {"person_id", "process_key", "box", "number", "newer", "name", "system", "wecom_id", "staff_number"}
+OF_PEOPLE = {"person_id", "process_key", "box", "number", "newer", "name", "system", "wecom_id", "staff_number", "site"}
 
 
 @pytest.mark.parametrize("who", ["surgeon", "designer", "system_admin"])

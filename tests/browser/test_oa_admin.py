@@ -1,5 +1,6 @@
 """The pages of the legacy OAs at both sizes, by day and by night: they open, and what is on its way moves by itself."""
 
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -48,7 +49,7 @@ def beside(sites: Sites, bpm: Bpm, people: Visit) -> Visit:
     begun = {"until": None, "started_at": now - timedelta(minutes=20), "started_by": bpm.person("system_admin")}
     with bpm.db.unit_of_work() as session:
         outbox.pause(session, bpm.actor("process_admin"), "oa.old", "老院区今晚升级 OA，21:00 后恢复")
-        session.add(OALoad(site="ekp", state="paused", total=50_000, queued=12_400, **begun))
+        session.add(OALoad(site="ekp", state="paused", total=50_000, queued=12_400, until=uuid.uuid4(), **begun))
     return people
 
 

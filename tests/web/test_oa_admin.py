@@ -169,7 +169,9 @@ def test_a_first_load_is_begun_paused_and_goes_on(browser_of: Browser, bpm: Bpm,
     assert "连接以前就打开的待办还不在这个 OA 里" in page
     assert "every 3s" not in page
     with bpm.db.unit_of_work() as session:
-        session.add(OALoad(site="ekp", state="paused", total=50_000, queued=12_000, started_at=clock.now()))
+        session.add(
+            OALoad(site="ekp", state="paused", total=50_000, queued=12_000, until=uuid.uuid4(), started_at=clock.now())
+        )
     assert "已暂停" in admin.get(OA)
     told = admin.send(f"{load}/resume", admin.form(OA, f"{load}/resume")).headers["location"]
     page = admin.get(told)
