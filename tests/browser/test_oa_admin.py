@@ -46,7 +46,11 @@ def beside(sites: Sites, bpm: Bpm, people: Visit) -> Visit:
         bpm.start("leave_request", by="nurse", **LEAVE | {"reason": f"第 {number + 1} 次回家探亲"})
     bpm.start("leave_request", by="surgeon", **LEAVE)
     now = clock.now()
-    begun = {"until": uuid.UUID(int=1), "started_at": now - timedelta(minutes=20), "started_by": bpm.person("system_admin")}
+    begun = {
+        "until": uuid.UUID(int=1),
+        "started_at": now - timedelta(minutes=20),
+        "started_by": bpm.person("system_admin"),
+    }
     with bpm.db.unit_of_work() as session:
         outbox.pause(session, bpm.actor("process_admin"), "oa.old", "老院区今晚升级 OA，21:00 后恢复")
         session.add(OALoad(site="ekp", state="paused", total=50_000, queued=12_400, **begun))

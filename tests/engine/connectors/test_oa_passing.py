@@ -53,14 +53,16 @@ def test_the_stand_in_s_jump_page_is_understood(desk: Desk) -> None:
     assert arrive(desk, query).account == number("nurse")
 
 
-def test_an_address_is_locked_out_after_too_many_and_another_is_not(desk: Desk) -> None:
+def test_who_guesses_is_locked_out_by_address_and_a_true_signature_never_is(desk: Desk) -> None:
     wrong = signed(number("nurse")) | {"sign": ["0" * 64]}
     for n in range(passing.MOST):
         with pytest.raises(Forbidden, match="没有通过核对"):
             arrive(desk, wrong, f"2001:db8::{n:x}")  # one household
     with pytest.raises(Conflict):
-        arrive(desk, signed(number("nurse")), "2001:db8::ffff")
-    assert arrive(desk, signed(number("nurse")), "192.0.2.9").name
+        arrive(desk, wrong, "2001:db8::ffff")
+    assert arrive(desk, signed(number("nurse")), "2001:db8::ffff").name
+    with pytest.raises(Forbidden, match="没有通过核对"):
+        arrive(desk, wrong, "192.0.2.9")
     clock.freeze(clock.now() + passing.LOCKED_FOR + timedelta(seconds=1))
     passing.purge(desk.bpm.db)
     assert arrive(desk, signed(number("nurse")), "2001:db8::ffff").name
