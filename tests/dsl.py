@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import undefer
 
 import engine.registry  # noqa: F401  (registers tables, operations, handlers)
@@ -24,6 +24,7 @@ from engine.bpm.models import ActionLog, Instance, ItemState, WorkItem, WorkRoun
 from engine.db import Database
 from engine.org.actor import Actor
 from engine.org.demo import CAST, DemoStaff, load_demo
+from engine.org.models import Person
 from engine.org.queries import actor_for
 from engine.settings import ROOT
 
@@ -94,6 +95,13 @@ class Bpm:
             started = commands.start(session, self.actor(by), key, data=data, key=f"start-{next(_keys)}")
         self.work()
         return Story(self, started.instance_id)
+
+    def only_the_cast(self) -> "Bpm":
+        """Let all others have left: for what asks everybody who works at the hospital."""
+        others = Person.staff_number.not_in([each.staff_number for each in CAST.values()]) & ~Person.system
+        with self.db.unit_of_work() as session:
+            session.execute(update(Person).where(others, Person.disabled_at.is_(None)).values(disabled_at=clock.now()))
+        return self
 
     def work(self) -> None:
         """Handle due timers and outbox rows until none is due."""

@@ -79,7 +79,7 @@ def house(
     monkeypatch.setenv("PIYUE_DATABASE_URL", bpm.db.url.render_as_string(hide_password=False))
     monkeypatch.setenv("PIYUE_SECRET_KEY", "k" * 40)
     monkeypatch.setenv("PIYUE_OA_FOLDER", str(tmp_path / "oa"))
-    bpm.deploy_files(LINE)
+    bpm.only_the_cast().deploy_files(LINE)
     with registry():
         yield House(bpm, oa_sandbox, tmp_path / "oa", monkeypatch, capsys)
 

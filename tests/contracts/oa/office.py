@@ -89,7 +89,7 @@ class Office(Desk):
 
     def compare(self, *, repair: bool = False) -> Report:
         """Reconcile to the end, and push what that mends."""
-        self.few()
+        self.bpm.only_the_cast()
         with self.bpm.db.unit_of_work() as session:
             check = reconciling.start(session, self.bpm.actor("system_admin"), self.connection, repair=repair)
         self.bpm.work()

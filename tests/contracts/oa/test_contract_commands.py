@@ -65,7 +65,7 @@ def house(bpm: Bpm, oa_sandbox: Running, tmp_path: Path, monkeypatch: pytest.Mon
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
-    bpm.deploy_files(process(HEAD))
+    bpm.only_the_cast().deploy_files(process(HEAD))
     for _ in range(3):
         bpm.start("p", by="nurse")
     yield House(bpm, oa_sandbox, tmp_path / "oa")

@@ -108,15 +108,9 @@ class Desk:
                 missing.remove(each)
         return missing, more
 
-    def few(self) -> None:
-        """Let the cast be all who work at the hospital, so that a reconciliation reads few lists."""
-        others = Person.staff_number.not_in([each.staff_number for each in CAST.values()]) & ~Person.system
-        with self.bpm.db.unit_of_work() as session:
-            session.execute(update(Person).where(others, Person.disabled_at.is_(None)).values(disabled_at=clock.now()))
-
     def reconcile(self) -> None:
         """Compare both sides and repair, as every night."""
-        self.few()
+        self.bpm.only_the_cast()
         with self.bpm.db.unit_of_work() as session:
             reconciling.start(session, None, self.connection, repair=True, by="nightly")
         self.bpm.work()

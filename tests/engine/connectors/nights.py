@@ -74,6 +74,7 @@ class Night:
 @contextmanager
 def night(bpm: Bpm, shelf: Shelf | None = None, **settings: Any) -> Iterator[Night]:
     clock.freeze(NOON)
+    bpm.only_the_cast()
     found = Night(bpm, shelf or Shelf(), **settings)
     with connected(bpm.db, found.connection):
         found.check()  # nothing was open before: from now on everything must be there

@@ -29,7 +29,7 @@ def desk(request: pytest.FixtureRequest, bpm: Bpm, oa_sandbox: Running) -> Itera
     assert request.param in KINDS
     with registry():
         found = Desk(bpm, oa_sandbox, request.param)
-        bpm.deploy_files(LINE)
+        bpm.only_the_cast().deploy_files(LINE)
         reconcile(found, repair=False)
         yield found
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from engine import clock, outbox
 from engine.bpm.models import ActionLog, Instance
@@ -14,6 +14,7 @@ from engine.connectors.oa.adapters.protocol import State, Unknown
 from engine.connectors.oa.models import OACheck, OAFinding, OAItem, OALoad
 from engine.errors import Conflict, Forbidden, NotFound
 from engine.org.demo import CAST
+from engine.org.models import Person
 from engine.outbox import Outbox
 from tests.dsl import Bpm
 from tests.engine.connectors.nights import ALL, HEAD, SURGEON, Night, _ekp, night  # noqa: F401
@@ -129,6 +130,8 @@ def test_where_lists_cannot_be_read_the_report_says_so_and_all_is_put_again(bpm:
 
 
 def test_it_is_done_in_steps_that_others_may_come_between(ekp: Night) -> None:
+    with ekp.db.unit_of_work() as session:
+        session.execute(update(Person).values(disabled_at=None))  # all who work there
     ekp.bpm.start("p", "nurse")
     ekp.shelf.asked.clear()  # of the reconciliation that was before
     check = ekp.begin(by="nightly")
