@@ -118,8 +118,12 @@ def test_accounts(beside: Visit, bpm: Bpm) -> None:
 
 def test_what_auditors_see(beside: Visit) -> None:
     auditor = beside("auditor").goto(OA)
+    expect(auditor.page.locator("#site-ekp")).to_contain_text("首次装载")
+    expect(auditor.page.locator("main").get_by_role("button")).to_have_count(0)
     auditor.shot("87-oa-auditor")
-    auditor.goto(f"{OA}/ekp/accounts").shot("88-oa-accounts-auditor")
+    auditor.goto(f"{OA}/ekp/accounts")
+    expect(auditor.page.locator("main").get_by_role("button", name="保存")).to_have_count(0)
+    auditor.shot("88-oa-accounts-auditor")
 
 
 def test_reports(beside: Visit, bpm: Bpm) -> None:

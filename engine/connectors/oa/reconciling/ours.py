@@ -21,7 +21,10 @@ _PENDING = (
     "OR EXISTS (SELECT 1 FROM outbox o WHERE o.system = 'notice' AND o.state = 'pending' AND o.key = {instance}))"
 )
 _PENDING_POSTGRESQL = _PENDING.format(instance=_TEXT.format("i.instance_id"))
-_DASHED = "substr({0}, 1, 8) || '-' || substr({0}, 9, 4) || '-' || substr({0}, 13, 4) || '-' || substr({0}, 17, 4) || '-' || substr({0}, 21)"  # noqa: E501
+_DASHED = (
+    "substr({0}, 1, 8) || '-' || substr({0}, 9, 4) || '-' || substr({0}, 13, 4) || '-' || substr({0}, 17, 4) "
+    "|| '-' || substr({0}, 21)"
+)
 _PENDING_SQLITE = _PENDING.format(instance=_DASHED.format("i.instance_id"))
 _COLUMNS = (
     "SELECT m.item_id, m.instance_id, m.person_id, m.account, m.title, m.node, m.wanted, m.shown, m.sending, m.seq, "
