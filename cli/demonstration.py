@@ -150,7 +150,10 @@ class Desks:
         if self.stand_in is None:
             return None
         model, _ = KINDS[_OA_KIND]
-        more = {"code": _OA, "folder": ".", "name": _OA_NAME, "poll": True, "poll_minutes": 1, "per_minute": 6000}
+        more = {
+            "code": _OA, "folder": ".", "name": _OA_NAME, "title": "{title}·{node}", "poll": True, "poll_minutes": 1,
+            "per_minute": 6000,
+        }  # fmt: skip
         return [model.model_validate(self.stand_in.site(_OA_KIND) | more)]
 
     def link(self, database: Database) -> None:

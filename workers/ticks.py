@@ -7,7 +7,7 @@ from engine.bpm.commands import purge_drafts
 from engine.bpm.commands.timers import fire_due
 from engine.connectors.oa import loading, pushing, reconciling
 from engine.connectors.oa.entry import passing
-from engine.connectors.oa.inbound import polling, quick
+from engine.connectors.oa.inbound import entries, polling, quick
 from engine.connectors.wecom import inbox, planning
 from engine.connectors.wecom.contacts import syncing
 from engine.connectors.wecom.entry import arriving
@@ -69,7 +69,7 @@ def standard(settings: Settings) -> list[Tick]:
         return False
 
     def oa_entries(db: Database) -> bool:
-        polling.purge(db)
+        entries.purge(db)
         quick.purge(db)
         return False
 

@@ -34,14 +34,19 @@ BEHIND = (
 """Whether the OA is still to be told of `m`: what it never had, or has no more, can't be done there."""
 
 TITLE = "substr(n.title || CASE WHEN n.summary = '' THEN '' ELSE '（' || n.summary || '）' END, 1, 200)"
-"""What an OA's list says of the instance `n`: its title with the deciding figure, for most of a kind have one title."""
+"""The title of the instance `n` with the deciding figure, for most of a kind have one title."""
+_TITLED = (
+    "substr(replace(replace(replace(CAST(:titled AS VARCHAR(60)), '{workflow}', p.name), '{node}', r.step_name), "
+    f"'{{title}}', {TITLE}), 1, 200)"
+)
+"""What an OA's list says of an item: as the site's file has it, once and for all."""
 
 _KEY = "replace(CAST(i.id AS VARCHAR(36)), '-', '')"
 UNSEEN = "(SELECT m.seq FROM oa_item m WHERE m.site = :site AND m.item_id = i.id) IS NULL"
 """Whether there is no record of the work item `i`; NOT EXISTS is planned as a join, which may read all for each."""
 _NEW = (
     "SELECT CAST(:site AS VARCHAR(11)), i.id, i.instance_id, i.assignee_id, coalesce(r.sender_id, n.initiator_id), "
-    f"{TITLE}, p.name, r.step_name, i.kind, i.urgency, n.started_at, i.opened_at, {CURRENT}, :quiet, :now "
+    f"{_TITLED}, p.name, r.step_name, i.kind, i.urgency, n.started_at, i.opened_at, {CURRENT}, :quiet, :now "
     "FROM work_item i JOIN instance n ON n.id = i.instance_id JOIN work_round r ON r.id = i.round_id "
     f"JOIN process p ON p.key = n.process_key WHERE i.state = 'open' AND {UNSEEN}"
 )
@@ -137,5 +142,5 @@ def _given(connection: Connection) -> dict[str, object]:
     site, now = connection.site, clock.now()
     row = outbox.row(site.system, "", PUSH, {}, now)
     return folded(connection) | {
-        "site": site.code, "system": site.system, "topic": PUSH, "lane": row["lane"], "now": now,
+        "site": site.code, "system": site.system, "topic": PUSH, "lane": row["lane"], "now": now, "titled": site.title,
     }  # fmt: skip

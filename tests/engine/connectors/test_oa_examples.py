@@ -165,3 +165,19 @@ def test_a_template_s_mistake_is_told_with_the_file_and_the_place(tmp_path: Path
     with pytest.raises(Invalid, match=r"oa/site\.toml.*第 1 个 \[\[template\.put\]\].*body.*不认识“todos”"):
         written(tmp_path, "template", example("template").replace("todo.account|tojson", "todos.account|tojson", 1))
     assert issubclass(KINDS["template"][0], TemplateSite)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('title = "{node}"', r"oa/site\.toml.*title.*要有 \{title\}"),
+        ('title = "{title}{amount}"', r"oa/site\.toml.*title.*不认识 \{amount\}：可用 \{title\} \{workflow\} \{node\}"),
+        (
+            'link = "{base}/oa/{who}"',
+            r"oa/site\.toml.*link.*不认识 \{who\}：可用 \{base\} \{site\} \{item\} \{instance\}",
+        ),
+    ],
+)
+def test_a_place_that_no_template_has_is_told_with_those_that_it_has(tmp_path: Path, line: str, told: str) -> None:
+    with pytest.raises(Invalid, match=rf"oa/site\.toml.*{told}"):
+        written(tmp_path, "seeyon", example("seeyon").replace("#mirror", f"{line}\n#mirror", 1))

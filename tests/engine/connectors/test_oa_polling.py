@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from engine import clock
 from engine.connectors.oa.adapters.protocol import Foreign, State
-from engine.connectors.oa.inbound import polling, queries
+from engine.connectors.oa.inbound import entries, polling, queries
 from engine.connectors.oa.models import OAEntry, OAPoll
 from engine.connectors.oa.sites import Connection, Sites, connected
 from engine.org import auth
@@ -273,14 +273,14 @@ def test_what_is_long_gone_is_deleted_and_what_nobody_asks_for_any_more_goes(des
     again(desk)
     fake.open = [foreign("2")]
     again(desk)
-    clock.freeze(clock.now() + polling.STALE + timedelta(minutes=1))
-    polling.purge(desk.bpm.db)
+    clock.freeze(clock.now() + entries.STALE + timedelta(minutes=1))
+    entries.purge(desk.bpm.db)
     assert box(desk, "nurse") == []
-    clock.freeze(clock.now() + polling.KEPT + timedelta(minutes=1))
-    polling.purge(desk.bpm.db)
+    clock.freeze(clock.now() + entries.KEPT + timedelta(minutes=1))
+    entries.purge(desk.bpm.db)
     assert {row.state for row in rows(desk, "nurse").values()} == {"done"}
-    clock.freeze(clock.now() + polling.HANDLED_KEPT + timedelta(minutes=1))
-    polling.purge(desk.bpm.db)
+    clock.freeze(clock.now() + entries.HANDLED_KEPT + timedelta(minutes=1))
+    entries.purge(desk.bpm.db)
     assert rows(desk, "nurse") == {}
 
 

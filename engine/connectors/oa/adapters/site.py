@@ -17,6 +17,12 @@ def origin(url: str) -> str:
     return "/".join(url.split("/", 3)[:3]).lower()
 
 
+def _with_places(text: str, *known: str) -> str:
+    if unknown := set(re.findall(r"\{(.*?)\}", text)) - set(known):
+        raise ValueError(f"不认识 {{{unknown.pop()}}}：可用 " + " ".join(f"{{{name}}}" for name in known))
+    return text
+
+
 class SignOn(BaseModel):
     """How somebody who comes from the OA's list is let in without a password (单点登录); without: they log in."""
 
@@ -58,6 +64,7 @@ class Site(BaseModel):
     threads: Annotated[int, Field(ge=1, le=16)] = 4
     people: Literal["staff_number", "mobile", "email", "table"] = "staff_number"  # 对应方式
     unmapped: Literal["report", "ignore"] = "report"  # people whom this OA doesn't have
+    title: Annotated[str, Field(max_length=60)] = "{title}"  # what the list says: also {workflow} and {node}
     link: str = "{base}/oa/{site}/{item}"
     mobile_link: str = ""  # as `link`
     mirror: bool = True  # whether our items are shown there
@@ -71,9 +78,15 @@ class Site(BaseModel):
     @classmethod
     def _link(cls, text: str) -> str:
         """Refuse a template with unknown places."""
-        if found := set(re.findall(r"\{(.*?)\}", text)) - {"base", "site", "item", "instance"}:
-            raise ValueError(f"不认识 {{{found.pop()}}}：可用 {{base}} {{site}} {{item}} {{instance}}")
-        return text
+        return _with_places(text, "base", "site", "item", "instance")
+
+    @field_validator("title")
+    @classmethod
+    def _title(cls, text: str) -> str:
+        """Refuse a template with unknown places, and one that calls everything the same."""
+        if "{title}" not in text:
+            raise ValueError("要有 {title}，否则列表里分不清是哪一件")
+        return _with_places(text, "title", "workflow", "node")
 
     @model_validator(mode="after")
     def _own_host(self) -> "Site":

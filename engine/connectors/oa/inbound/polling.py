@@ -1,18 +1,15 @@
 """The OA's own lists, taken in person by person (轮询): what waits for them there, and what they have handled.
 
 Who has logged in here today is looked at every few minutes, all others every few hours, and whoever opens the box at
-once; all of them within a third of the site's rate. What a list holds is written as it is seen, under the OA's own
-ids, so that windows may overlap. A list that can't be had is tried again later and later, and is never a dead letter:
-nobody needs to act for it, the reason stands on `OAPoll`.
+once; all of them within a third of the site's rate. A list that can't be had is tried again later and later, and is
+never a dead letter: nobody needs to act for it, the reason stands on `OAPoll`.
 """
 
-import hashlib
 import secrets
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
@@ -20,8 +17,9 @@ from engine import clock, outbox
 from engine.batch import AMONG, Batch, Statement, asked, listed
 from engine.connectors.oa import people
 from engine.connectors.oa.adapters.protocol import Foreign, UnknownPerson
+from engine.connectors.oa.inbound import entries
 from engine.connectors.oa.sites import Connection, Sites, connected
-from engine.db import Database, new_id
+from engine.db import Database
 from engine.org.actor import Actor
 
 POLL = "poll"
@@ -35,8 +33,6 @@ RARELY = timedelta(days=1)
 """Between two looks for somebody whom the OA doesn't know."""
 DEBOUNCED = timedelta(seconds=30)
 """So soon after a look nobody's lists are asked for again, however often they open the box."""
-STALE = timedelta(days=3)
-KEPT, HANDLED_KEPT = timedelta(days=30), timedelta(days=90)
 _FIRST = timedelta(days=1)  # what the first look takes in of what was handled
 _TODAY = timedelta(hours=12)
 _HALT = timedelta(minutes=30)  # for everybody, where the OA refuses us
@@ -56,8 +52,8 @@ _ADD = Statement(
 )
 _ACTIVE = "(SELECT s.person_id FROM login_session s WHERE s.created_at > :today)"
 _WAKE = Statement(
-    "UPDATE oa_poll SET due_at = :now WHERE site = :site AND due_at > :soon AND failures = 0 "
-    f"AND person_id IN {_ACTIVE}"
+    "UPDATE oa_poll SET due_at = :now WHERE site = :site AND failures = 0 "
+    f"AND due_at > CASE WHEN polled_at IS NULL THEN :now ELSE :soon END AND person_id IN {_ACTIVE}"
 )
 _LATELY = Statement(
     "SELECT (SELECT count(*) FROM outbox o WHERE o.lane = :lane AND o.state = 'pending' AND o.topic = :topic) "
@@ -82,18 +78,6 @@ _WHO = Statement(
     handled_to=datetime,
     active=bool,
 )
-_ENTRY = Statement(
-    "INSERT INTO oa_entry (id, site, person_id, request_id, state, title, workflow, node, sender, link, mobile_link, "
-    "received_at, seen_at) VALUES (:id, :site, :person, :request_id, :state, :title, :workflow, :node, :sender, "
-    ":link, :mobile_link, :received_at, :now) ON CONFLICT (site, person_id, request_id, state) DO UPDATE SET "
-    "title = excluded.title, workflow = excluded.workflow, node = excluded.node, sender = excluded.sender, "
-    "link = excluded.link, mobile_link = excluded.mobile_link, received_at = excluded.received_at, "
-    "seen_at = excluded.seen_at, gone_at = NULL"
-)
-_GONE = Statement(
-    "UPDATE oa_entry SET gone_at = :now WHERE site = :site AND person_id = :person AND gone_at IS NULL "
-    "AND state IN ('todo', 'read') AND seen_at < :now"
-)
 _WELL = Statement(
     "UPDATE oa_poll SET polled_at = :now, due_at = :due_at, handled_to = :began, failures = 0, error = '' "
     "WHERE site = :site AND person_id = :person"
@@ -104,10 +88,6 @@ _FAILED = Statement(
 )
 _TOLD = Statement("UPDATE oa_poll SET error = :error WHERE site = :site AND person_id = :person")
 _HALTED = Statement("UPDATE oa_poll SET due_at = :due_at WHERE site = :site AND due_at < :due_at")
-_STALE = Statement(
-    "UPDATE oa_entry SET gone_at = :now WHERE gone_at IS NULL AND state IN ('todo', 'read') AND seen_at < :before"
-)
-_OLD = Statement("DELETE FROM oa_entry WHERE gone_at < :gone OR (state NOT IN ('todo', 'read') AND seen_at < :handled)")
 
 
 def declare(system: str) -> None:
@@ -180,25 +160,13 @@ def poll(db: Database, row: outbox.Leased) -> None:
         _take_in(db, where, waiting, done, began, pause)
 
 
-def purge(db: Database) -> None:
-    """Delete what has long been gone from the lists, and what was handled long ago; nobody waits for days for a list.
-
-    So what a site showed that isn't asked any more goes too.
-    """
-    now, batch = clock.now(), Batch()
-    batch.change(_STALE, {"now": now, "before": now - STALE})
-    batch.add(_OLD, {"gone": now - KEPT, "handled": now - HANDLED_KEPT})
-    with db.unit_of_work() as session:
-        batch.run(session)
-
-
 def _begin(session: Session, connection: Connection, limit: int) -> bool:
     """Give people a first look, spread over hours; who is here today gets it at once (`_wake`)."""
     site, now = connection.site, clock.now()
     found = asked(session, _PEOPLE, {"site": site.code, "limit": limit})
     if found:
         added, most = Batch(), int(REST.total_seconds())
-        spread = [now + timedelta(seconds=secrets.randbelow(most)) for _ in found]
+        spread = [now + timedelta(seconds=1 + secrets.randbelow(most)) for _ in found]
         rows = [{"site": site.code, "person": each.id, "due_at": at} for each, at in zip(found, spread, strict=True)]
         added.add(_ADD, rows)
         added.run(session)
@@ -242,56 +210,18 @@ def _take_in(
     began: datetime,
     pause: timedelta,
 ) -> None:
-    now = clock.now()
-    found = {(each.request_id, each.state): each for each in done if not each.state.open}
-    found |= {(each.request_id, each.state): each for each in waiting if each.state.open}
-    batch = Batch()
-    if found:
-        batch.add(_ENTRY, [where | _written(each) | {"now": now} for each in found.values()])
-    batch.change(_GONE, where | {"now": now})
+    now, batch = clock.now(), Batch()
+    entries.write(batch, where, waiting, done, now)
     batch.add(_WELL, where | {"now": now, "began": began, "due_at": now + pause})
     with db.unit_of_work() as session:
         batch.run(session)
-
-
-def _written(entry: Foreign) -> dict[str, Any]:
-    """Return an entry as its columns take it, whatever the OA has sent."""
-    id_ = entry.request_id
-    short = id_.isprintable() and len(id_) <= 80
-    return {
-        "id": new_id(),
-        "request_id": id_ if short else hashlib.sha256(id_.encode(errors="replace")).hexdigest(),
-        "state": str(entry.state),
-        "title": _words(entry.title, 300) or "（无标题）",
-        "workflow": _words(entry.workflow, 120),
-        "node": _words(entry.node, 120),
-        "sender": _words(entry.sender, 80),
-        "link": _address(entry.link),
-        "mobile_link": _address(entry.mobile_link),
-        "received_at": entry.received_at,
-    }
-
-
-def _words(text: str, most: int) -> str:
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _address(link: str) -> str:
-    """Return an address of a page, "" for whatever isn't one: nobody is to click on a script."""
-    try:
-        parts = urlsplit(link)
-    except ValueError:
-        return ""
-    web = parts.scheme in ("http", "https") and parts.netloc and link.isprintable() and " " not in link
-    return link if web and len(link) <= 1000 else ""
 
 
 def _failed(
     db: Database, where: dict[str, Any], reason: str, pause: timedelta | None, *, everybody: bool = False
 ) -> None:
     """Note why a list can't be had; `pause`: before the next look, None where this one is tried again."""
-    now, batch, told = clock.now(), Batch(), where | {"error": _words(reason, 200)}
+    now, batch, told = clock.now(), Batch(), where | {"error": entries.words(reason, 200)}
     if pause is None:
         batch.change(_TOLD, told)
     else:
