@@ -170,11 +170,11 @@ def test_a_template_s_mistake_is_told_with_the_file_and_the_place(tmp_path: Path
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('title = "{node}"', r"oa/site\.toml.*title.*要有 \{title\}"),
-        ('title = "{title}{amount}"', r"oa/site\.toml.*title.*不认识 \{amount\}：可用 \{title\} \{workflow\} \{node\}"),
+        ('title = "{node}"', r"title.*要有 \{title\}"),
+        ('title = "{title}{amount}"', r"title.*不认识 \{amount\}：可用 \{title\} \{workflow\} \{node\}"),
         (
             'link = "{base}/oa/{who}"',
-            r"oa/site\.toml.*link.*不认识 \{who\}：可用 \{base\} \{site\} \{item\} \{instance\}",
+            r"link.*不认识 \{who\}：可用 \{base\} \{site\} \{item\} \{instance\}",
         ),
     ],
 )
