@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import psycopg
@@ -30,8 +31,10 @@ from engine.org.demo import DemoStaff, roster
 from sandbox.oa.server import Running as RunningOA
 from sandbox.oa.server import running as running_oa
 from sandbox.oa.state import State as OAState
-from sandbox.wecom.corp import corp
+from sandbox.wecom.corp import staff as staff_of
+from sandbox.wecom.records import Department, Member
 from sandbox.wecom.server import Running, running
+from sandbox.wecom.state import State as WeComState
 from tests import services
 from tests.dsl import Bpm
 
@@ -252,15 +255,14 @@ def browser(private_services: Services) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def backend(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Iterator[Backend]:
+def backend(request: pytest.FixtureRequest, worker_id: str) -> Iterator[Backend]:
     """The database system that this round of the tests runs on."""
     if request.param == "sqlite":
-        yield SqliteBackend(tmp_path_factory.mktemp("sqlite"))
+        with TemporaryDirectory(prefix="piyue-sqlite-", dir=services.memory()) as folder:
+            yield SqliteBackend(Path(folder))
     else:
-        services: Services = request.getfixturevalue("private_services")
-        server = PostgresqlBackend(make_url(services.get("postgresql")), worker_id)
+        private: Services = request.getfixturevalue("private_services")
+        server = PostgresqlBackend(make_url(private.get("postgresql")), worker_id)
         yield server
         server.close()
 
@@ -337,10 +339,16 @@ def bpm(hospital_db: Database, staff: DemoStaff) -> Iterator[Bpm]:
     clock.freeze(None)
 
 
+@pytest.fixture(scope="session")
+def members() -> tuple[list[Department], list[Member]]:
+    """The staff of the demo hospital as WeCom has them; each stand-in copies them."""
+    return staff_of(*roster())
+
+
 @pytest.fixture
-def wecom_sandbox() -> Iterator[Running]:
+def wecom_sandbox(members: tuple[list[Department], list[Member]]) -> Iterator[Running]:
     """The stand-in for WeCom with the staff of the demo hospital, on a port of its own."""
-    with running(corp(*roster())) as stand_in:
+    with running(WeComState(*members)) as stand_in:
         yield stand_in
 
 

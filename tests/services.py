@@ -26,21 +26,29 @@ import psycopg
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
+_ROOM = 4 * 2**30  # bytes that the databases of a run never need
 
 
 class Missing(Exception):
     """A server or program that can't be had on this machine; the message says what and why."""
 
 
+def memory() -> Path | None:
+    """Return a folder that is in memory, where this machine has one with room: what is thrown away needs no disk."""
+    shared = Path("/dev/shm")
+    room = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free >= _ROOM
+    return shared if room else None
+
+
 @contextmanager
 def postgres(*, durable: bool = True) -> Iterator[str]:
     """Run a private PostgreSQL and yield the SQLAlchemy URL of its empty database `piyue`.
 
-    The role is a superuser, so that tests may create databases. `durable=False` turns fsync off: for tests that don't
-    look at crashes or at speed.
+    The role is a superuser, so that tests may create databases. `durable=False` keeps it in memory and lets it write
+    as little as it can: for tests that don't look at crashes or at speed.
     """
     programs = _postgres_programs()
-    with _folder("piyue-postgres-") as folder:
+    with _folder("piyue-postgres-", None if durable else memory()) as folder:
         password = secrets.token_urlsafe(24)
         secret = folder / "password"
         secret.write_text(password)
@@ -59,6 +67,8 @@ def postgres(*, durable: bool = True) -> Iterator[str]:
             "synchronous_commit": "on" if durable else "off",
             "full_page_writes": "on" if durable else "off",
         }
+        if not durable:
+            settings |= {"autovacuum": "off", "jit": "off", "wal_level": "minimal", "max_wal_senders": "0"}
         options = [f"--{name}={value}" for name, value in settings.items()]
         with _server([programs / "postgres", "-D", folder / "data", *options], folder, stop=signal.SIGINT) as process:
             with _connected(process, f"postgresql://piyue:{password}@127.0.0.1:{port}/postgres", folder) as connection:
@@ -185,8 +195,8 @@ def _own(path: Path) -> None:
 
 
 @contextmanager
-def _folder(prefix: str) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
+def _folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     _own(folder)
     try:
         yield folder

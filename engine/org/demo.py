@@ -6,8 +6,9 @@ demo and the tests offer them.
 
 import random
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
@@ -98,10 +99,11 @@ class DemoPerson:
         return f"{self.number}@hospital.example"
 
 
-def roster() -> tuple[list[DemoDepartment], list[DemoPerson]]:
-    """Return the departments and the people of the demo hospital, without a database."""
+@cache
+def roster() -> tuple[tuple[DemoDepartment, ...], tuple[DemoPerson, ...]]:
+    """Return the departments and the people of the demo hospital, without a database; nobody changes them."""
     departments = _departments()
-    return departments, _people(departments)
+    return tuple(departments), tuple(_people(departments))
 
 
 def load_demo(session: Session) -> DemoStaff:
@@ -184,7 +186,7 @@ def _name(chance: random.Random) -> str:
     return surname + "".join(chance.choices(given, k=1 if chance.random() < 0.2 else 2))
 
 
-def _workbook(departments: list[DemoDepartment], people: list[DemoPerson]) -> bytes:
+def _workbook(departments: Iterable[DemoDepartment], people: Iterable[DemoPerson]) -> bytes:
     return staff_workbook(
         [
             [d.code, d.name, d.kind, d.parent, d.head, d.director, at * 10, ACTIVE]
@@ -198,7 +200,7 @@ def _workbook(departments: list[DemoDepartment], people: list[DemoPerson]) -> by
     )  # fmt: skip
 
 
-def _assign_roles(session: Session, departments: list[DemoDepartment]) -> None:
+def _assign_roles(session: Session, departments: Iterable[DemoDepartment]) -> None:
     members = [(role, CAST[key].staff_number) for key, _, _, _, roles, _ in data.CAST_ROWS for role in roles]
     # readers of circulated documents: the heads of the clinical, the technical and the first administrative departments
     heads = [d.head for kind in ("临床", "医技", "职能科室") for d in departments if d.kind == kind and d.size]

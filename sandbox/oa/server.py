@@ -39,5 +39,5 @@ class Running:
 @contextmanager
 def running(state: State, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[Running]:
     """Serve a state until the block ends; port 0 takes a free one. Raises OSError where the port is taken."""
-    with serving(create_app(state), host, port, "oa") as url:
+    with serving(create_app(state), host, port, "oa-sandbox") as url:
         yield Running(url, state, Remote(url))

@@ -42,6 +42,11 @@ class PersonRow(Protocol):
 
 def corp(departments: Iterable[DepartmentRow], people: Iterable[PersonRow]) -> State:
     """Return a corp whose userids are the staff numbers, with the departments below its root."""
+    return State(*staff(departments, people))
+
+
+def staff(departments: Iterable[DepartmentRow], people: Iterable[PersonRow]) -> tuple[list[Department], list[Member]]:
+    """Return the departments and the members of such a corp."""
     rows = list(departments)
     ids = {row.code: ROOT_DEPARTMENT + at for at, row in enumerate(rows, start=1)}
     tree = [Department(ROOT_DEPARTMENT, constants.CORP_NAME, 0)]
@@ -67,4 +72,4 @@ def corp(departments: Iterable[DepartmentRow], people: Iterable[PersonRow]) -> S
                 label=person.label,
             )
         )
-    return State(tree, members)
+    return tree, members

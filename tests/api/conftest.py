@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from api.app import Service, create_app
 from engine import clock
 from engine.db import Database
-from engine.org.demo import CAST
+from engine.org.demo import CAST, DemoStaff
 from engine.settings import Settings
 from tests.conftest import AUDIT_KEY, Backend
 from tests.dsl import Bpm, bpmn, chain, start_task, task
@@ -100,12 +100,12 @@ class Person:
 class Api:
     """The service and its people."""
 
-    def __init__(self, db: Database, folder: Path, portal: BlockingPortal, **settings: Any) -> None:
+    def __init__(self, db: Database, staff: DemoStaff, folder: Path, portal: BlockingPortal, **settings: Any) -> None:
         self.db, self._portal, self._folder = db, portal, folder
         values: dict[str, Any] = {"mode": "demo", "var": folder, "secure_cookie": False, "attachment_max_mb": 1}
         self.settings = Settings(**values | settings)
         self.app: Service = create_app(self.settings, db)
-        self.bpm = Bpm(db)
+        self.bpm = Bpm(db, staff)
         self._people: dict[str, Person] = {}
 
     def client(self) -> httpx.Client:
@@ -114,7 +114,7 @@ class Api:
 
     def with_settings(self, **settings: Any) -> "Api":
         """Return another service on the same database."""
-        return Api(self.db, self._folder, self._portal, **settings)
+        return Api(self.db, self.bpm.staff, self._folder, self._portal, **settings)
 
     def person(self, key: str) -> Person:
         """Return a member of the cast, logged in."""
@@ -139,11 +139,11 @@ class Api:
 
 
 @pytest.fixture(scope="session")
-def deployed(backend: Backend, hospital: URL) -> URL:
+def deployed(backend: Backend, hospital: URL, staff: DemoStaff) -> URL:
     """A database with the demo hospital and processes, to be copied."""
     url = backend.copy(hospital)
     database = Database(url.render_as_string(hide_password=False), audit_key=AUDIT_KEY)
-    Bpm(database).deploy("leave_request").deploy_files(SIMPLE)
+    Bpm(database, staff).deploy("leave_request").deploy_files(SIMPLE)
     database.dispose()
     return url
 
@@ -167,16 +167,20 @@ def portal() -> Iterator[BlockingPortal]:
 
 
 @pytest.fixture
-def api(backend: Backend, deployed: URL, tmp_path: Path, portal: BlockingPortal) -> Iterator[Api]:
+def api(backend: Backend, deployed: URL, staff: DemoStaff, tmp_path: Path, portal: BlockingPortal) -> Iterator[Api]:
     """The service on a fresh copy of it, in demo mode."""
     with copied(backend, deployed) as database:
-        yield Api(database, tmp_path, portal)
+        yield Api(database, staff, tmp_path, portal)
 
 
 @pytest.fixture(scope="module")
 def quiet(
-    backend: Backend, deployed: URL, tmp_path_factory: pytest.TempPathFactory, portal: BlockingPortal
+    backend: Backend,
+    deployed: URL,
+    staff: DemoStaff,
+    tmp_path_factory: pytest.TempPathFactory,
+    portal: BlockingPortal,
 ) -> Iterator[Api]:
     """The same for the tests of a module that leave nothing behind: they share it."""
     with copied(backend, deployed) as database:
-        yield Api(database, tmp_path_factory.mktemp("var"), portal)
+        yield Api(database, staff, tmp_path_factory.mktemp("var"), portal)

@@ -1,17 +1,13 @@
 """WeCom's door: who isn't WeCom gets nothing from it, and WeCom is answered whatever happens."""
 
 import logging
-import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-import uvicorn
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
@@ -21,6 +17,7 @@ from engine.connectors.wecom.client.crypto import Crypto
 from engine.connectors.wecom.models import WeComCallback
 from engine.connectors.wecom.settings import WeComSettings
 from engine.outbox import Outbox
+from sandbox.serving import serving
 from sandbox.wecom import constants
 from sandbox.wecom.server import Running
 from tests.api.conftest import Api
@@ -160,24 +157,13 @@ def test_the_door_is_not_part_of_the_api_document(quiet: Api) -> None:
     assert PATH not in quiet.app.openapi()["paths"]
 
 
-@contextmanager
-def served(api: Api) -> Iterator[str]:
-    """Serve on a real port, and give out where WeCom is to call."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(api.app, log_config=None, timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}{PATH}"
-        server.should_exit = True
-        thread.join()
-
-
 def test_the_sandbox_calls_as_wecom_does(api: Api, wecom_sandbox: Running) -> None:
     """Its console checks the address; clicks and changes come once, whatever is sent again; nothing forged comes."""
     given: dict[str, Any] = {**wecom_sandbox.settings()}
     api.db.provide(WeCom(WeComSettings(**given)))
     agent, control = constants.AGENT_ID, wecom_sandbox.control
-    with served(api) as url:
+    with serving(api.app) as address:
+        url = address + PATH
         wecom_sandbox.call(url)
         client = api.db.part(WeCom)
         assert client is not None

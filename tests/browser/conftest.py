@@ -1,8 +1,6 @@
 """The service in a thread, and people who use it in a real browser."""
 
 import re
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +8,6 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Locator, Page
 
 import piyue
@@ -18,7 +15,9 @@ from engine.connectors.oa.adapters.site import Site
 from engine.connectors.wecom.settings import WeComSettings
 from engine.org.demo import CAST
 from engine.settings import ROOT, Settings
+from sandbox.serving import serving as listening
 from tests.dsl import Bpm
+from tests.services import free_port
 from tests.serving import share_pages
 
 SIZES = {"390x844": (390, 844), "1280x800": (1280, 800)}
@@ -33,22 +32,12 @@ _WATCH = (
 @contextmanager
 def serving(bpm: Bpm, var: Path, of_wecom: WeComSettings | None = None, oas: list[Site] | None = None) -> Iterator[str]:
     """Serve the whole service with its worker on the test's database; yield the address where it listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     base_url = f"http://127.0.0.1:{port}"
     share_pages(var)
     settings = Settings(mode="demo", embedded_worker=True, secure_cookie=False, var=var, base_url=base_url)
-    service = piyue.application(settings, bpm.db, of_wecom, oas)
-    config = uvicorn.Config(service, port=port, log_level="error", ws="none", timeout_graceful_shutdown=1)
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started and thread.is_alive():
-        time.sleep(0.02)
-    yield base_url
-    running.should_exit = True
-    thread.join(10)
+    with listening(piyue.application(settings, bpm.db, of_wecom, oas), port=port):
+        yield base_url
 
 
 @pytest.fixture

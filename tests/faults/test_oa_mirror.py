@@ -206,7 +206,7 @@ def test_a_dead_oa_delays_neither_wecom_nor_requests(phones: Phones, oa_sandbox:
     worker.start()
     try:
         with start_blocking_portal() as portal:
-            nurse = Api(phones.bpm.db, tmp_path, portal).person("nurse")
+            nurse = Api(phones.bpm.db, phones.bpm.staff, tmp_path, portal).person("nurse")
             for _ in range(20):
                 assert nurse.ask("POST", "/processes/p/instances", json={"data": {}}).status_code == 201
         eventually(lambda: len(phones.cards("head_nurse")) == 20)

@@ -121,7 +121,7 @@ def test_files_are_kept_for_three_days(wecom_sandbox: Running, client: Client) -
     told = client.media.upload("file", ("请示.pdf", b"%PDF-1.7 content", "application/pdf"))
     assert (told["type"], told["created_at"].isdigit()) == ("file", True)
     url = f"{wecom_sandbox.url}/cgi-bin/media/get?access_token={client.access_token}&media_id={told['media_id']}"
-    with httpx.Client(trust_env=False) as browser:
+    with httpx.Client(trust_env=False, verify=False) as browser:
         answer = browser.get(url)
         assert (answer.content, answer.headers["content-type"]) == (b"%PDF-1.7 content", "application/pdf")
         assert "attachment" in answer.headers["content-disposition"]

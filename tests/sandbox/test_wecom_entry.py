@@ -20,7 +20,7 @@ AUTHORIZE, LOGIN = "/connect/oauth2/authorize", "/wwlogin/sso/login"
 def page(wecom: Running, path: str, query: dict[str, str], member: str = "") -> httpx.Response:
     """Open a login page, in the webview of a member where one is named."""
     cookies = {constants.MEMBER_COOKIE: member} if member else {}
-    with httpx.Client(base_url=wecom.url, cookies=cookies, trust_env=False) as browser:
+    with httpx.Client(base_url=wecom.url, cookies=cookies, trust_env=False, verify=False) as browser:
         return browser.get(path, params=query)
 
 

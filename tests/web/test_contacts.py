@@ -1,7 +1,6 @@
 """Pages of the handover, of the contacts, and of one's own settings."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,21 +10,19 @@ from sqlalchemy import select, update
 from engine.connectors.wecom import install
 from engine.connectors.wecom.models import WeComAccount
 from engine.connectors.wecom.settings import WeComSettings
-from engine.org.demo import CAST, roster
+from engine.org.demo import CAST
 from engine.org.models import Person
-from sandbox.wecom.corp import corp
-from sandbox.wecom.server import Running, running
+from sandbox.wecom.server import Running
 from tests.dsl import Bpm, dates
 from tests.web.conftest import Browser
 
 
 @pytest.fixture
-def stand_in(bpm: Bpm) -> Iterator[Running]:
+def stand_in(bpm: Bpm, wecom_sandbox: Running) -> Running:
     """WeCom's stand-in, to which the hospital is connected."""
-    with running(corp(*roster())) as found:
-        settings: dict[str, Any] = {**found.settings(), "contacts": "lead"}
-        install(bpm.db, WeComSettings(**settings), "http://testserver")
-        yield found
+    settings: dict[str, Any] = {**wecom_sandbox.settings(), "contacts": "lead"}
+    install(bpm.db, WeComSettings(**settings), "http://testserver")
+    return wecom_sandbox
 
 
 def leave(bpm: Bpm, who: str) -> str:

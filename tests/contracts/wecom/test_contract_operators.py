@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from engine.settings import Settings
-from tests.contracts.wecom.ward import Ward, number, serving
-from tests.services import free_port
+from sandbox.serving import serving
+from tests.contracts.wecom.ward import Ward, number
 
 pytestmark = pytest.mark.backend("sqlite")
 
@@ -174,7 +174,7 @@ def test_metrics_tell_depth_age_sent_failed_dead_by_channel(ward: Ward, tmp_path
         secret_key=SecretStr("x" * 48),
         metrics_token=SecretStr("m" * 32),
     )
-    with serving(create_app(settings, ward.db), free_port()) as url:
+    with serving(create_app(settings, ward.db)) as url:
         assert httpx.get(f"{url}/metrics").status_code == 401
         answer = httpx.get(f"{url}/metrics", headers={"Authorization": "Bearer " + "m" * 32})
     assert answer.status_code == 200

@@ -5,8 +5,6 @@ when the test says so (`work`), so that a story has an order.
 """
 
 import json
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
-from fastapi import FastAPI
 from sqlalchemy import select
 
 from api.app import create_app
@@ -31,6 +27,7 @@ from engine.org.demo import CAST
 from engine.org.models import Person
 from engine.outbox.table import Outbox
 from engine.settings import Settings
+from sandbox.serving import serving
 from sandbox.wecom import constants
 from sandbox.wecom.server import Running
 from tests.dsl import Bpm, Story, bpmn, chain, flow, start_task, task
@@ -156,7 +153,8 @@ class Ward:
 
     def browser(self, agent: str = DESKTOP) -> httpx.Client:
         """Return a browser that follows nothing by itself."""
-        return httpx.Client(base_url=self.url, headers={"User-Agent": agent}, follow_redirects=False, timeout=30)
+        headers = {"User-Agent": agent}
+        return httpx.Client(base_url=self.url, headers=headers, follow_redirects=False, timeout=30, verify=False)
 
     @contextmanager
     def api(self, who: str) -> Iterator[httpx.Client]:
@@ -177,22 +175,6 @@ def join(db: Database, *who: str) -> None:
             select(Person.id, Person.staff_number).where(Person.staff_number.in_(numbers))
         ):
             session.add(WeComAccount(person_id=id_, userid=found, userid_key=found.lower()))
-
-
-@contextmanager
-def serving(app: FastAPI, port: int) -> Iterator[str]:
-    """Serve an application from a thread."""
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-        assert thread.is_alive()
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
 
 
 @contextmanager
@@ -220,7 +202,7 @@ def opened(
     share_pages(folder)
     app = create_app(product, bpm.db)
     mount(app)
-    with serving(app, port):
+    with serving(app, port=port):
         if callbacks:
             stand_in.call(f"{url}/wecom/callback", home=f"{url}/", check=False)  # the check is timed
             stand_in.control.limits(callback_seconds=60.0)  # the machine may be busy

@@ -1,16 +1,10 @@
 """The demo hospital with WeCom switched on: stories of `tests.dsl`, and what each person's phone shows of them."""
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import pytest
-import uvicorn
 from sqlalchemy import insert, select
-from starlette.types import ASGIApp
 
 from engine import clock
 from engine.batch import Batch
@@ -140,18 +134,3 @@ def _phones(bpm: Bpm, wecom_sandbox: Running) -> Phones:
 def start(phones: Phones, files: Json, by: str = "nurse") -> Story:
     """Deploy a process and start it."""
     return phones.bpm.deploy_files(files).start("p", by)
-
-
-@contextmanager
-def answering(app: ASGIApp) -> Iterator[str]:
-    """Let an application answer at an address of this machine."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()

@@ -12,10 +12,11 @@ from engine.connectors.wecom import clicks
 from engine.connectors.wecom.models import WeComCallback, WeComDelivery
 from engine.org.models import Person
 from engine.settings import Settings
+from sandbox.serving import serving
 from sandbox.wecom.server import Running
 from tests.dsl import task
 from tests.engine.bpm.contracts.kit import form, line
-from tests.engine.connectors.phones import BASE, Phones, _phones, answering, number, start  # noqa: F401
+from tests.engine.connectors.phones import BASE, Phones, _phones, number, start  # noqa: F401
 
 pytestmark = pytest.mark.backend("sqlite", "postgresql")
 
@@ -178,7 +179,7 @@ def test_a_task_that_is_none_of_ours_is_refused(phones: Phones) -> None:
 def test_a_click_travels_from_the_phone_to_the_card(phones: Phones, wecom_sandbox: Running, tmp_path: Path) -> None:
     story = start(phones, ANY)
     service = create_app(Settings(mode="demo", var=tmp_path), phones.bpm.db)
-    with answering(service) as url:
+    with serving(service) as url:
         wecom_sandbox.call(f"{url}/wecom/callback")
         copy = phones.messages("surgeon")[-1]
         told = wecom_sandbox.control.click(userid=copy.userid, msgid=copy.message.msgid, key="outcome:approve", wait=30)

@@ -1,6 +1,5 @@
 """People in step with WeCom: who is who, what differs, what is written, and what never is."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -25,16 +23,15 @@ from engine.db import Base, Database
 from engine.errors import Conflict, Forbidden
 from engine.org import roles, staff_writing
 from engine.org.actor import ADMIN, AUDITOR, DESIGNER, SYSTEM_ADMIN
-from engine.org.demo import roster
 from engine.org.models import Department, Membership, Person
 from engine.org.own import Own, set_own
 from engine.org.queries import actor_for, search_people
 from engine.org.staff_writing import Report, Wanted
 from engine.outbox import Permanent
 from engine.settings import Settings
-from sandbox.wecom.corp import corp
+from sandbox.serving import serving
 from sandbox.wecom.records import Member as SandboxMember
-from sandbox.wecom.server import Running, running
+from sandbox.wecom.server import Running
 
 assert events  # importing it registers its function
 NOW = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
@@ -43,10 +40,9 @@ NOW = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-def stand_in() -> Iterator[Running]:
+def stand_in(wecom_sandbox: Running) -> Iterator[Running]:
     """WeCom's stand-in with the demo hospital's staff; the clock goes on afterwards."""
-    with running(corp(*roster())) as found:
-        yield found
+    yield wecom_sandbox
     clock.freeze(None)
 
 
@@ -283,17 +279,9 @@ def test_only_system_admins(hospital_db: Database, stand_in: Running) -> None:
 @contextmanager
 def listening(db: Database, stand_in: Running, folder: Path) -> Iterator[None]:
     """Serve our API, and let WeCom call it."""
-    config = uvicorn.Config(create_app(Settings(var=folder), db), log_config=None, access_log=False, port=0)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        thread.join(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    stand_in.call(f"http://127.0.0.1:{port}/wecom/callback")
-    yield
-    server.should_exit = True
-    thread.join()
+    with serving(create_app(Settings(var=folder), db)) as url:
+        stand_in.call(f"{url}/wecom/callback")
+        yield
 
 
 def work(db: Database, stand_in: Running) -> list[str]:

@@ -1,6 +1,5 @@
 """The figures on the workbench: those of the boxes, pushed once for what comes together, and only where they differ."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,12 +12,11 @@ from engine.connectors.wecom import install, workbench
 from engine.connectors.wecom.contacts import syncing
 from engine.connectors.wecom.models import WeComBoard
 from engine.connectors.wecom.settings import WeComSettings
-from engine.org.demo import CAST, roster
+from engine.org.demo import CAST
 from engine.org.models import Person
 from engine.outbox import Outbox
 from sandbox.wecom.constants import AGENT_ID
-from sandbox.wecom.corp import corp
-from sandbox.wecom.server import Running, running
+from sandbox.wecom.server import Running
 from tests.dsl import Bpm, bpmn, chain, start_task, task
 
 assert workbench  # importing it registers its handler
@@ -36,10 +34,9 @@ FILES = bpmn(
 
 
 @pytest.fixture
-def stand_in() -> Iterator[Running]:
+def stand_in(wecom_sandbox: Running) -> Running:
     """WeCom's stand-in with the demo hospital's staff."""
-    with running(corp(*roster())) as found:
-        yield found
+    return wecom_sandbox
 
 
 @pytest.fixture
