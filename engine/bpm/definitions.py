@@ -24,7 +24,6 @@ from engine.bpm.vacancies import vacancies
 from engine.errors import Conflict, Forbidden, Invalid, NotFound
 from engine.org.actor import ADMIN, DESIGNER, Actor
 from engine.org.directory import directory
-from engine.org.models import Department, Person, Role
 
 MAX_FILES = 100
 MAX_BYTES = 4 * 1024 * 1024
@@ -196,13 +195,14 @@ def checked_files(files: Mapping[str, str | bytes]) -> dict[str, str]:
 
 def organisation(session: Session) -> lint.Known:
     """Return the names that a definition may refer to, for the linter, and which rules find nobody today."""
+    found = directory(session)
     return lint.Known(
         operations=frozenset(operation_names()),
-        roles=frozenset(session.scalars(select(Role.code))),
-        departments=frozenset(session.scalars(select(Department.code).where(Department.disabled_at.is_(None)))),
-        persons=frozenset(session.scalars(select(Person.staff_number).where(Person.disabled_at.is_(None)))),
+        roles=frozenset(found.roles),
+        departments=frozenset(code for code, each in found.by_code.items() if not each.disabled),
+        persons=frozenset(number for number, each in found.by_number.items() if not each.disabled),
         processes=frozenset(session.scalars(select(Process.key))),
-        vacancies=partial(vacancies, directory(session)),
+        vacancies=partial(vacancies, found),
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from engine import clock
-from engine.batch import Batch, Statement
+from engine.batch import Batch, Statement, asked
 from engine.db import Database
 from engine.outbox import breaker, rate
 from engine.outbox.channels import INSIDE, Channel, channel_of, lanes
@@ -60,6 +60,7 @@ _SUPERSEDE = Statement(
     _PASSED.format(ids="SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:ids AS json))"),
     sqlite=_PASSED.format(ids="SELECT value FROM json_each(:ids)"),
 )
+_DUE_LANES = Statement("SELECT DISTINCT lane FROM outbox WHERE state = 'pending' AND due_at <= :now")
 _RENEW = Statement(
     "UPDATE outbox SET lease_until = :until "
     "WHERE id = :id AND state = 'pending' AND lease_owner = :owner AND attempts = :attempts"
@@ -80,7 +81,7 @@ def lease(db: Database, owner: str, limit: int, of: str | None = None) -> list[L
     """
     if of is None:
         found: list[Leased] = []
-        for name in (INSIDE, *lanes()):
+        for name in _busy(db):
             if len(found) < limit:
                 found += lease(db, owner, limit - len(found), name)
         return found
@@ -96,6 +97,14 @@ def lease(db: Database, owner: str, limit: int, of: str | None = None) -> list[L
     except Exception:
         tally.sent(channel.system, sent)
         raise
+
+
+def _busy(db: Database) -> list[str]:
+    """Return the lanes with rows that are due or that were sent and not yet counted."""
+    with db.reading() as session:
+        due = {row.lane for row in asked(session, _DUE_LANES, {"now": clock.now()})}
+    tally = db.own(Tally)
+    return [name for name in (INSIDE, *lanes()) if name in due or tally.has_sent(name)]
 
 
 def write_sent(db: Database) -> None:

@@ -22,6 +22,10 @@ class Tally:
         with self._lock:
             return self._sent.pop(system, 0)
 
+    def has_sent(self, system: str) -> bool:
+        """Return whether rows were sent that are not yet collected."""
+        return self._sent[system] > 0
+
     def failing(self, system: str, *, since: bool) -> None:
         """Note a failure, or an answer after one."""
         (self._failing.add if since else self._failing.discard)(system)
