@@ -81,6 +81,7 @@ class Own(Listing):
     node: Formula = '""'
     sender: Formula = '""'
     received_at: Formula
+    handled_at: Formula = "null"
     link: Formula
     mobile_link: Formula = '""'
 
