@@ -105,12 +105,22 @@ def filters(
     return Filters(process, text, urgency, since, until, state)
 
 
+class OAView(enum.StrEnum):
+    """The two lists of the box OA 待办."""
+
+    WAITING = "waiting"
+    HANDLED = "handled"
+
+
 class OAEntryOut(Answer):
-    """Something that waits for the viewer in an OA's own process; `link` is its page there, empty where it has none."""
+    """Something that waits for the viewer in an OA's own process, or that they have handled there.
+
+    `link` is its page there, empty where it has none.
+    """
 
     id: uuid.UUID
     oa: str = Field(description="OA 的名称", examples=["集团 OA"])
-    state: str = Field(description="todo 待办，read 待阅", examples=["todo"])
+    state: str = Field(description="todo 待办，read 待阅，done 已办，finished 办结", examples=["todo"])
     title: str = Field(examples=["关于秋季体检的通知"])
     workflow: str = Field(examples=["发文"])
     node: str = Field(examples=["阅办"])
@@ -118,25 +128,34 @@ class OAEntryOut(Answer):
     link: str = Field(examples=["https://oa.hospital.example/view?id=1"])
     mobile_link: str = Field(examples=[""])
     received_at: datetime
+    handled_at: datetime | None = Field(description="本人办理的时间；待办没有，有的 OA 不说")
 
 
 class OAEntryPage(Answer):
-    """A page of the box OA 待办, the last received first; `next_cursor` is null on the last one."""
+    """A page of the box OA 待办, the newest first; `next_cursor` is null on the last one."""
 
     rows: list[OAEntryOut]
     next_cursor: str | None = Field(examples=["b2EgMDAxOThjMA=="])
 
 
-@router.get("/boxes/oa", summary="OA 自己的待办")
+@router.get("/boxes/oa", summary="OA 自己的待办和已办")
 def oa_entries(
-    call: Annotated[Call, Depends(allowed("instances:read"))], cursor: Cursor = None, limit: Limit = 20
+    call: Annotated[Call, Depends(allowed("instances:read"))],
+    view: Annotated[OAView, Query(description="waiting 待办；handled 近 90 天的已办")] = OAView.WAITING,
+    cursor: Cursor = None,
+    limit: Limit = 20,
 ) -> OAEntryPage:
-    """List what waits for the viewer in the OAs' own processes, as their lists showed it when they were last asked."""
+    """List what waits for the viewer in the OAs' own processes, or what they have handled there.
+
+    As the OAs' lists showed it when they were last asked. What was handled stands by `handled_at`, or where the OA
+    doesn't tell that by `received_at`.
+    """
     sites = connected(call.db)
     if not polled(sites):
         raise NotFound("这里没有接收旧 OA 的待办", code="box_not_found")
     names = {each.site.code: each.site.name for each in sites}
-    found = oa.entries(call.session, call.actor, cursor, limit=limit)
+    read = oa.handled if view is OAView.HANDLED else oa.entries
+    found = read(call.session, call.actor, cursor, limit=limit)
     rows = [OAEntryOut.model_validate({**asdict(row), "oa": names.get(row.site, row.site)}) for row in found.rows]
     return OAEntryPage(rows=rows, next_cursor=found.next_cursor)
 

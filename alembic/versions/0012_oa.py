@@ -14,6 +14,7 @@ _MOMENT = engine.db.UTCDateTime(timezone=True)
 _BIGID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _DOUBTFUL = sa.text("doubtful_at IS NOT NULL")
 _WAITING = sa.text("gone_at IS NULL AND state IN ('todo', 'read')")
+_HANDLED = sa.text("gone_at IS NULL AND state IN ('done', 'finished')")
 _PUSHED = sa.text("shown_at IS NOT NULL")
 _PROBLEM = sa.text("problem <> ''")
 _OPEN = sa.text("wanted IN ('todo', 'read') OR shown IN ('todo', 'read')")
@@ -125,6 +126,8 @@ def upgrade() -> None:
         sa.Column("link", sa.String(length=1000), nullable=False),
         sa.Column("mobile_link", sa.String(length=1000), nullable=False),
         sa.Column("received_at", _MOMENT, nullable=False),
+        sa.Column("handled_at", _MOMENT, nullable=True),
+        sa.Column("arrived_at", _MOMENT, nullable=False),
         sa.Column("seen_at", _MOMENT, nullable=False),
         sa.Column("gone_at", _MOMENT, nullable=True),
         sa.ForeignKeyConstraint(
@@ -140,6 +143,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=_WAITING,
         sqlite_where=_WAITING,
+    )
+    op.create_index(
+        "ix_oa_entry_handled",
+        "oa_entry",
+        ["person_id", "arrived_at", "id"],
+        unique=False,
+        postgresql_where=_HANDLED,
+        sqlite_where=_HANDLED,
     )
     op.create_index("uq_oa_entry", "oa_entry", ["site", "person_id", "request_id", "state"], unique=True)
 

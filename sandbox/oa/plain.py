@@ -253,7 +253,12 @@ def site(url: str) -> dict[str, Any]:
                 "received_at": "row.received_at",
             },
             "waiting": {**_LIST, **_ROW, "url": f"/api/own?user={account}&page={{{{ page }}}}"},
-            "done_since": {**_LIST, **_ROW, "url": f"/api/own?user={account}&page={{{{ page }}}}&since={_SINCE}"},
+            "done_since": {
+                **_LIST,
+                **_ROW,
+                "url": f"/api/own?user={account}&page={{{{ page }}}}&since={_SINCE}",
+                "handled_at": "row.handled_at",
+            },
             "handled": {
                 **_LIST,
                 "url": f"/api/handled?page={{{{ page }}}}&since={_SINCE}",

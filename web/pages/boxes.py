@@ -34,6 +34,8 @@ PERIODS = {"today": "今天", "week": "近 7 天", "month": "近 30 天", "year"
 _DAYS = {"today": 0, "week": 6, "month": 29, "year": 364}
 _KEPT = ("process", "text", "urgency", "period", "state", "overdue")
 PAGE, MOST = 20, 100
+HANDLED = "handled"
+"""The view of the box OA 待办 that shows what was handled there."""
 _PATIENCE = 20  # seconds for which a page waits for the OAs
 _MANY = 12  # processes of a filter that are still chosen from a list
 
@@ -143,8 +145,11 @@ def home(call: Visitor) -> Response:
 
 
 @router.get("/box/oa")
-def oa_box(call: Visitor, cursor: str | None = None, asked: int = 0) -> Response:
-    """Show what waits in the OAs' own processes, and have it asked for; `asked`: since when, for the script alone."""
+def oa_box(call: Visitor, view: str = "", cursor: str | None = None, asked: int = 0) -> Response:
+    """Show what waits in the OAs' own processes, or was handled there (`view`), and have both asked for.
+
+    `asked`: since when, for the script alone.
+    """
     sites = connected(call.db)
     connections = polled(sites)
     if not connections:
@@ -153,8 +158,10 @@ def oa_box(call: Visitor, cursor: str | None = None, asked: int = 0) -> Response
         call.later(lambda writing: poll_now(writing, sites, call.actor))
     now = int(clock.now().timestamp())
     lists = oa.freshness(call.session, call.actor, connections)
-    found = oa.entries(call.session, call.actor, cursor)
+    handled = view == HANDLED
+    found = (oa.handled if handled else oa.entries)(call.session, call.actor, cursor)
     values: dict[str, Any] = {
+        "view": HANDLED if handled else "",
         "entries": found.rows,
         "cursor": found.next_cursor,
         "lists": lists,
@@ -165,7 +172,8 @@ def oa_box(call: Visitor, cursor: str | None = None, asked: int = 0) -> Response
     }
     if call.htmx and asked:
         return fragment(call, "part/oa_rows.html", **values)
-    return page(call, "box_oa.html", boxes=BOXES, title="OA 待办", section="todo", **values)
+    title = "OA 已办" if handled else "OA 待办"
+    return page(call, "box_oa.html", boxes=BOXES, title=title, section="todo", **values)
 
 
 @router.get("/box/{box}")

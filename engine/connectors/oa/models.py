@@ -183,8 +183,10 @@ class OAEntry(Base):
     link: Mapped[str] = mapped_column(String(1000))
     mobile_link: Mapped[str] = mapped_column(String(1000), default="")
     received_at: Mapped[datetime]
+    handled_at: Mapped[datetime | None]  # as the OA tells it; None where it waits, and where the OA doesn't tell
+    arrived_at: Mapped[datetime]  # where it stands in its list: handled, where the OA tells that, else received
     seen_at: Mapped[datetime]  # when the OA's list last held it
-    gone_at: Mapped[datetime | None]  # when the list held it no more
+    gone_at: Mapped[datetime | None]  # when the list held it no more, or another one did
 
     __table_args__ = (
         Index("uq_oa_entry", "site", "person_id", "request_id", "state", unique=True),
@@ -194,6 +196,14 @@ class OAEntry(Base):
             "received_at",
             postgresql_where=text("gone_at IS NULL AND state IN ('todo', 'read')"),
             sqlite_where=text("gone_at IS NULL AND state IN ('todo', 'read')"),
+        ),
+        Index(
+            "ix_oa_entry_handled",
+            "person_id",
+            "arrived_at",
+            "id",
+            postgresql_where=text("gone_at IS NULL AND state IN ('done', 'finished')"),
+            sqlite_where=text("gone_at IS NULL AND state IN ('done', 'finished')"),
         ),
     )
 

@@ -48,6 +48,9 @@ def test_what_waits_in_the_oa_is_in_the_box_of_who_it_waits_for_until_it_is_hand
     _ask(desk, HEAD)
     assert _box(desk, HEAD) == []
     with desk.bpm.db.reading() as session:
+        [done] = queries.handled(session, desk.bpm.actor(HEAD)).rows
+        assert (done.title, done.state, done.site) == ("会议室借用", "done", "ekp")
+        assert queries.handled(session, desk.bpm.actor(CHIEF)).rows == ()
         states = session.execute(select(OAEntry.state, func.count()).group_by(OAEntry.request_id, OAEntry.state)).all()
     assert all(count == 1 for _, count in states)
 

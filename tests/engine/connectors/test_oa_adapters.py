@@ -465,8 +465,14 @@ def test_the_oa_s_own_items_are_taken_in_and_none_of_ours(desk_of: Callable[...,
     assert waiting.request_id
     assert waiting.link.startswith("http")
     assert abs(waiting.received_at - own.received_at) < timedelta(seconds=2)
-    assert [entry.title for entry in desk.adapter.done_since("2001", before)] == ["已经办过的"]
-    if desk.oa != "landray":  # which doesn't tell when
+    [done] = desk.adapter.done_since("2001", before)
+    assert (done.title, done.state) == ("已经办过的", State.DONE)
+    assert waiting.handled_at is None
+    if desk.oa == "landray":  # which doesn't tell when
+        assert done.handled_at is None
+    else:
+        assert done.handled_at is not None
+        assert done.handled_at >= before
         assert desk.adapter.done_since("2001", before + timedelta(days=1)) == []
 
 

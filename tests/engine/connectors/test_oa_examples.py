@@ -98,6 +98,7 @@ def test_the_example_of_a_template_knows_every_part_of_an_interface() -> None:
             ("login", template_site.Login),
             ("shown", template_site.Shown),
             ("waiting", template_site.Own),
+            ("done_since", template_site.Done),
             ("handled", template_site.Handled),
         )
     ]

@@ -258,7 +258,10 @@ def test_what_was_handled_is_told_by_its_moment_where_the_oa_tells_one(listener:
     at = [local(now - timedelta(minutes=minutes)) for minutes in (1, 9)]
     rows = [row(number, appName="", id=str(number), finishTime=moment) for number, moment in enumerate(at)]
     listener.answer(LANDRAY, listed(*rows))
-    assert [entry.request_id for entry in ekp.done_since(ME, now - timedelta(minutes=5))] == ["0"]
+    [entry] = ekp.done_since(ME, now - timedelta(minutes=5))
+    assert entry.request_id == "0"
+    assert entry.handled_at is not None
+    assert local(entry.handled_at) == at[0]
     ekp.close()
 
 

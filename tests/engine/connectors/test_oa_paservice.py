@@ -74,6 +74,7 @@ def test_an_item_of_the_oa_s_own_is_told_with_its_page(lists: PaService, listene
     assert (found.request_id, found.state, found.title) == ("17", State.TODO, "放射防护检查通知")
     assert (found.workflow, found.node, found.sender) == ("收文", "传阅", "赵主任")
     assert found.received_at == datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
+    assert found.handled_at is None, "it waits"
     assert found.link == f"{listener.url}/spa/workflow/static4form/index.html#/main/workflow/req?requestid=17"
 
 
@@ -97,6 +98,15 @@ def test_what_was_handled_is_read_as_far_back_as_asked(lists: PaService, listene
         ("1", State.DONE),
         ("9", State.FINISHED),
     ]
+    assert [one.handled_at for one in found] == [datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (2, 1, 2)]
+    assert {one.received_at for one in found} == {datetime(2026, 3, 2, 1, 30, tzinfo=UTC)}
+
+
+def test_when_somebody_else_was_last_at_it_is_no_moment_of_theirs(lists: PaService, listener: Listener) -> None:
+    told = {name: value for name, value in ROW.items() if name != "operateTime"}
+    listener.answer(HANDLED, [told | {"lastOperateTime": "2026-03-02 11:00:00"}])
+    [found] = lists.done_since("2001", datetime(2026, 3, 2, 0, 0, tzinfo=UTC))
+    assert found.handled_at is None
 
 
 @pytest.mark.parametrize(

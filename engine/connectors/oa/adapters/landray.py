@@ -246,6 +246,7 @@ class Landray:
             received_at=moments.read(row.get("createTime")) or clock.now(),
             link=address(link),
             mobile_link=address(mobile) if mobile else "",
+            handled_at=None if state.open else _done_at(row),
         )
 
 

@@ -110,6 +110,7 @@ class PaService:
             received_at=received_at,
             link=self._address(self._pull.link, request),
             mobile_link=self._address(self._pull.mobile_link, request),
+            handled_at=None if state.open else moments.read(row.get("operateTime")),
         )
 
     def _address(self, template: str, request: str) -> str:

@@ -94,6 +94,7 @@ class Foreign:
     received_at: datetime
     link: str  # http(s) address of its page in the OA
     mobile_link: str = ""
+    handled_at: datetime | None = None  # when they handled it; None where it waits, and where the OA doesn't tell
 
 
 @dataclass(frozen=True, slots=True)

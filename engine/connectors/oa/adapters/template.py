@@ -101,7 +101,10 @@ class TemplateOA:
                 raise self._misread(f"{name}.received_at 或 {name}.request_id")
             names = ("request_id", "title", "workflow", "node", "sender", "link", "mobile_link")
             told = {field: _text(row[field]) for field in names}
-            found.append(Foreign(state=self._state(row["state"]), received_at=received_at, **told))
+            handled_at = moments.read(row.get("handled_at"))
+            found.append(
+                Foreign(state=self._state(row["state"]), received_at=received_at, handled_at=handled_at, **told)
+            )
         return found
 
     def _list(self, name: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -72,7 +72,7 @@ class Shown(Listing):
 
 
 class Own(Listing):
-    """The OA's own items of a person (`account`): those that wait, or those handled since a moment (`since`)."""
+    """The OA's own items that wait for a person (`account`)."""
 
     request_id: Formula
     state: Formula = '"todo"'
@@ -83,6 +83,12 @@ class Own(Listing):
     received_at: Formula
     link: Formula
     mobile_link: Formula = '""'
+
+
+class Done(Own):
+    """The OA's own items that a person (`account`) has handled since a moment (`since`)."""
+
+    handled_at: Formula = "null"
 
 
 class Handled(Listing):
@@ -119,7 +125,7 @@ class Interface(_Table):
     put: Annotated[tuple[Put, ...], Field(min_length=1)]
     shown: Shown | None = None
     waiting: Own | None = None
-    done_since: Own | None = None
+    done_since: Done | None = None
     handled: Handled | None = None
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from engine import clock
 from engine.batch import Batch, Statement
-from engine.connectors.oa.adapters.protocol import Foreign
+from engine.connectors.oa.adapters.protocol import Foreign, State
 from engine.db import Database, new_id
 
 STALE = timedelta(days=3)
@@ -16,31 +16,47 @@ KEPT, HANDLED_KEPT = timedelta(days=30), timedelta(days=90)
 
 _ENTRY = Statement(
     "INSERT INTO oa_entry (id, site, person_id, request_id, state, title, workflow, node, sender, link, mobile_link, "
-    "received_at, seen_at) VALUES (:id, :site, :person, :request_id, :state, :title, :workflow, :node, :sender, "
-    ":link, :mobile_link, :received_at, :now) ON CONFLICT (site, person_id, request_id, state) DO UPDATE SET "
+    "received_at, handled_at, arrived_at, seen_at) VALUES (:id, :site, :person, :request_id, :state, :title, "
+    ":workflow, :node, :sender, :link, :mobile_link, :received_at, :handled_at, :arrived_at, :now) "
+    "ON CONFLICT (site, person_id, request_id, state) DO UPDATE SET "
     "title = excluded.title, workflow = excluded.workflow, node = excluded.node, sender = excluded.sender, "
     "link = excluded.link, mobile_link = excluded.mobile_link, received_at = excluded.received_at, "
-    "seen_at = excluded.seen_at, gone_at = NULL"
+    "handled_at = excluded.handled_at, arrived_at = excluded.arrived_at, seen_at = excluded.seen_at, gone_at = NULL"
 )
 _GONE = Statement(
     "UPDATE oa_entry SET gone_at = :now WHERE site = :site AND person_id = :person AND gone_at IS NULL "
     "AND state IN ('todo', 'read') AND seen_at < :now"
 )
+# what was done is finished now, or the other way round: one row of it is shown
+_MOVED = Statement(
+    "UPDATE oa_entry SET gone_at = :now WHERE site = :site AND person_id = :person AND gone_at IS NULL "
+    "AND state IN ('done', 'finished') AND seen_at < :now AND request_id IN (SELECT e.request_id FROM oa_entry e "
+    "WHERE e.site = :site AND e.person_id = :person AND e.state IN ('done', 'finished') AND e.seen_at = :now)"
+)
 _STALE = Statement(
     "UPDATE oa_entry SET gone_at = :now WHERE gone_at IS NULL AND state IN ('todo', 'read') AND seen_at < :before"
 )
-_OLD = Statement("DELETE FROM oa_entry WHERE gone_at < :gone OR (state NOT IN ('todo', 'read') AND seen_at < :handled)")
+_OLD = Statement(
+    "DELETE FROM oa_entry WHERE gone_at < :gone "
+    "OR (state NOT IN ('todo', 'read') AND coalesce(handled_at, seen_at) < :handled)"
+)
 
 
 def write(
     batch: Batch, where: Mapping[str, Any], waiting: Iterable[Foreign], done: Iterable[Foreign], now: datetime
 ) -> None:
-    """Queue what a person's lists hold now; `where`: the site and the person. What waits no more is gone."""
-    found = {(each.request_id, each.state): each for each in done if not each.state.open}
-    found |= {(each.request_id, each.state): each for each in waiting if each.state.open}
+    """Queue what a person's lists hold now; `where`: the site and the person. What waits no more is gone.
+
+    What was handled longer ago than it is kept isn't taken in. Of what is both done and finished the latter counts.
+    """
+    kept = [each for each in done if not each.state.open and (each.handled_at or now) >= now - HANDLED_KEPT]
+    handled = {each.request_id: each for each in sorted(kept, key=lambda each: each.state == State.FINISHED)}
+    found = {(each.request_id, each.state): each for each in (*handled.values(), *(e for e in waiting if e.state.open))}
     if found:
         batch.add(_ENTRY, [{**where, **_written(each), "now": now} for each in found.values()])
     batch.change(_GONE, {**where, "now": now})
+    if handled:
+        batch.change(_MOVED, {**where, "now": now})
 
 
 def purge(db: Database) -> None:
@@ -76,6 +92,8 @@ def _written(entry: Foreign) -> dict[str, Any]:
         "link": _address(entry.link),
         "mobile_link": _address(entry.mobile_link),
         "received_at": entry.received_at,
+        "handled_at": entry.handled_at,
+        "arrived_at": entry.handled_at or entry.received_at,
     }
 
 

@@ -1,4 +1,7 @@
-"""What waits for a person in the OAs' own processes (OA 待办), as their lists showed it when they were last asked."""
+"""What waits for a person in the OAs' own processes (OA 待办), and what they have handled there (已办).
+
+As the OAs' lists showed it when they were last asked.
+"""
 
 import uuid
 from collections.abc import Iterable
@@ -12,6 +15,7 @@ from sqlalchemy.orm import Session
 from engine import clock
 from engine.bpm.queries.boxes import CAP
 from engine.bpm.queries.paging import Keyset, Page
+from engine.connectors.oa.inbound.entries import HANDLED_KEPT
 from engine.connectors.oa.inbound.polling import DEBOUNCED, NOBODY
 from engine.connectors.oa.models import OAEntry, OAPoll
 from engine.connectors.oa.sites import Connection
@@ -22,14 +26,19 @@ from engine.viewer import Viewer
 _WAITING = text("oa_entry.gone_at IS NULL AND oa_entry.state IN ('todo', 'read')")
 _COLUMNS: tuple[Any, ...] = (
     OAEntry.id, OAEntry.site, OAEntry.state, OAEntry.title, OAEntry.workflow, OAEntry.node, OAEntry.sender,
-    OAEntry.link, OAEntry.mobile_link, OAEntry.received_at,
+    OAEntry.link, OAEntry.mobile_link, OAEntry.received_at, OAEntry.handled_at,
 )  # fmt: skip
 _ENTRIES = Keyset("oa", ((OAEntry.received_at, datetime), (OAEntry.id, uuid.UUID)))
+_HANDLED = text("oa_entry.gone_at IS NULL AND oa_entry.state IN ('done', 'finished')")
+_DONE = Keyset("oa-handled", ((OAEntry.arrived_at, datetime), (OAEntry.id, uuid.UUID)))
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row of the box; `link` and `mobile_link` are http(s) addresses in the OA or empty."""
+    """A row of the box; `link` and `mobile_link` are http(s) addresses in the OA or empty.
+
+    `handled_at` is when the viewer handled it, None where it waits, and where the OA doesn't tell.
+    """
 
     id: uuid.UUID
     site: str
@@ -41,6 +50,7 @@ class Entry:
     link: str
     mobile_link: str
     received_at: datetime
+    handled_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,18 @@ def entries(session: Session, viewer: Viewer, after: str | None = None, *, limit
     mine = select(*_COLUMNS).where(OAEntry.person_id == viewer.person_id, _WAITING)
     rows = [Entry(*row) for row in session.execute(_ENTRIES.narrowed(mine, after, limit))]
     return _ENTRIES.page(rows, [(row.received_at, row.id) for row in rows], limit)
+
+
+def handled(session: Session, viewer: Viewer, after: str | None = None, *, limit: int = 50) -> Page[Entry]:
+    """Return a page of what the viewer has handled in the OAs in the last 90 days, the last handled first.
+
+    Where an OA doesn't tell when, a row stands where it was received, and stays for 90 days after it was last listed.
+    Raises as `entries` does.
+    """
+    lately = func.coalesce(OAEntry.handled_at, OAEntry.seen_at) >= clock.now() - HANDLED_KEPT
+    mine = select(*_COLUMNS).where(OAEntry.person_id == viewer.person_id, _HANDLED, lately)
+    rows = [Entry(*row) for row in session.execute(_DONE.narrowed(mine, after, limit))]
+    return _DONE.page(rows, [(row.handled_at or row.received_at, row.id) for row in rows], limit)
 
 
 def count(session: Session, viewer: Viewer) -> int:

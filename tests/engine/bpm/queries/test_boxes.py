@@ -17,6 +17,7 @@ from engine.bpm.models import Draft, InstanceState, Process
 from engine.bpm.queries import Box, Filters, Page, boxes
 from engine.errors import Invalid
 from engine.org.models import Person
+from tests.factories import plans
 
 
 @pytest.fixture
@@ -303,37 +304,9 @@ def test_a_page_walks_its_index_backwards(
     with statements(session) as sent:
         boxes.page(session, office.actor(me), box, cursor=cursor)
     statement = sent[1]  # after the actor's
-    for setting in ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"):
-        session.execute(text(f"SET LOCAL {setting} = off"))
-    # in this transaction alone: a million rows on every page, and nothing known of what an autovacuum has seen in them
-    ours = "SELECT oid FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'i')"
-    session.execute(text(f"UPDATE pg_class SET reltuples = 1000000, relpages = 1 WHERE oid IN ({ours})"))
-    session.execute(text(f"DELETE FROM pg_statistic WHERE starelid IN ({ours})"))
-    session.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
-    raw: Any = session.connection().connection.cursor()
-    parameters = dict.fromkeys(_names(statement))
-    numbered = statement
-    for n, name in enumerate(parameters, 1):
-        numbered = numbered.replace(f"%({name})s", f"${n}")
-    raw.execute(f"PREPARE walk AS {numbered}")
-    raw.execute(f"EXPLAIN (FORMAT JSON) EXECUTE walk ({', '.join(['NULL'] * len(parameters))})")
-    plan = raw.fetchone()[0]
-    raw.execute("DEALLOCATE walk")
-    nodes = list(_nodes(plan[0]["Plan"]))
-    walks = [(n.get("Index Name"), n.get("Scan Direction")) for n in nodes if n["Node Type"].startswith("Index")]
-    assert (index, "Backward") in walks, json.dumps(plan, indent=1)
-    assert not [n for n in nodes if "Sort" in n["Node Type"]]
-
-
-def _names(statement: str) -> list[str]:
-    parts = statement.split("%(")[1:]
-    return list(dict.fromkeys(part.split(")s")[0] for part in parts))
-
-
-def _nodes(plan: dict[str, Any]) -> Any:
-    yield plan
-    for inner in plan.get("Plans", ()):
-        yield from _nodes(inner)
+    plan = plans.nodes(session, statement)
+    assert (index, "Backward") in plans.walks(plan), json.dumps(plan, indent=1)
+    assert not [n for n in plan if "Sort" in n["Node Type"]]
 
 
 @pytest.mark.parametrize("box", Box)
