@@ -3,22 +3,20 @@
 They work without a worker, whose part they do themselves, and beside one.
 """
 
-import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
-from sqlalchemy import func, select
 
+from cli import oa_work
 from cli.databases import open_database
-from engine import clock, outbox
+from engine import outbox
 from engine.connectors import oa
-from engine.connectors.oa import loading, oversight, people, reconciling
+from engine.connectors.oa import loading, people, reconciling
 from engine.connectors.oa.adapters.site import CODE
 from engine.connectors.oa.checking import checked
 from engine.connectors.oa.reconciling import KINDS, RESULTS, SIDES, Report
@@ -26,17 +24,12 @@ from engine.connectors.oa.sites import PURPOSE, Connection, Sites, encrypted, ho
 from engine.crypto import Keys
 from engine.db import Database
 from engine.errors import Conflict, Invalid
-from engine.outbox import Outbox, OutboxChannel
 from engine.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="旧 OA：站点、账号、首次装载、对账")
 
 SiteCode = Annotated[str, typer.Argument(help="站点代码，见 piyue oa sites", metavar="站点")]
 AnySite = Annotated[str, typer.Argument(help="站点代码；不写就是全部", metavar="站点")]
-
-_PATIENCE = 120.0  # seconds without anything happening
-_NAP, _TOLD_EVERY = 0.2, 5.0  # seconds
-_STATES = {"running": "进行中", "paused": "已暂停", "done": "已完成"}
 
 
 @app.command("sites", help="列出站点")
@@ -100,8 +93,8 @@ def oa_load(
                 loading.resume(session, None, connection)
             elif not status and (found is None or again or found.state != loading.RUNNING):
                 loading.start(session, None, connection, again=again)
-        stopped = "" if pause or status or not wait else _load(db, connection)
-        typer.echo(_progress(db, code))
+        stopped = "" if pause or status or not wait else oa_work.load(db, connection)
+        typer.echo(oa_work.progress(db, code))
         if stopped:
             _stop(stopped)
 
@@ -119,7 +112,7 @@ def oa_reconcile(
             chosen = [connection for connection in chosen if connection.site.mirror]
         reports = []
         for connection in chosen:
-            report, stopped = _reconcile(db, connection, repair=repair)
+            report, stopped = oa_work.reconcile(db, connection, repair=repair)
             reports.append(report)
             if not json:
                 for line in _told(connection, report):
@@ -190,108 +183,6 @@ def _chosen(sites: Sites, code: str) -> list[Connection]:
         known = "、".join(each.site.code for each in found)
         raise Invalid(f"没有站点“{code}”，现有：{known}", code="oa_site_unknown")
     return [connection]
-
-
-def _load(db: Database, connection: Connection) -> str:
-    """Do a load to its end, as far as nobody else does; return why it stopped before."""
-    code, told = connection.site.code, time.monotonic()
-
-    def ended() -> bool:
-        nonlocal told
-        loading.top_up(db)
-        if time.monotonic() - told > _TOLD_EVERY:
-            told = time.monotonic()
-            typer.echo(_progress(db, code))
-        with db.reading() as session:
-            found = loading.progress(session, None, code)
-        return (
-            found is None
-            or found.state == loading.PAUSED
-            or (found.state == loading.DONE and not _waiting(db, connection))
-        )
-
-    return _work(db, connection, ended)
-
-
-def _reconcile(db: Database, connection: Connection, *, repair: bool) -> tuple[Report, str]:
-    """Do a reconciliation to its end, and have what it mends pushed; return the report, and why it stopped before."""
-    with db.unit_of_work() as session:
-        check = reconciling.start(session, None, connection, repair=repair, by=reconciling.COMMAND)
-
-    told = time.monotonic()
-
-    def ended() -> bool:
-        nonlocal told
-        with db.reading() as session:
-            found = reconciling.latest(session, None, connection.site.code)
-            if found is None or found.id != check.id or found.state != reconciling.RUNNING:
-                return True
-            if time.monotonic() - told > _TOLD_EVERY:
-                told = time.monotonic()
-                share = oversight.compared(session, None, check.id)
-                typer.echo(f"{connection.site.name}：已核对 {found.people} 人，约 {share:.0%}", err=True)
-        return False
-
-    stopped = _work(db, connection, ended)
-    if repair and not stopped:
-        mended = clock.now()
-        stopped = _work(db, connection, lambda: not _waiting(db, connection, mended))
-    with db.reading() as session:
-        return reconciling.report(session, None, check.id), stopped
-
-
-def _work(db: Database, connection: Connection, ended: Callable[[], bool]) -> str:
-    """Do what waits in a site's channel, beside whoever else does, until it has ended; return why it stopped before."""
-    owner, system = f"command:{os.getpid()}", connection.site.system
-    lanes = [
-        lane for lane in outbox.lanes() if lane == system or (outbox.is_aside(lane) and lane.startswith(f"{system}."))
-    ]
-    last, before = time.monotonic(), _figures(db, connection)
-    while not ended():
-        rows = [row for lane in lanes for row in outbox.lease(db, owner, 1, lane)]
-        results = [outbox.run(db, row) for row in rows]
-        if "done" in results or (now := _figures(db, connection)) != before:
-            last, before = time.monotonic(), _figures(db, connection)
-        elif now[0]:
-            return f"“{connection.site.name}”的通道已暂停：{now[1]}"
-        elif time.monotonic() - last > _PATIENCE:
-            return f"“{connection.site.name}”两分钟没有进展：{now[1] or '后台任务可能正忙'}"
-        if not rows:
-            time.sleep(_NAP)
-    outbox.write_sent(db)
-    return ""
-
-
-def _figures(db: Database, connection: Connection) -> tuple[Any, ...]:
-    """Return whether the channel is paused, why it is not well, and what changes where something happens."""
-    system = connection.site.system
-    with db.reading() as session:
-        channel = session.get(OutboxChannel, system)
-        pending = session.scalar(select(func.count()).where(Outbox.system == system, Outbox.state == "pending"))
-        latest = reconciling.latest(session, None, connection.site.code)
-    paused, reason = (channel.paused_at is not None, channel.reason) if channel else (False, "")
-    return paused, reason, pending, latest and (latest.after, latest.state)
-
-
-def _waiting(db: Database, connection: Connection, until: Any = None) -> int:
-    """Return how many rows wait in the site's lane, of those written up to a moment."""
-    system = connection.site.system
-    waiting = select(func.count()).where(Outbox.system == system, Outbox.lane == system, Outbox.state == "pending")
-    with db.reading() as session:
-        return session.scalar(waiting if until is None else waiting.where(Outbox.created_at <= until)) or 0
-
-
-def _progress(db: Database, code: str) -> str:
-    with db.reading() as session:
-        found = loading.progress(session, None, code)
-    if found is None:
-        return "还没有做过首次装载"
-    if found.needless:
-        return "不需要首次装载：连接的时候没有等着的待办"
-    eta = f"，预计 {found.eta.astimezone(clock.LOCAL):%m-%d %H:%M} 做完" if found.eta else ""
-    failed = f"，{found.failed} 条没有成功" if found.failed else ""
-    rate = f"，每分钟 {found.rate:.0f} 条" if found.state == loading.RUNNING else ""
-    return f"{_STATES[found.state]}：{found.shown} / {found.total} 条{failed}{rate}{eta}"
 
 
 def _told(connection: Connection, report: Report) -> Sequence[str]:
