@@ -7,6 +7,7 @@ of nodes below it, itself included).
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any
 
 
@@ -28,8 +29,14 @@ class Node:
 
     def children(self) -> Iterator["Node"]:
         """Yield the nodes directly below this one, in source order."""
-        for spec in fields(self):
-            yield from _nodes(getattr(self, spec.name)) if spec.init and spec.name != "offset" else ()
+        for name in _below(type(self)):
+            yield from _nodes(getattr(self, name))
+
+
+@cache
+def _below(kind: type[Node]) -> tuple[str, ...]:
+    """Return the fields of a kind of node that may hold nodes."""
+    return tuple(spec.name for spec in fields(kind) if spec.init and spec.name != "offset")
 
 
 def _nodes(value: object) -> Iterator[Node]:

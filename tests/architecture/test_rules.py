@@ -89,7 +89,7 @@ def undocumented(module: Module) -> Iterator[int]:
 def unknown_faults(module: Module) -> Iterator[int]:
     """A fault of the runtime becomes an incident of a kind that pages have words for."""
     for call in module.calls():
-        if ast.unparse(call.func).rpartition(".")[2] == "RuntimeFault":
+        if getattr(call.func, "attr", getattr(call.func, "id", "")) == "RuntimeFault":
             kind = call.args[0] if call.args else None
             if not isinstance(kind, ast.Constant) or kind.value not in set(IncidentKind):
                 yield call.lineno
