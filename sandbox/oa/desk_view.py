@@ -17,11 +17,15 @@ _READ = (("", "已阅"),)
 
 @dataclass(frozen=True, slots=True)
 class Skin:
-    """How an OA looks: an invented name, and whose interface it stands in for."""
+    """How an OA looks: an invented name, and whose interface it stands in for.
+
+    `flows`: other systems tell it the process and the step of an item, so that its lists have columns for them.
+    """
 
     oa: OAName
     name: str
     about: str
+    flows: bool = False
     quick: bool = False
 
 
@@ -29,9 +33,9 @@ SKINS: dict[str, Skin] = {
     skin.oa: skin
     for skin in (
         Skin("landray", "青澜办公", "蓝凌 EKP"),
-        Skin("weaver", "经纬协同", "泛微 e-cology"),
+        Skin("weaver", "经纬协同", "泛微 e-cology", flows=True),
         Skin("seeyon", "同远协作", "致远 A8"),
-        Skin("plain", "旧公文系统", "通用 HTTP", quick=True),
+        Skin("plain", "旧公文系统", "通用 HTTP", flows=True, quick=True),
     )
 }
 
@@ -71,6 +75,7 @@ class Listing:
     name: str
     label: str
     empty: str
+    flows: bool
     quick: bool = False
     rows: list[Line] = field(default_factory=list)
     total: int = 0
@@ -79,10 +84,10 @@ class Listing:
 def lists(state: State, skin: Skin, account: str) -> list[Listing]:
     """Return a person's lists, the newest rows first."""
     found = {
-        "todo": Listing("todo", "待办", "没有待办，都办完了", quick=skin.quick),
-        "read": Listing("read", "待阅", "没有要阅的", quick=skin.quick),
-        "done": Listing("done", "已办", "还没有办过什么"),
-        "finished": Listing("finished", "办结", "还没有办结的"),
+        "todo": Listing("todo", "待办", "没有待办，都办完了", skin.flows, quick=skin.quick),
+        "read": Listing("read", "待阅", "没有要阅的", skin.flows, quick=skin.quick),
+        "done": Listing("done", "已办", "还没有办过什么", skin.flows),
+        "finished": Listing("finished", "办结", "还没有办结的", skin.flows),
     }
     for row in sorted(state.oas[skin.oa].of(account), key=lambda row: (row.received_at, row.id), reverse=True):
         listing = found[row.state]

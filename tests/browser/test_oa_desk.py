@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from engine.connectors.wecom.settings import WeComSettings
 from engine.org.demo import CAST
 from engine.settings import ROOT
+from sandbox.oa.records import Row
 from sandbox.oa.server import Running
 from sandbox.wecom.server import Running as Phones
 from tests.browser.conftest import PATIENCE, SIZES, Visitor, serving
@@ -146,3 +147,28 @@ def test_what_is_pressed_on_the_phone_leaves_the_oa_s_list(
         expect(rows(page, "todo")).to_have_count(0)
         choose(page, "已办")
         expect(rows(page, "done")).to_have_count(1)
+
+
+def test_who_does_not_agree_says_why_or_thinks_again(
+    oa_sandbox: Running, contexts: Callable[[], BrowserContext], shots: Path
+) -> None:
+    plain, head = oa_sandbox.state.plain, CAST["head_nurse"].staff_number
+    plain.add(Row(plain.number(), "a" * 32, head, "todo", "采购申请：输液泵 2 台", link="https://piyue.example/x"))
+    page = desk(contexts(), oa_sandbox, "head_nurse", "plain")
+    row, dialog = rows(page, "todo"), page.get_by_role("dialog", name="不同意")
+    reject = row.get_by_role("button", name=re.compile("^不同意"))
+    reject.click()
+    expect(dialog).to_contain_text("采购申请：输液泵 2 台")
+    page.screenshot(path=shots / "oa-desk-reject.png", caret="initial")
+    dialog.get_by_role("button", name="取消").click()
+    expect(dialog).to_be_hidden()
+    page.context.set_offline(True)
+    row.get_by_role("button", name=re.compile("^同意")).click()
+    expect(page.locator(".toast")).to_contain_text("再点一次")
+    page.context.set_offline(False)
+    reject.click()
+    dialog.get_by_label("意见").fill("先修旧的")
+    dialog.get_by_role("button", name="确定").click()
+    expect(row).to_have_count(0)
+    [done] = plain.of(head)
+    assert (done.state, done.outcome, done.opinion) == ("done", "reject", "先修旧的")

@@ -50,6 +50,15 @@ def test_the_lists_are_those_of_one_person_in_one_oa(oa_sandbox: Running) -> Non
         assert "请假" not in httpx.get(f"{oa_sandbox.url}/desk", params=other).text
 
 
+@pytest.mark.parametrize(("name", "told"), [("landray", False), ("weaver", True), ("seeyon", False), ("plain", True)])
+def test_process_and_step_have_columns_where_the_oa_is_told_of_them(
+    oa_sandbox: Running, name: OAName, told: bool
+) -> None:
+    mirrored(oa_sandbox, name, **{"workflow": "请假", "node": "护士长审批"} if told else {})
+    page = httpx.get(f"{oa_sandbox.url}/desk", params={"as": HEAD, "oa": name}).text
+    assert [text in page for text in ("流程类型", "节点", "护士长审批")] == [told] * 3
+
+
 @pytest.mark.parametrize("name", ["landray", "plain"])
 def test_a_signed_address_names_account_moment_and_item(oa_sandbox: Running, name: OAName) -> None:
     row = mirrored(oa_sandbox, name, link=f"{LINK}?from=oa")

@@ -62,7 +62,8 @@ def test_the_overview_tells_how_an_oa_is(browser_of: Browser, bpm: Bpm, sites: S
     bpm.start("leave_request", by="nurse", **LEAVE)
     assert "1 人没有账号，1 件推不到" in auditor.get(OA)
     assert "有未处理的" in auditor.get("/admin/instances")
-    assert "集团 OA：推送待办" in auditor.get("/admin/outbox?system=oa.ekp")
+    letters = auditor.get("/admin/outbox?system=oa.ekp")
+    assert [text in letters for text in ("集团 OA：推送待办", "集团 OA 投递失败", "里没有账号")] == [True] * 3
 
 
 def test_a_channel_is_paused_and_resumed_where_it_is_seen(browser_of: Browser, bpm: Bpm, sites: Sites) -> None:
@@ -282,7 +283,8 @@ def test_who_is_put_anew_is_shown_as_such_until_the_oa_has_answered(
     admin = browser_of.login("system_admin")
     page = f"{OA}/ekp/accounts"
     before = admin.get(page)
-    assert f"用的账号 {head.staff_number}" in before
+    assert f"里没有账号 {head.staff_number}" in before
+    assert "用的账号" not in before, "the reason has named it"
     assert "请在“账号对照”里" not in before, "that is where one is"
     assert "every 3s" not in before
     with bpm.db.unit_of_work() as session:

@@ -86,9 +86,10 @@ async function follow() {
 }
 
 // Who doesn't agree says why.
-function opinion(outcome) {
+function opinion(outcome, title) {
   if (outcome !== 'reject') return Promise.resolve('');
   const dialog = document.querySelector('.opinion');
+  dialog.querySelector('.about').textContent = title;
   dialog.querySelector('textarea').value = '';
   dialog.returnValue = '';
   dialog.showModal();
@@ -100,21 +101,25 @@ function opinion(outcome) {
 async function handle(button) {
   const row = button.closest('tr');
   const { outcome } = button.dataset;
-  const said = await opinion(outcome);
+  const said = await opinion(outcome, row.querySelector('.title a').textContent);
   if (said === null) return;
   const asked = new URL(feed, location.href).searchParams;
   const buttons = row.querySelectorAll('button');
   buttons.forEach((one) => { one.disabled = true; });
   const body = JSON.stringify({ oa: asked.get('oa'), as: asked.get('as'), id: row.dataset.key, outcome, opinion: said });
-  const answer = await fetch('/desk/handle', { method: 'POST', body, headers: { 'Content-Type': 'application/json' } });
-  if (!answer.ok) { toast(await answer.text()); buttons.forEach((one) => { one.disabled = false; }); }
+  let refused = '连不上这个沙箱；恢复后这条还在待办里，就再点一次';
+  try {
+    const answer = await fetch('/desk/handle', { method: 'POST', body, headers: { 'Content-Type': 'application/json' } });
+    refused = answer.ok ? '' : await answer.text();
+  } catch { /* nothing came back: what is refused says so */ }
+  if (refused) { toast(refused); buttons.forEach((one) => { one.disabled = false; }); }
 }
 
 document.addEventListener('click', (event) => {
   const brand = document.querySelector('.brand[open]');
   if (brand && !brand.contains(event.target)) brand.open = false;
   const target = event.target.closest?.('.lists [data-list], [data-outcome]');
-  if (target?.matches('[data-outcome]')) handle(target).catch((error) => toast(error.message));
+  if (target?.matches('[data-outcome]')) handle(target);
   else if (target) { history.replaceState(null, '', `#${target.dataset.list}`); choose(target.dataset.list); }
 });
 document.addEventListener('keydown', (event) => {
