@@ -5,11 +5,13 @@ to a person, an event that has no receiver yet. So each row has one place where 
 """
 
 import uuid
+from collections.abc import Sequence
 
 import orjson
-from sqlalchemy import ColumnElement, exists
+from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy.orm import Session
 
-from engine.bpm.models import Incident
+from engine.bpm.models import Incident, WorkItem
 from engine.outbox import DEAD, Outbox
 
 
@@ -24,7 +26,13 @@ def given_up(
     return conditions
 
 
-def about_instance(row: Outbox) -> uuid.UUID | None:
-    """Return the instance that a row is about, None for a message from outside."""
-    named = orjson.loads(row.payload).get("instance")
-    return None if named is None else uuid.UUID(named)
+def about_instances(session: Session, rows: Sequence[Outbox]) -> dict[int, uuid.UUID]:
+    """Return the instances that rows are about, by the rows' ids; a message from outside is about none."""
+    named = {row.id: orjson.loads(row.payload) for row in rows}
+    found = {id_: uuid.UUID(about["instance"]) for id_, about in named.items() if "instance" in about}
+    items = {id_: uuid.UUID(about["item"]) for id_, about in named.items() if id_ not in found and "item" in about}
+    if items:
+        asked = select(WorkItem.id, WorkItem.instance_id).where(WorkItem.id.in_(items.values()))
+        instances = dict(session.execute(asked).all())
+        found |= {id_: instances[item_id] for id_, item_id in items.items() if item_id in instances}
+    return found

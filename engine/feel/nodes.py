@@ -29,12 +29,13 @@ class Node:
 
     def children(self) -> Iterator["Node"]:
         """Yield the nodes directly below this one, in source order."""
-        for name in _below(type(self)):
+        kind: Any = type(self)
+        for name in _below(kind):
             yield from _nodes(getattr(self, name))
 
 
 @cache
-def _below(kind: type[Node]) -> tuple[str, ...]:
+def _below(kind: type[Any]) -> tuple[str, ...]:
     """Return the fields of a kind of node that may hold nodes."""
     return tuple(spec.name for spec in fields(kind) if spec.init and spec.name != "offset")
 

@@ -59,11 +59,12 @@ def test_the_overview_tells_how_an_oa_is(browser_of: Browser, bpm: Bpm, sites: S
     assert figures(page) == {"待办": "1", "待阅": "0", "还没推到": "0", "最近推送成功": "刚刚"}
     assert "有未处理的" not in auditor.get("/admin/instances")
     shelf(bpm).strangers = {CAST["head_nurse"].staff_number}
-    bpm.start("leave_request", by="nurse", **LEAVE)
+    story = bpm.start("leave_request", by="nurse", **LEAVE)
     assert "1 人没有账号，1 件推不到" in auditor.get(OA)
     assert "有未处理的" in auditor.get("/admin/instances")
     letters = auditor.get("/admin/outbox?system=oa.ekp")
     assert [text in letters for text in ("集团 OA：推送待办", "集团 OA 投递失败", "里没有账号")] == [True] * 3
+    assert f'href="/instances/{story.id}?from=/admin/outbox">{story.instance.title}</a>' in letters
 
 
 def test_a_channel_is_paused_and_resumed_where_it_is_seen(browser_of: Browser, bpm: Bpm, sites: Sites) -> None:

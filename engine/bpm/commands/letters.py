@@ -1,13 +1,11 @@
 """Dead letters (投递失败): what the outbox gave up is delivered again, one or all that failed alike."""
 
-import uuid
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from engine import audit, clock, outbox
 from engine.batch import Batch
-from engine.bpm.letters import about_instance, given_up
+from engine.bpm.letters import about_instances, given_up
 from engine.bpm.models import Incident, Instance
 from engine.errors import Conflict
 from engine.org.actor import Actor
@@ -40,7 +38,7 @@ def requeue_all(session: Session, actor: Actor, *, system: str, topic: str, reas
 
 def _log(session: Session, actor: Actor, row: Outbox) -> None:
     """Add a row to the trail of the instance that the letter is about, or to the activities: a message has none."""
-    instance_id: uuid.UUID | None = about_instance(row)
+    instance_id = about_instances(session, [row]).get(row.id)
     detail = {"outbox": row.id, "system": row.system, "topic": row.topic, "reason": row.last_error}
     if instance_id is None or session.get(Instance, instance_id) is None:
         audit.record(session, actor, "requeue", detail, at=clock.now())

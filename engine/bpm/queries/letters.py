@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from engine import outbox
-from engine.bpm.letters import about_instance, given_up
+from engine.bpm.letters import about_instances, given_up
 from engine.bpm.models import Instance
 from engine.bpm.queries.paging import Keyset, Page
 from engine.bpm.queries.search import require_overseer
@@ -133,16 +133,16 @@ def letters(
     cursor: str | None = None,
     limit: int = 20,
 ) -> Page[Letter]:
-    """Return dead letters, newest first. Two statements. Raises Forbidden, and Invalid for a bad cursor."""
+    """Return dead letters, newest first. Raises Forbidden, and Invalid for a bad cursor."""
     require_overseer(viewer)
     statement = select(Outbox).where(*given_up(system, topic, reason))
     rows = list(session.scalars(_LETTERS.narrowed(statement, cursor, limit)))
-    about = {row.id: about_instance(row) for row in rows}
-    named = select(Instance.id, Instance.title).where(Instance.id.in_(filter(None, about.values())))
+    about = about_instances(session, rows)
+    named = select(Instance.id, Instance.title).where(Instance.id.in_(about.values()))
     titles = {row.id: row.title for row in session.execute(named)}
     found = []
     for row in rows:
-        instance_id = about[row.id]
+        instance_id = about.get(row.id)
         title = None if instance_id is None else titles.get(instance_id)
         moment = row.done_at or row.created_at
         what = (row.id, row.system, row.topic, row.last_error, row.attempts, row.created_at, moment)
