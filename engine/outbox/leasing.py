@@ -48,17 +48,20 @@ _COUNT = Statement(
     "INSERT INTO outbox_channel (system, reason, failures, sent, failed) VALUES (:channel, '', 0, :sent, 0) "
     "ON CONFLICT (system) DO UPDATE SET sent = outbox_channel.sent + excluded.sent"
 )
-_PASSED = (
-    "UPDATE outbox SET state = 'done', done_at = :now, lease_until = NULL, last_error = :why "
-    "WHERE state = 'pending' AND id IN (SELECT b.id FROM outbox h JOIN outbox b ON b.system = h.system "
-    "AND b.key = h.key AND b.topic = h.topic AND b.state = 'pending' AND b.id >= h.id "
-    "WHERE h.id IN ({ids}) AND h.state = 'pending' AND h.lease_owner = :owner AND h.lease_until = :until "
-    "AND (b.id = h.id OR b.lease_until IS NULL) "
-    f"AND b.id < {_YOUNGEST.format('y', 'b')})"
-)
+_DONE = "UPDATE outbox SET state = 'done', done_at = :now, lease_until = NULL, last_error = :why WHERE "
+_BEFORE = "b.id >= h.id AND (b.id = h.id OR b.lease_until IS NULL) AND b.id < " + _YOUNGEST.format("y", "h")
+_SHARD = "b.system = h.system AND b.key = h.key AND b.topic = h.topic AND b.state = 'pending'"
+_HELD = "h.lease_owner = :owner AND h.lease_until = :until"
+# Found by the ids, and from them by their shards, whatever PostgreSQL believes of the table: it may never have looked
+# at it, and then thinks that next to nothing is pending and that reading all of it costs nothing. So conditions that
+# would let it read the index of what is pending are hidden from it (coalesce), and rows come as arrays.
 _SUPERSEDE = Statement(
-    _PASSED.format(ids="SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:ids AS json))"),
-    sqlite=_PASSED.format(ids="SELECT value FROM json_each(:ids)"),
+    f"{_DONE}coalesce(state, '') = 'pending' AND id = ANY(ARRAY(SELECT unnest(ARRAY(SELECT b.id FROM outbox b "
+    f"WHERE {_SHARD} AND {_BEFORE} ORDER BY b.id)) FROM (SELECT h.id, h.system, h.key, h.topic FROM outbox h "
+    "WHERE h.id = ANY(ARRAY(SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:ids AS json)))) "
+    f"AND coalesce(h.state, '') = 'pending' AND {_HELD} OFFSET 0) h))",
+    sqlite=f"{_DONE}state = 'pending' AND id IN (SELECT b.id FROM outbox h JOIN outbox b ON {_SHARD} AND {_BEFORE} "
+    f"WHERE h.id IN (SELECT value FROM json_each(:ids)) AND h.state = 'pending' AND {_HELD})",
 )
 _DUE_LANES = Statement("SELECT DISTINCT lane FROM outbox WHERE state = 'pending' AND due_at <= :now")
 _RENEW = Statement(
