@@ -68,7 +68,7 @@ def postgres(*, durable: bool = True) -> Iterator[str]:
             "full_page_writes": "on" if durable else "off",
         }
         if not durable:
-            settings |= {"autovacuum": "off", "jit": "off", "wal_level": "minimal", "max_wal_senders": "0"}
+            settings |= {"jit": "off", "wal_level": "minimal", "max_wal_senders": "0"}
         options = [f"--{name}={value}" for name, value in settings.items()]
         with _server([programs / "postgres", "-D", folder / "data", *options], folder, stop=signal.SIGINT) as process:
             with _connected(process, f"postgresql://piyue:{password}@127.0.0.1:{port}/postgres", folder) as connection:

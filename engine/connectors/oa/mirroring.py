@@ -60,20 +60,17 @@ _PUSHES = (
     f"'{{\"item\":\"' || {_KEY} || '\"}}', 'pending', 0, :now, '', :now "
     "FROM work_item i JOIN instance n ON n.id = i.instance_id "
 )
-_DIFFERS = f"((m.item_id IS NULL AND i.state = 'open') OR m.wanted <> {CURRENT})"
+_WANTED = "(SELECT m.wanted FROM oa_item m WHERE m.site = :site AND m.item_id = i.id)"  # as UNSEEN: no join
+_DIFFERS = f"coalesce({_WANTED}, CASE WHEN i.state = 'open' THEN '' ELSE {CURRENT} END) <> {CURRENT}"
 
 # The rows to push come first: on SQLite the others have changed what it looks at, on PostgreSQL all see the same.
-_PUSH_CHANGED = Statement(
-    f"{_PUSHES}LEFT JOIN oa_item m ON m.site = :site AND m.item_id = i.id WHERE i.instance_id = :instance "
-    f"AND {_DIFFERS}"
-)
+_PUSH_CHANGED = Statement(f"{_PUSHES}WHERE i.instance_id = :instance AND {_DIFFERS}")
 _INSERT_NEW = Statement(_INSERT.format(new=_NEW + " AND i.instance_id = :instance"))
 _WANT = (
     f"UPDATE oa_item SET wanted = (SELECT {CURRENT} FROM work_item i JOIN instance n ON n.id = i.instance_id "
     "WHERE i.id = oa_item.item_id), seq = seq + 1, changed_at = :now "
     "WHERE site = :site AND instance_id = :instance AND item_id IN (SELECT i.id FROM work_item i "
-    "JOIN instance n ON n.id = i.instance_id JOIN oa_item m ON m.site = :site AND m.item_id = i.id "
-    f"WHERE i.instance_id = :instance AND m.wanted <> {CURRENT})"
+    f"JOIN instance n ON n.id = i.instance_id WHERE i.instance_id = :instance AND {_WANTED} <> {CURRENT})"
 )
 _UPDATE_WANTED = Statement(_WANT)
 
