@@ -1,7 +1,7 @@
 """The demo hospital: its size and shape, and that the people of the story stand where the story needs them."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import func, select
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from engine.bpm.assignment import AssignmentContext, resolve
 from engine.bpm.extensions import Assign
+from engine.db import Database
 from engine.org.demo import CAST, DemoStaff, load_demo
 from engine.org.directory import directory
 from engine.org.identity import actor_for
@@ -16,6 +17,12 @@ from engine.org.models import Department, Membership, Person, Role, RoleMember
 from engine.org.pinyin import search_keys
 from engine.org.queries import departments
 from engine.org.roles import ROLES
+
+
+@pytest.fixture
+def session(hospital_db: Database) -> Iterator[Session]:
+    with hospital_db.unit_of_work() as session:
+        yield session
 
 
 @pytest.fixture
