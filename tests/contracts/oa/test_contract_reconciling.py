@@ -226,6 +226,7 @@ def test_every_night_at_three_once(office: Opening, mending: bool) -> None:
         with desk.bpm.db.reading() as session:
             return [(c.by, c.repair) for c in session.scalars(select(OACheck).order_by(OACheck.started_at))]
 
+    desk.bpm.only_the_cast()
     clock.freeze(_night(1, 3, 5))
     desk.begin(HEAD)
     assert began() == [("nightly", mending)]
