@@ -175,6 +175,7 @@ def upgrade() -> None:
         "oa_poll",
         sa.Column("site", sa.String(length=11), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("account", sa.String(length=80), nullable=True),
         sa.Column("polled_at", _MOMENT, nullable=True),
         sa.Column("due_at", _MOMENT, nullable=False),
         sa.Column("handled_to", _MOMENT, nullable=True),

@@ -215,6 +215,7 @@ class OAPoll(Base):
 
     site: Mapped[str] = mapped_column(String(11), primary_key=True)
     person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    account: Mapped[str | None] = mapped_column(String(80))  # whose lists are kept, None where nobody's
     polled_at: Mapped[datetime | None]
     due_at: Mapped[datetime]
     handled_to: Mapped[datetime | None]  # what was handled there is known up to here

@@ -88,7 +88,7 @@ def test_pages_hold_each_row_once_also_where_moments_are_equal_and_new_ones_come
         assert len(page.rows) == size
         seen += [each.title.removeprefix("事项") for each in page.rows]
         cursor = page.next_cursor
-        look(bpm, "nurse", row(f"new{len(seen)}", handled=-HOUR))
+        look(bpm, "nurse", row(f"new{len(seen)}", handled=timedelta()))
     assert cursor is None
     assert seen == whole
 

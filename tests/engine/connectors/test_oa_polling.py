@@ -1,6 +1,6 @@
 """The OA's own lists, taken in person by person: who is looked at when, what is written, and what failing costs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,11 +8,13 @@ import pytest
 from sqlalchemy import select, update
 
 from engine import clock
+from engine.connectors.oa import people
 from engine.connectors.oa.adapters.protocol import Foreign, State
 from engine.connectors.oa.inbound import entries, polling, queries
 from engine.connectors.oa.models import OAEntry, OAPoll
 from engine.connectors.oa.sites import Connection, Sites, connected
 from engine.org import auth
+from engine.org.models import Person
 from sandbox.oa.server import Running
 from tests.dsl import Bpm, dates
 from tests.engine.connectors.desks import Desk, number
@@ -193,8 +195,12 @@ class Fake:
         self.open: list[Foreign] = []
         self.done: list[Foreign] = []
         self.since: list[datetime] = []
+        self.accounts: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def waiting(self, account: str) -> list[Foreign]:
+        self.accounts.append(account)
+        self.meanwhile()
         return self.open
 
     def done_since(self, account: str, since: datetime) -> list[Foreign]:
@@ -244,6 +250,80 @@ def test_windows_overlap_and_change_nothing(desk: Desk, fake: Fake) -> None:
     fake.open = [foreign("1", title="又来了")]  # given back to them
     again(desk)
     assert box(desk, "nurse") == [("又来了", "todo")]
+
+
+def call_her(desk: Desk, account: str) -> None:
+    with desk.bpm.db.unit_of_work() as session:
+        people.set_account(session, None, desk.connection, number("nurse"), account)
+
+
+def shown(desk: Desk) -> list[str]:
+    """Return what the nurse sees in both views."""
+    nurse = desk.bpm.actor("nurse")
+    with desk.bpm.db.reading() as session:
+        return [row.title for of in (queries.entries, queries.handled) for row in of(session, nurse).rows]
+
+
+def test_whoever_was_taken_for_somebody_else_sees_nothing_of_theirs_any_more(desk: Desk, fake: Fake) -> None:
+    call_her(desk, "wang.min")
+    fake.open, fake.done = [foreign("1", title="王敏的事")], [foreign("2", State.DONE, title="关于王敏的意见")]
+    again(desk)
+    assert shown(desk) == ["王敏的事", "关于王敏的意见"]
+    call_her(desk, "")
+    assert shown(desk) == [], "at once"
+    fake.open, fake.done = [foreign("3", title="她的事")], []
+    look(desk, minutes=1)
+    assert shown(desk) == ["她的事"], "and asked for without waiting"
+    assert fake.accounts == ["wang.min", number("nurse")]
+    assert fake.since[-1] == clock.now() - timedelta(days=1) - polling.OVERLAP, "from the first day on"
+
+
+def test_a_look_that_ends_after_the_account_was_corrected_writes_nothing(desk: Desk, fake: Fake) -> None:
+    call_her(desk, "wang.min")
+    fake.open = [foreign("1", title="王敏的事")]
+    fake.meanwhile = lambda: call_her(desk, "")
+    again(desk)
+    assert fake.accounts == ["wang.min"]
+    assert rows(desk, "nurse") == {}
+    fake.meanwhile, fake.open = lambda: None, []
+    again(desk)
+    assert rows(desk, "nurse") == {}
+    assert fake.accounts[-1] == poll_of(desk, "nurse").account == number("nurse")
+
+
+def test_another_staff_number_is_another_account(desk: Desk, fake: Fake) -> None:
+    fake.open = [foreign("1", title="旧工号的事")]
+    again(desk)
+    with desk.bpm.db.unit_of_work() as session:
+        session.execute(update(Person).where(Person.id == desk.bpm.person("nurse")).values(staff_number="N10027"))
+    fake.open = []
+    again(desk)
+    assert rows(desk, "nurse") == {}
+    assert poll_of(desk, "nurse").account == "N10027"
+
+
+def test_what_the_oa_dates_in_the_future_is_of_now(desk: Desk, fake: Fake) -> None:
+    far = NOON + timedelta(days=3650)
+    fake.open = [foreign("1", received_at=far)]
+    fake.done = [foreign("2", State.DONE, received_at=far, handled_at=far), foreign("3", State.DONE, handled_at=NOON)]
+    again(desk)
+    seen = clock.now()
+    assert {row.received_at for row in rows(desk, "nurse").values()} == {seen, NOON}
+    fake.open = fake.done = []
+    clock.freeze(seen + entries.HANDLED_KEPT + timedelta(minutes=1))
+    assert shown(desk) == ["通知"], "of what waits"
+    entries.purge(desk.bpm.db)
+    assert [row.state for row in rows(desk, "nurse").values()] == ["todo"]
+
+
+def test_what_the_oa_does_not_date_stays_where_it_was_first_seen(desk: Desk, fake: Fake) -> None:
+    fake.done = [foreign("1", State.DONE, title="没有时刻", received_at=None)]
+    again(desk)
+    first = clock.now()
+    fake.done.append(foreign("2", State.DONE, title="有时刻", received_at=first + timedelta(minutes=1)))
+    again(desk, 5)
+    assert shown(desk) == ["有时刻", "没有时刻"]
+    assert {row.received_at for row in rows(desk, "nurse").values()} == {first, first + timedelta(minutes=1)}
 
 
 def test_what_is_no_address_of_a_page_is_no_link(desk: Desk, fake: Fake) -> None:

@@ -243,7 +243,7 @@ class Landray:
             workflow=_text(row, "moduleName"),
             node="",
             sender=_text(row, "creatorName") or _text(row, "creator"),
-            received_at=moments.read(row.get("createTime")) or clock.now(),
+            received_at=moments.read(row.get("createTime")),
             link=address(link),
             mobile_link=address(mobile) if mobile else "",
             handled_at=None if state.open else _done_at(row),

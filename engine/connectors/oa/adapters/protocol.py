@@ -91,7 +91,7 @@ class Foreign:
     workflow: str
     node: str
     sender: str
-    received_at: datetime
+    received_at: datetime | None  # None where the OA doesn't tell it readably
     link: str  # http(s) address of its page in the OA
     mobile_link: str = ""
     handled_at: datetime | None = None  # when they handled it; None where it waits, and where the OA doesn't tell

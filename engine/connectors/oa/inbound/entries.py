@@ -1,27 +1,37 @@
 """What the OA's own lists hold, kept as it was last seen: under the OA's own ids, so that windows may overlap."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy import delete, update
+from sqlalchemy.orm import Session
+
 from engine import clock
 from engine.batch import Batch, Statement
 from engine.connectors.oa.adapters.protocol import Foreign, State
+from engine.connectors.oa.models import OAEntry, OAPoll
 from engine.db import Database, new_id
 
 STALE = timedelta(days=3)
 KEPT, HANDLED_KEPT = timedelta(days=30), timedelta(days=90)
 
-_ENTRY = Statement(
+_WRITE = (
     "INSERT INTO oa_entry (id, site, person_id, request_id, state, title, workflow, node, sender, link, mobile_link, "
     "received_at, handled_at, arrived_at, seen_at) VALUES (:id, :site, :person, :request_id, :state, :title, "
     ":workflow, :node, :sender, :link, :mobile_link, :received_at, :handled_at, :arrived_at, :now) "
     "ON CONFLICT (site, person_id, request_id, state) DO UPDATE SET "
     "title = excluded.title, workflow = excluded.workflow, node = excluded.node, sender = excluded.sender, "
-    "link = excluded.link, mobile_link = excluded.mobile_link, received_at = excluded.received_at, "
-    "handled_at = excluded.handled_at, arrived_at = excluded.arrived_at, seen_at = excluded.seen_at, gone_at = NULL"
+    "link = excluded.link, mobile_link = excluded.mobile_link, handled_at = excluded.handled_at, "
+    "seen_at = excluded.seen_at, gone_at = NULL, "
+)
+_ENTRY = Statement(f"{_WRITE}received_at = excluded.received_at, arrived_at = excluded.arrived_at")
+# received when it was first seen, for the OA doesn't tell
+_UNTOLD = Statement(
+    f"{_WRITE}arrived_at = CASE WHEN excluded.handled_at IS NULL THEN oa_entry.arrived_at ELSE excluded.arrived_at END"
 )
 _GONE = Statement(
     "UPDATE oa_entry SET gone_at = :now WHERE site = :site AND person_id = :person AND gone_at IS NULL "
@@ -52,8 +62,10 @@ def write(
     kept = [each for each in done if not each.state.open and (each.handled_at or now) >= now - HANDLED_KEPT]
     handled = {each.request_id: each for each in sorted(kept, key=lambda each: each.state == State.FINISHED)}
     found = {(each.request_id, each.state): each for each in (*handled.values(), *(e for e in waiting if e.state.open))}
-    if found:
-        batch.add(_ENTRY, [{**where, **_written(each), "now": now} for each in found.values()])
+    for statement, untold in ((_ENTRY, False), (_UNTOLD, True)):
+        rows = [_written(each, now) for each in found.values() if (each.received_at is None) == untold]
+        if rows:
+            batch.add(statement, [{**where, **row} for row in rows])
     batch.change(_GONE, {**where, "now": now})
     if handled:
         batch.change(_MOVED, {**where, "now": now})
@@ -77,9 +89,23 @@ def words(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _written(entry: Foreign) -> dict[str, Any]:
-    """Return an entry as its columns take it, whatever the OA has sent."""
+def forget(session: Session, site: str, people: Collection[uuid.UUID]) -> None:
+    """Forget what lists of people held, and have them asked for anew: these were somebody else's, perhaps.
+
+    A look that is under way finds that it is no longer wanted (`OAPoll.account`).
+    """
+    mine = update(OAPoll).where(OAPoll.site == site, OAPoll.person_id.in_(people))
+    anew = {"account": None, "polled_at": None, "handled_to": None, "failures": 0, "error": "", "due_at": clock.now()}
+    theirs = delete(OAEntry).where(OAEntry.site == site, OAEntry.person_id.in_(people))
+    for statement in (mine.values(anew), theirs):  # the former waits for a look that is being written
+        session.execute(statement, execution_options={"synchronize_session": False})
+
+
+def _written(entry: Foreign, now: datetime) -> dict[str, Any]:
+    """Return an entry as its columns take it, whatever the OA has sent; nothing has happened after now."""
     id_ = entry.request_id
+    received = min(entry.received_at or now, now)
+    handled = None if entry.handled_at is None else min(entry.handled_at, now)
     short = id_.isprintable() and len(id_) <= 80
     return {
         "id": new_id(),
@@ -91,9 +117,10 @@ def _written(entry: Foreign) -> dict[str, Any]:
         "sender": words(entry.sender, 80),
         "link": _address(entry.link),
         "mobile_link": _address(entry.mobile_link),
-        "received_at": entry.received_at,
-        "handled_at": entry.handled_at,
-        "arrived_at": entry.handled_at or entry.received_at,
+        "received_at": received,
+        "handled_at": handled,
+        "arrived_at": handled or received,
+        "now": now,
     }
 
 

@@ -72,12 +72,14 @@ _ASK = Statement(
     "WHERE oa_poll.polled_at IS NULL OR oa_poll.polled_at <= :before"
 )
 _WHO = Statement(
-    "SELECT p.name, p.staff_number, p.mobile, p.email, a.account, q.handled_to, q.failures, "
+    "SELECT p.name, p.staff_number, p.mobile, p.email, a.account, q.account AS kept_of, q.handled_to, q.failures, "
     f"(p.id IN {_ACTIVE}) AS active FROM person p JOIN oa_poll q ON q.site = :site AND q.person_id = p.id "
     "LEFT JOIN oa_account a ON a.site = :site AND a.person_id = p.id WHERE p.id = :person AND p.disabled_at IS NULL",
     handled_to=datetime,
     active=bool,
 )
+_OF = Statement("SELECT account FROM oa_poll WHERE site = :site AND person_id = :person FOR UPDATE")
+_BECOMES = Statement("UPDATE oa_poll SET account = :account WHERE site = :site AND person_id = :person")
 _WELL = Statement(
     "UPDATE oa_poll SET polled_at = :now, due_at = :due_at, handled_to = :began, failures = 0, error = '' "
     "WHERE site = :site AND person_id = :person"
@@ -127,7 +129,8 @@ def poll(db: Database, row: outbox.Leased) -> None:
     connection = connected(db).serving(row.system)
     if not polled([connection]):
         return  # taken in no more
-    where = {"site": connection.site.code, "person": uuid.UUID(row.payload["person"])}
+    person = uuid.UUID(row.payload["person"])
+    where = {"site": connection.site.code, "person": person}
     began = clock.now()
     with db.reading() as session:
         rows = asked(session, _WHO, where | {"today": began - _TODAY})
@@ -135,14 +138,22 @@ def poll(db: Database, row: outbox.Leased) -> None:
         return
     [found] = rows
     identity = people.Identity(found.name, found.staff_number, found.mobile, found.email, found.account)
-    account = people.account(connection.site, identity)
+    account, handled_to = people.account(connection.site, identity), found.handled_to
+    if account != found.kept_of:
+        handled_to = None
+        with db.unit_of_work() as session:
+            if found.kept_of is not None:
+                entries.forget(session, connection.site.code, [person])
+            batch = Batch()
+            batch.change(_BECOMES, where | {"account": account})
+            batch.run(session)
     if not account:
         _failed(db, where, NOBODY, RARELY)
         return
     try:
         waiting = connection.adapter.waiting(account)
         outbox.renew(db, row)
-        done = connection.adapter.done_since(account, (found.handled_to or began - _FIRST) - OVERLAP)
+        done = connection.adapter.done_since(account, (handled_to or began - _FIRST) - OVERLAP)
     except UnknownPerson as error:
         _failed(db, where, str(error), RARELY)
     except outbox.Configuration as error:
@@ -157,7 +168,7 @@ def poll(db: Database, row: outbox.Leased) -> None:
             raise  # the channel's breaker is to know
     else:
         pause = timedelta(minutes=connection.site.poll_minutes) if found.active else REST
-        _take_in(db, where, waiting, done, began, pause)
+        _take_in(db, where | {"account": account}, waiting, done, began, pause)
 
 
 def _begin(session: Session, connection: Connection, limit: int) -> bool:
@@ -210,11 +221,13 @@ def _take_in(
     began: datetime,
     pause: timedelta,
 ) -> None:
+    """Write a person's lists, unless they have become somebody else's in the OA meanwhile."""
     now, batch = clock.now(), Batch()
     entries.write(batch, where, waiting, done, now)
     batch.add(_WELL, where | {"now": now, "began": began, "due_at": now + pause})
     with db.unit_of_work() as session:
-        batch.run(session)
+        if [row.account for row in asked(session, _OF, where)] == [where["account"]]:
+            batch.run(session)
 
 
 def _failed(

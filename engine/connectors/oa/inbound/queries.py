@@ -27,6 +27,7 @@ _WAITING = text("oa_entry.gone_at IS NULL AND oa_entry.state IN ('todo', 'read')
 _COLUMNS: tuple[Any, ...] = (
     OAEntry.id, OAEntry.site, OAEntry.state, OAEntry.title, OAEntry.workflow, OAEntry.node, OAEntry.sender,
     OAEntry.link, OAEntry.mobile_link, OAEntry.received_at, OAEntry.handled_at,
+    OAEntry.arrived_at,
 )  # fmt: skip
 _ENTRIES = Keyset("oa", ((OAEntry.received_at, datetime), (OAEntry.id, uuid.UUID)))
 _HANDLED = text("oa_entry.gone_at IS NULL AND oa_entry.state IN ('done', 'finished')")
@@ -37,7 +38,8 @@ _DONE = Keyset("oa-handled", ((OAEntry.arrived_at, datetime), (OAEntry.id, uuid.
 class Entry:
     """A row of the box; `link` and `mobile_link` are http(s) addresses in the OA or empty.
 
-    `handled_at` is when the viewer handled it, None where it waits, and where the OA doesn't tell.
+    `handled_at` is when the viewer handled it, None where it waits, and where the OA doesn't tell; `arrived_at` is when
+    it came to its list: that, or else when it was received.
     """
 
     id: uuid.UUID
@@ -51,6 +53,7 @@ class Entry:
     mobile_link: str
     received_at: datetime
     handled_at: datetime | None
+    arrived_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def handled(session: Session, viewer: Viewer, after: str | None = None, *, limit
     lately = func.coalesce(OAEntry.handled_at, OAEntry.seen_at) >= clock.now() - HANDLED_KEPT
     mine = select(*_COLUMNS).where(OAEntry.person_id == viewer.person_id, _HANDLED, lately)
     rows = [Entry(*row) for row in session.execute(_DONE.narrowed(mine, after, limit))]
-    return _DONE.page(rows, [(row.handled_at or row.received_at, row.id) for row in rows], limit)
+    return _DONE.page(rows, [(row.arrived_at, row.id) for row in rows], limit)
 
 
 def count(session: Session, viewer: Viewer) -> int:

@@ -14,6 +14,7 @@ from engine.audit import record
 from engine.batch import AMONG, Batch, Statement, listed
 from engine.connectors.oa import mirroring, removing
 from engine.connectors.oa.adapters.site import Site
+from engine.connectors.oa.inbound import entries
 from engine.connectors.oa.models import OAAccount
 from engine.connectors.oa.people.lookups import own
 from engine.connectors.oa.rights import require_admin
@@ -104,6 +105,7 @@ def _write(session: Session, actor: Doer | None, connection: Connection, rows: S
     changed = {id_: text for id_, text in wanted.items() if stored.get(id_, "") != text}
     by_id = {person.id: person for person in people.values()}
     if changed:
+        entries.forget(session, site.code, changed)
         mine = delete(OAAccount).where(OAAccount.site == site.code, OAAccount.person_id.in_(changed))
         session.execute(mine.execution_options(synchronize_session=False))
         new = [
