@@ -7,7 +7,7 @@ demo and the tests offer them.
 import random
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from sqlalchemy import func, insert, select
@@ -57,7 +57,7 @@ CAST: Mapping[str, CastMember] = {
 _LABELS = {member.staff_number: member.label for member in CAST.values()}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class DemoDepartment:
     """A department as the workbook has it; `head` and `director` are staff numbers."""
 
@@ -71,7 +71,7 @@ class DemoDepartment:
     size: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class DemoPerson:
     """A person as the workbook has it."""
 
@@ -101,9 +101,12 @@ class DemoPerson:
 
 @cache
 def roster() -> tuple[tuple[DemoDepartment, ...], tuple[DemoPerson, ...]]:
-    """Return the departments and the people of the demo hospital, without a database; nobody changes them."""
-    departments = _departments()
-    return tuple(departments), tuple(_people(departments))
+    """Return the departments and the people of the demo hospital, without a database."""
+    chance = random.Random(_SEED)  # nosec B311
+    people = _cast()
+    departments = tuple(_staffed(department, people, chance) for department in _departments())
+    _vary(departments, people, chance)
+    return departments, tuple(people.values())
 
 
 def load_demo(session: Session) -> DemoStaff:
@@ -132,40 +135,48 @@ def _departments() -> list[DemoDepartment]:
     for line in data.DEPARTMENT_ROWS.split("\n"):
         if line:
             code, name, kind, parent, head, director, size = line.split()
-            # a head that isn't of the cast comes later, see _people
+            # a head that isn't of the cast comes later, see _staffed
             number = CAST[head].staff_number if head in CAST else ""
             parent = "" if parent == "-" else parent
             found.append(DemoDepartment(code, name, kind, parent, head, number, CAST[director].staff_number, int(size)))
     return found
 
 
-def _people(departments: list[DemoDepartment]) -> list[DemoPerson]:
-    """Make everyone, the cast first, and fill in the heads of the departments."""
-    chance = random.Random(_SEED)  # nosec B311
-    people = [
-        DemoPerson(CAST[key].staff_number, name, department, post, CAST[superior].staff_number if superior else "")
-        for key, name, department, post, _, superior in data.CAST_ROWS
-    ]
-    for department in departments:
-        colleagues = [person for person in people if person.department == department.code]
-        for post in _posts(department, [person.post for person in colleagues]):
-            person = DemoPerson(str(_FIRST_NUMBER + len(people)), _name(chance), department.code, post)
-            department.head = department.head or person.number
-            people.append(person)
-            colleagues.append(person)
-        head_nurse = next((person.number for person in colleagues if person.post == "护士长"), "")
-        for person in colleagues:
-            if person.post in ("护士", "护师"):
-                person.superior = head_nurse
+def _cast() -> dict[str, DemoPerson]:
+    """Make the people of the story, by staff number."""
+    found = {}
+    for key, name, department, post, _, superior in data.CAST_ROWS:
+        number = CAST[key].staff_number
+        found[number] = DemoPerson(number, name, department, post, CAST[superior].staff_number if superior else "")
+    return found
+
+
+def _staffed(department: DemoDepartment, people: dict[str, DemoPerson], chance: random.Random) -> DemoDepartment:
+    """Add to `people` whom a department still lacks; return it with its head."""
+    colleagues = [person for person in people.values() if person.department == department.code]
+    for post in _posts(department, [person.post for person in colleagues]):
+        person = DemoPerson(str(_FIRST_NUMBER + len(people)), _name(chance), department.code, post)
+        people[person.number] = person
+        colleagues.append(person)
+        department = replace(department, head=department.head or person.number)
+    head_nurse = next((person.number for person in colleagues if person.post == "护士长"), "")
+    for person in colleagues:
+        if person.post in ("护士", "护师"):
+            people[person.number] = replace(person, superior=head_nurse)
+    return department
+
+
+def _vary(departments: Iterable[DemoDepartment], people: dict[str, DemoPerson], chance: random.Random) -> None:
+    """Disable some of the ordinary people and give others a second post."""
     special = {department.head for department in departments} | {member.staff_number for member in CAST.values()}
-    ordinary = [person for person in people if person.number not in special and person.post != "护士长"]
-    for person in chance.sample(ordinary, _DISABLED):
-        person.state = DISABLED
+    ordinary = [person for person in people.values() if person.number not in special and person.post != "护士长"]
+    disabled = {person.number for person in chance.sample(ordinary, _DISABLED)}
     clinical = {department.code for department in departments if department.kind == "临床"}
-    wards = [person for person in ordinary if person.department in clinical and person.state == ACTIVE]
+    wards = [person for person in ordinary if person.department in clinical and person.number not in disabled]
+    for number in disabled:
+        people[number] = replace(people[number], state=DISABLED)
     for at, person in enumerate(chance.sample(wards, _PART_TIME_PEOPLE)):
-        person.part_time = _PART_TIME[at % len(_PART_TIME)]
-    return people
+        people[person.number] = replace(person, part_time=_PART_TIME[at % len(_PART_TIME)])
 
 
 def _posts(department: DemoDepartment, taken: list[str]) -> Iterator[str]:

@@ -13,22 +13,42 @@ _IN_WORK = "在职"
 class DepartmentRow(Protocol):
     """A department; `parent` is a code or empty, `head` a staff number or empty."""
 
-    code: str
-    name: str
-    parent: str
-    head: str
+    @property
+    def code(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parent(self) -> str: ...
+
+    @property
+    def head(self) -> str: ...
 
 
 class PersonRow(Protocol):
     """A person; `superior` is a staff number or empty, `part_time` lists further departments as `code:post;code`."""
 
-    number: str
-    name: str
-    department: str
-    post: str
-    superior: str
-    part_time: str
-    state: str
+    @property
+    def number(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def department(self) -> str: ...
+
+    @property
+    def post(self) -> str: ...
+
+    @property
+    def superior(self) -> str: ...
+
+    @property
+    def part_time(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
 
     @property
     def mobile(self) -> str: ...
