@@ -54,7 +54,7 @@ def test_the_lists_are_those_of_one_person_in_one_oa(oa_sandbox: Running) -> Non
 def test_process_and_step_have_columns_where_the_oa_is_told_of_them(
     oa_sandbox: Running, name: OAName, told: bool
 ) -> None:
-    mirrored(oa_sandbox, name, **{"workflow": "请假", "node": "护士长审批"} if told else {})
+    mirrored(oa_sandbox, name, workflow="请假", node="护士长审批")
     page = httpx.get(f"{oa_sandbox.url}/desk", params={"as": HEAD, "oa": name}).text
     assert [text in page for text in ("流程类型", "节点", "护士长审批")] == [told] * 3
 
