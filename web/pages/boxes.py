@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 from fastapi import Response
 from starlette.responses import RedirectResponse
 
+from api.boxes import OAView
 from engine import clock
 from engine.bpm import queries
 from engine.bpm.queries import BoxRow, Filters
@@ -34,8 +35,6 @@ PERIODS = {"today": "今天", "week": "近 7 天", "month": "近 30 天", "year"
 _DAYS = {"today": 0, "week": 6, "month": 29, "year": 364}
 _KEPT = ("process", "text", "urgency", "period", "state", "overdue")
 PAGE, MOST = 20, 100
-HANDLED = "handled"
-"""The view of the box OA 待办 that shows what was handled there."""
 _PATIENCE = 20  # seconds for which a page waits for the OAs
 _MANY = 12  # processes of a filter that are still chosen from a list
 
@@ -146,9 +145,10 @@ def home(call: Visitor) -> Response:
 
 @router.get("/box/oa")
 def oa_box(call: Visitor, view: str = "", cursor: str | None = None, asked: int = 0) -> Response:
-    """Show what waits in the OAs' own processes, or was handled there (`view`), and have both asked for.
+    """Show what waits in the OAs' own processes, or was handled there (`view`, see OAView), and have both asked for.
 
-    `asked`: since when, for the script alone.
+    A view that doesn't exist is an old or mistyped address, and shows what waits. `asked`: since when, for the script
+    alone.
     """
     sites = connected(call.db)
     connections = polled(sites)
@@ -158,10 +158,10 @@ def oa_box(call: Visitor, view: str = "", cursor: str | None = None, asked: int 
         call.later(lambda writing: poll_now(writing, sites, call.actor))
     now = int(clock.now().timestamp())
     lists = oa.freshness(call.session, call.actor, connections)
-    handled = view == HANDLED
+    handled = view == OAView.HANDLED
     found = (oa.handled if handled else oa.entries)(call.session, call.actor, cursor)
     values: dict[str, Any] = {
-        "view": HANDLED if handled else "",
+        "view": OAView.HANDLED if handled else "",
         "entries": found.rows,
         "cursor": found.next_cursor,
         "lists": lists,
