@@ -285,7 +285,7 @@ def test_who_is_put_anew_is_shown_as_such_until_the_oa_has_answered(
     page = f"{OA}/ekp/accounts"
     before = admin.get(page)
     assert f"里没有账号 {head.staff_number}" in before
-    assert "用的账号" not in before, "the reason has named it"
+    assert f"用的账号 {head.staff_number}" in before
     assert "请在“账号对照”里" not in before, "that is where one is"
     assert "every 3s" not in before
     with bpm.db.unit_of_work() as session:
