@@ -76,14 +76,21 @@ class _Server(uvicorn.Server):
 def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 0, name: str = "app") -> Iterator[str]:
     """Serve an app until the block ends; yield its address (no slash at its end). Port 0 takes a free one.
 
-    Raises OSError where the port is taken.
+    An app that can't start refuses connections; why is in the log. Raises OSError where the port is taken.
     """
     listener = socket.create_server((host, port))
     server = _Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name=name, daemon=True)
+
+    def serve() -> None:
+        # where the app can't start uvicorn says so in the log, calls sys.exit and leaves the socket open
+        with listener, suppress(SystemExit):
+            server.run(sockets=[listener])
+
+    address = f"http://{host}:{listener.getsockname()[1]}"
+    thread = threading.Thread(target=serve, name=name, daemon=True)
     thread.start()
     try:
-        yield f"http://{host}:{listener.getsockname()[1]}"
+        yield address
     finally:
         server.end()
         thread.join()
