@@ -3,10 +3,9 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from engine import clock
 from engine.batch import Batch
@@ -17,6 +16,7 @@ from engine.errors import Invalid
 from tests.dsl import Bpm
 from tests.factories import plans
 from tests.factories.outbox import NOON
+from tests.factories.statements import sent
 
 DONE, FINISHED = State.DONE, State.FINISHED
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -142,18 +142,12 @@ def test_ninety_days_are_kept_whatever_the_oa_goes_on_to_list(bpm: Bpm) -> None:
 @pytest.mark.backend("postgresql")
 def test_a_page_walks_its_index_backwards(bpm: Bpm) -> None:
     look(bpm, "nurse", *(row(str(n), handled=n * HOUR) for n in range(3)))
-    viewer, sent = bpm.actor("nurse"), list[str]()
+    viewer = bpm.actor("nurse")
     with bpm.db.unit_of_work() as session:
         cursor = queries.handled(session, viewer, limit=1).next_cursor
-
-        def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-            sent.append(statement)
-
-        engine = session.connection().engine
-        event.listen(engine, "before_cursor_execute", note)
-        queries.handled(session, viewer, cursor)
-        event.remove(engine, "before_cursor_execute", note)
-        [statement] = sent
+        with sent(bpm.db.engine) as statements:
+            queries.handled(session, viewer, cursor)
+        [statement] = statements
         plan = plans.nodes(session, statement)
         session.rollback()
     assert ("ix_oa_entry_handled", "Backward") in plans.walks(plan), json.dumps(plan, indent=1)

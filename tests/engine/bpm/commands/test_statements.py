@@ -1,10 +1,11 @@
 """What a command sends: a completion is raw SQL in batches and nothing beside them."""
 
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from engine.bpm import commands
 from engine.bpm.models import Draft
 from tests.dsl import Bpm, bpmn, chain, start_task, task
+from tests.factories.statements import sent
 
 STEPS = [f"step{number}" for number in range(4)]
 LINE = bpmn(
@@ -18,15 +19,9 @@ LINE = bpmn(
 def test_a_completion_sends_no_statement_through_sqlalchemy(bpm: Bpm) -> None:
     story = bpm.deploy_files(LINE).start("p", by="nurse").approve(by="head_nurse")
     nurse, item = bpm.actor("head_nurse"), story.item("head_nurse").id
-    sent: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        sent.append(statement)
-
-    event.listen(bpm.db.engine, "before_cursor_execute", note)
-    with bpm.db.unit_of_work() as session:
+    with sent(bpm.db.engine) as statements, bpm.db.unit_of_work() as session:
         commands.complete(session, nurse, item, "approve", key="tap")
-    assert [statement for statement in sent if not statement.startswith("BEGIN")] == []
+    assert [statement for statement in statements if not statement.startswith("BEGIN")] == []
     assert story.open_steps == {STEPS[2]}
 
 

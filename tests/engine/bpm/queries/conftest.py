@@ -8,7 +8,6 @@ from itertools import count
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from engine.batch import Batch
@@ -20,6 +19,7 @@ from engine.org.identity import actor_for
 from engine.org.models import Person
 from tests.dsl import bpmn, chain, start_task, task
 from tests.factories import org
+from tests.factories.statements import sent
 
 _NUMBERS = count(1)
 Row = TypeVar("Row", bound=Base)
@@ -124,21 +124,15 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> Statements:
 
     @contextmanager
     def gather(session: Session) -> Iterator[list[str]]:
-        sent: list[str] = []
+        sending = Batch.run
+        with sent(session.connection().engine) as found, monkeypatch.context() as patched:
 
-        def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-            sent.append(statement)
+            def run(batch: Batch, session: Session) -> list[list[Any]]:
+                found.append("batch")
+                return sending(batch, session)
 
-        def run(batch: Batch, session: Session) -> list[list[Any]]:
-            sent.append("batch")
-            return sending(batch, session)
-
-        engine, sending = session.connection().engine, Batch.run
-        event.listen(engine, "before_cursor_execute", note)
-        with monkeypatch.context() as patched:
             patched.setattr(Batch, "run", run)
-            yield sent
-        event.remove(engine, "before_cursor_execute", note)
+            yield found
 
     return gather
 
