@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import psycopg
@@ -35,7 +34,7 @@ from sandbox.wecom.corp import staff as staff_of
 from sandbox.wecom.records import Department, Member
 from sandbox.wecom.server import Running, running
 from sandbox.wecom.state import State as WeComState
-from tests import services
+from tests import services, throwaway
 from tests.dsl import Bpm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,7 +55,10 @@ class Services:
         self.started = {} if started is None else started
 
     def get(self, name: str) -> str:
-        """Return the URL or path of `postgresql`, `redis` or `chromium`; skip or fail the test where it is missing."""
+        """Return the URL or path of `postgresql`, `redis` or `chromium`; skip or fail the test where it is missing.
+
+        `memory` is the folder for databases that are files.
+        """
         if name not in self.started:
             self.started[name] = self._start(name)
         if self.started[name].startswith("missing: "):
@@ -66,7 +68,7 @@ class Services:
 
     def start_all(self) -> None:
         """Start everything, so that several test processes can share it."""
-        self.started = {name: self._start(name) for name in ("postgresql", "redis", "chromium")}
+        self.started = {name: self._start(name) for name in ("memory", "postgresql", "redis", "chromium")}
 
     def _start(self, name: str) -> str:
         try:
@@ -75,6 +77,8 @@ class Services:
                     return self.stack.enter_context(services.postgres(durable=False))
                 case "redis":
                     return self.stack.enter_context(services.redis())
+                case "memory":
+                    return str(throwaway.memory())
                 case "chromium":
                     return str(services.chromium())
                 case _:
@@ -93,7 +97,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(_refuse_other_machines)
     config.stash[_SERVICES] = Services(getattr(config, "workerinput", {}).get("services"))
-    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        return
+    throwaway.sweep()
+    if config.getoption("numprocesses", None):
         config.stash[_SERVICES].start_all()
 
 
@@ -103,7 +110,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a test process of pytest-xdist where the servers are."""
+    """Tell a test process of pytest-xdist where the servers and the folder for files are."""
     node.workerinput["services"] = node.config.stash[_SERVICES].started
 
 
@@ -255,14 +262,13 @@ def browser(private_services: Services) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def backend(request: pytest.FixtureRequest, worker_id: str) -> Iterator[Backend]:
+def backend(request: pytest.FixtureRequest, private_services: Services, worker_id: str) -> Iterator[Backend]:
     """The database system that this round of the tests runs on."""
     if request.param == "sqlite":
-        with TemporaryDirectory(prefix="piyue-sqlite-", dir=services.memory()) as folder:
-            yield SqliteBackend(Path(folder))
+        with throwaway.folder("sqlite", Path(private_services.get("memory"))) as folder:
+            yield SqliteBackend(folder)
     else:
-        private: Services = request.getfixturevalue("private_services")
-        server = PostgresqlBackend(make_url(private.get("postgresql")), worker_id)
+        server = PostgresqlBackend(make_url(private_services.get("postgresql")), worker_id)
         yield server
         server.close()
 

@@ -1,8 +1,8 @@
 """Private servers for tests and benchmarks: PostgreSQL, Redis, and Chromium's path.
 
 Each server listens on a free port of 127.0.0.1, keeps its files in a temporary folder and ends with the process that
-started it, also after Ctrl-C or kill -9. As root on Debian what is missing is installed with apt-get; where something
-can't be had, `Missing` says what and why.
+started it, also after Ctrl-C or kill -9; what is then left of the folder goes at the start of the next run. As root on
+Debian what is missing is installed with apt-get; where something can't be had, `Missing` says what and why.
 """
 
 import ctypes
@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,20 +23,14 @@ from typing import Any
 
 import psycopg
 
+from tests import throwaway
+
 _START_SECONDS = 60.0
 _STOP_SECONDS = 15.0
-_ROOM = 4 * 2**30  # bytes that the databases of a run never need
 
 
 class Missing(Exception):
     """A server or program that can't be had on this machine; the message says what and why."""
-
-
-def memory() -> Path | None:
-    """Return a folder that is in memory, where this machine has one with room: what is thrown away needs no disk."""
-    shared = Path("/dev/shm")
-    room = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free >= _ROOM
-    return shared if room else None
 
 
 @contextmanager
@@ -48,7 +41,8 @@ def postgres(*, durable: bool = True) -> Iterator[str]:
     as little as it can: for tests that don't look at crashes or at speed.
     """
     programs = _postgres_programs()
-    with _folder("piyue-postgres-", None if durable else memory()) as folder:
+    with throwaway.folder("postgres", None if durable else throwaway.memory()) as folder:
+        _own(folder)
         password = secrets.token_urlsafe(24)
         secret = folder / "password"
         secret.write_text(password)
@@ -110,7 +104,8 @@ class Redis:
 @contextmanager
 def redis_server() -> Iterator[Redis]:
     """Run a private Redis and yield it, for tests that break it."""
-    with _folder("piyue-redis-") as folder:
+    with throwaway.folder("redis") as folder:
+        _own(folder)
         server = Redis(folder)
         server.start()
         try:
@@ -192,16 +187,6 @@ def _own(path: Path) -> None:
     path.chmod(0o700 if path.is_dir() else 0o600)
     if os.geteuid() == 0:
         shutil.chown(path, user=_server_user())
-
-
-@contextmanager
-def _folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    _own(folder)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _as_server_user() -> dict[str, Any]:
