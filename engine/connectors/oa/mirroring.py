@@ -35,11 +35,16 @@ BEHIND = (
 
 TITLE = "substr(n.title || CASE WHEN n.summary = '' THEN '' ELSE '（' || n.summary || '）' END, 1, 200)"
 """The title of the instance `n` with the deciding figure, for most of a kind have one title."""
+_TEMPLATE = "CAST(:titled AS VARCHAR(60))"
+_NAMED = f"replace(replace({_TEMPLATE}, '{{workflow}}', p.name), '{{node}}', r.step_name)"
 _TITLED = (
-    "substr(replace(replace(replace(CAST(:titled AS VARCHAR(60)), '{workflow}', p.name), '{node}', r.step_name), "
-    f"'{{title}}', {TITLE}), 1, 200)"
+    f"CASE WHEN {_TEMPLATE} = '{{title}}' THEN {TITLE} ELSE substr(replace({_NAMED}, '{{title}}', "
+    f"substr({TITLE}, 1, greatest(20, 200 - length(replace({_NAMED}, '{{title}}', ''))))), 1, 200) END"
 )
-"""What an OA's list says of an item: as the site's file has it, once and for all."""
+"""What an OA's list says of an item: as the site's file has it, once and for all; what is too long is cut in the title.
+
+A place in the name of a process or a step would be filled in too: those are the designers' own.
+"""
 
 _KEY = "replace(CAST(i.id AS VARCHAR(36)), '-', '')"
 UNSEEN = "(SELECT m.seq FROM oa_item m WHERE m.site = :site AND m.item_id = i.id) IS NULL"
@@ -54,6 +59,13 @@ _INSERT = (
     "INSERT INTO oa_item (site, item_id, instance_id, person_id, sender_id, title, workflow, node, kind, urgency, "
     "started_at, opened_at, wanted, quiet, changed_at) {new} ON CONFLICT DO NOTHING"
 )
+
+
+def _insert(where: str) -> Statement:
+    sql = _INSERT.format(new=_NEW + where)
+    return Statement(sql, sqlite=sql.replace("greatest(", "max("))
+
+
 _PUSHES = (
     "INSERT INTO outbox (system, key, topic, lane, payload, state, attempts, due_at, last_error, created_at) "
     f"SELECT CAST(:system AS VARCHAR(20)), {_KEY}, CAST(:topic AS VARCHAR(40)), CAST(:lane AS VARCHAR(20)), "
@@ -65,7 +77,7 @@ _DIFFERS = f"coalesce({_WANTED}, CASE WHEN i.state = 'open' THEN '' ELSE {CURREN
 
 # The rows to push come first: on SQLite the others have changed what it looks at, on PostgreSQL all see the same.
 _PUSH_CHANGED = Statement(f"{_PUSHES}WHERE i.instance_id = :instance AND {_DIFFERS}")
-_INSERT_NEW = Statement(_INSERT.format(new=_NEW + " AND i.instance_id = :instance"))
+_INSERT_NEW = _insert(" AND i.instance_id = :instance")
 _WANT = (
     f"UPDATE oa_item SET wanted = (SELECT {CURRENT} FROM work_item i JOIN instance n ON n.id = i.instance_id "
     "WHERE i.id = oa_item.item_id), seq = seq + 1, changed_at = :now "
@@ -78,7 +90,7 @@ OLD = "i.id > :after AND i.id <= :until AND i.state = 'open' "
 """Which items `i` a page of the first load is taken from."""
 _PAGE = f"i.id IN (SELECT i.id FROM work_item i WHERE {OLD}ORDER BY i.id LIMIT :limit)"
 _PUSH_PAGE = Statement(f"{_PUSHES}WHERE {UNSEEN} AND {_PAGE}")
-_INSERT_PAGE = Statement(_INSERT.format(new=f"{_NEW} AND {_PAGE}"))
+_INSERT_PAGE = _insert(f" AND {_PAGE}")
 
 
 def connect(db: Database, sites: Sites) -> None:

@@ -177,8 +177,19 @@ def test_a_template_s_mistake_is_told_with_the_file_and_the_place(tmp_path: Path
             'link = "{base}/oa/{who}"',
             r"link.*不认识 \{who\}：可用 \{base\} \{site\} \{item\} \{instance\}",
         ),
+        ('title = "{title}·{node"', r"title.*第 9 个字符“\{”没有成对：可用 \{title\} \{workflow\} \{node\}"),
+        ('title = "node}{title}"', r"title.*第 5 个字符“\}”没有成对"),
+        ('link = "{base}/oa/{item"', r"link.*第 11 个字符“\{”没有成对"),
+        ('title = "{title}\\n{node}"', r"title.*第 8 个字符是换行或控制字符"),
+        ('link = "{base}/\\r/{item}"', r"link.*第 8 个字符是换行或控制字符"),
+        ('mobile_link = "{base}/{item}\\u0000"', r"mobile_link.*第 14 个字符是换行或控制字符"),
     ],
 )
 def test_a_place_that_no_template_has_is_told_with_those_that_it_has(tmp_path: Path, line: str, told: str) -> None:
     with pytest.raises(Invalid, match=rf"oa/site\.toml.*{told}"):
         written(tmp_path, "seeyon", example("seeyon").replace("#mirror", f"{line}\n#mirror", 1))
+
+
+def test_a_template_may_have_the_wide_space_of_chinese(tmp_path: Path) -> None:
+    line = 'title = "【{workflow}】{title}\u3000{node}"'
+    assert written(tmp_path, "seeyon", example("seeyon").replace("#mirror", f"{line}\n#mirror", 1))

@@ -274,3 +274,14 @@ def test_what_was_taken_in_long_ago_is_forgotten(desk: Desk) -> None:
     clock.freeze(clock.now() + quick.KEPT + timedelta(minutes=1))
     quick.purge(desk.bpm.db)
     assert taken(desk) == []
+
+
+def test_our_own_notice_calls_it_as_we_do_whatever_the_list_there_says(bpm: Bpm, oa_sandbox: Running) -> None:
+    desk = Desk(bpm, oa_sandbox, "template", title="【{workflow}】{title}·{node}")
+    story = bpm.deploy_files(STRICT).start("p", "nurse")
+    handle(desk, story, "head_nurse", "approve")
+    ask(desk)
+    assert desk.item(story, "head_nurse").title.endswith("·审核")
+    with bpm.db.reading() as session:
+        titles = session.scalars(select(Notice.title).where(Notice.kind == "oa")).all()
+    assert titles == [story.instance.title]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 CODE = re.compile(r"[a-z][a-z0-9]{0,10}")
 """A site's code, the name of its folder: its channel's lane must fit 20 characters."""
 _SHORTEST = 16  # characters of a common secret
+_WIDE = "\u3000"  # the space between Chinese words, which Python doesn't take for printable
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$")]
 
 
@@ -18,8 +19,14 @@ def origin(url: str) -> str:
 
 
 def _with_places(text: str, *known: str) -> str:
+    for at, character in enumerate(text, 1):
+        if not character.isprintable() and character != _WIDE:
+            raise ValueError(f"第 {at} 个字符是换行或控制字符：去掉它，写在一行里")
+    usable = "可用 " + " ".join(f"{{{name}}}" for name in known)
     if unknown := set(re.findall(r"\{(.*?)\}", text)) - set(known):
-        raise ValueError(f"不认识 {{{unknown.pop()}}}：可用 " + " ".join(f"{{{name}}}" for name in known))
+        raise ValueError(f"不认识 {{{unknown.pop()}}}：{usable}")
+    if alone := re.search(r"[{}]", re.sub(r"\{.*?\}", lambda place: "_" * len(place[0]), text)):
+        raise ValueError(f"第 {alone.start() + 1} 个字符“{alone[0]}”没有成对：{usable}")
     return text
 
 
@@ -77,13 +84,13 @@ class Site(BaseModel):
     @field_validator("link", "mobile_link")
     @classmethod
     def _link(cls, text: str) -> str:
-        """Refuse a template with unknown places."""
+        """Refuse a template with unknown or unfinished places, and one of several lines."""
         return _with_places(text, "base", "site", "item", "instance")
 
     @field_validator("title")
     @classmethod
     def _title(cls, text: str) -> str:
-        """Refuse a template with unknown places, and one that calls everything the same."""
+        """Refuse what no link may have either, and a template that calls everything the same."""
         if "{title}" not in text:
             raise ValueError("要有 {title}，否则列表里分不清是哪一件")
         return _with_places(text, "title", "workflow", "node")

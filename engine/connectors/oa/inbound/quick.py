@@ -58,8 +58,9 @@ _KEEP = Statement(
     "asked_at = excluded.asked_at, known_to = excluded.known_to"
 )
 _ITEM = Statement(
-    "SELECT m.item_id, m.instance_id, m.person_id, m.account, m.title, m.kind, m.shown, m.shown_at, i.state, "
+    "SELECT m.item_id, m.instance_id, m.person_id, m.account, n.title, m.kind, m.shown, m.shown_at, i.state, "
     "i.outcome, t.at AS taken_for, t.taken_at FROM oa_item m JOIN work_item i ON i.id = m.item_id "
+    "JOIN instance n ON n.id = m.instance_id "
     "LEFT JOIN oa_taken t ON t.site = m.site AND t.key = :key AND t.account = :account "
     "WHERE m.site = :site AND m.item_id = :item",
     item_id=uuid.UUID,
