@@ -1,10 +1,14 @@
-"""How PostgreSQL would walk large tables for a statement whose parameters it doesn't know."""
+"""How PostgreSQL walks large tables for a statement whose parameters it doesn't know."""
 
 from collections.abc import Iterator
 from typing import Any
 
+from psycopg.sql import SQL, Identifier, Literal
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+from engine.batch import Statement
+from engine.db import Database
 
 
 def nodes(session: Session, statement: str) -> list[dict[str, Any]]:
@@ -25,15 +29,58 @@ def nodes(session: Session, statement: str) -> list[dict[str, Any]]:
     for n, name in enumerate(parameters, 1):
         numbered = numbered.replace(f"%({name})s", f"${n}")
     raw.execute(f"PREPARE walk AS {numbered}")
-    raw.execute(f"EXPLAIN (FORMAT JSON) EXECUTE walk ({', '.join(['NULL'] * len(parameters))})")
-    plan = raw.fetchone()[0]
+    found = _explained(raw, "FORMAT JSON", [Literal(None)] * len(parameters))
     raw.execute("DEALLOCATE walk")
-    return list(_nodes(plan[0]["Plan"]))
+    return found
+
+
+class Early:
+    """A statement with the plan that one of our connections made while its tables were empty, and keeps as they grow.
+
+    `analysed`: whether PostgreSQL had looked at them by then, or never.
+    """
+
+    def __init__(self, db: Database, statement: Statement, *tables: str, analysed: bool) -> None:
+        self._names = statement.names
+        self._pooled = db.engine.raw_connection()
+        self.raw: Any = self._pooled.driver_connection
+        for table in tables:
+            name = Identifier(table)
+            self.raw.execute(SQL("ALTER TABLE {} SET (autovacuum_enabled = off)").format(name))
+            if analysed:
+                self.raw.execute(SQL("ANALYZE {}").format(name))
+        self.raw.execute(f"PREPARE walk AS {statement.postgresql}")
+        self.plan()  # made when it is first asked for
+
+    def plan(self) -> list[dict[str, Any]]:
+        """Return the nodes of its plan."""
+        return _explained(self.raw.cursor(), "FORMAT JSON", [Literal(None)] * len(self._names))
+
+    def run(self, given: dict[str, Any]) -> list[dict[str, Any]]:
+        """Run it and return the nodes of its plan with what they have done."""
+        values = [Literal(given[name]) for name in self._names]
+        return _explained(self.raw.cursor(), "ANALYZE, TIMING OFF, FORMAT JSON", values)
+
+    def close(self) -> None:
+        """Give the connection up, with the statement that it keeps."""
+        self._pooled.invalidate()
 
 
 def walks(found: list[dict[str, Any]]) -> list[tuple[Any, Any]]:
     """Return the indexes that a plan scans, and in which direction."""
     return [(n.get("Index Name"), n.get("Scan Direction")) for n in found if n["Node Type"].startswith("Index")]
+
+
+def looked_at(found: list[dict[str, Any]], table: str) -> int:
+    """Return how many rows of a table a plan that has run has looked at, each as often as it was."""
+    scans = [n for n in found if n.get("Relation Name") == table and n["Node Type"].endswith("Scan")]
+    return sum(n["Actual Loops"] * (n["Actual Rows"] + n.get("Rows Removed by Filter", 0)) for n in scans)
+
+
+def _explained(cursor: Any, how: str, values: list[Literal]) -> list[dict[str, Any]]:
+    given = SQL("({})").format(SQL(", ").join(values)) if values else SQL("")
+    cursor.execute(SQL("EXPLAIN ({}) EXECUTE walk {}").format(SQL(how), given))
+    return list(_nodes(cursor.fetchone()[0][0]["Plan"]))
 
 
 def _names(statement: str) -> list[str]:

@@ -1,18 +1,22 @@
 """What an OA shows of our items, whoever acts and however: the list there is the list here."""
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from engine import clock
+from engine.batch import Statement
 from engine.bpm import commands
-from engine.bpm.models import Process
+from engine.bpm.models import Instance, Process
+from engine.connectors.oa import mirroring
 from engine.connectors.oa.models import OACheck
 from sandbox.oa.server import Running
 from tests.dsl import Bpm, bpmn, chain, flow, start_task, task
 from tests.engine.connectors.desks import Desk, number
+from tests.factories import plans
 from tests.factories.outbox import NOON
 
 ANY = bpmn(
@@ -36,6 +40,12 @@ TURN = bpmn(
     + task("依次", "head_nurse", "pediatrics_head", inner='<piyue:round policy="in_turn"/>')
     + "<endEvent id='e'/>" + chain("s", "apply", "依次", "e")
 )  # fmt: skip
+
+ITEMS = (
+    "INSERT INTO oa_item (site, item_id, instance_id, person_id, sender_id, title, workflow, node, kind, urgency, "
+    "started_at, opened_at, wanted, changed_at) SELECT 'ekp', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), "
+    "gen_random_uuid(), '', '', '', 'decide', 0, %(at)s, %(at)s, 'todo', %(at)s FROM generate_series(1, %(last)s)"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -205,6 +215,45 @@ def test_a_site_says_what_its_list_says_of_an_item(bpm: Bpm, oa_sandbox: Running
     assert (check.state, check.missing, check.ghost, check.stale) == ("done", 0, 0, 0)
     story.approve("head_nurse")
     assert desk.differences() == ([], [])
+
+
+@pytest.mark.parametrize("template", ["【{workflow}】{title}·{node}", "{title}{title}", "{title}"])
+def test_what_is_too_long_is_cut_in_the_title_and_the_step_stays(bpm: Bpm, oa_sandbox: Running, template: str) -> None:
+    desk = Desk(bpm, oa_sandbox, "template", title=template)
+    story = bpm.deploy_files(ANY).start("p", "nurse")
+    long = "长" * 199 + "末"
+    with bpm.db.unit_of_work() as session:
+        session.execute(update(Instance).where(Instance.id == story.id).values(title=long))
+        name = session.get_one(Process, "p").name
+    story.approve("head_nurse")
+    told = {row.title for row in desk.product.rows() if row.account == number("archivist")}
+    assert (
+        told
+        == {
+            "【{workflow}】{title}·{node}": {f"【{name}】{'长' * (200 - len(name) - 5)}·归档"},
+            "{title}{title}": {long},
+            "{title}": {long},
+        }[template]
+    )
+    assert all(len(title) == 200 for title in told)
+
+
+@pytest.mark.backend("postgresql")
+@pytest.mark.parametrize("analysed", [False, True])
+@pytest.mark.parametrize("statement", [mirroring._PUSH_CHANGED, mirroring._INSERT_NEW, mirroring._UPDATE_WANTED])
+def test_what_an_oa_has_of_an_item_is_found_by_the_item_however_many_there_are(
+    bpm: Bpm, statement: Statement, analysed: bool
+) -> None:
+    """PostgreSQL has planned it for empty tables, and the hospital has worked since."""
+    early = plans.Early(bpm.db, statement, "oa_item", "work_item", "work_round", "instance", analysed=analysed)
+    early.raw.execute("SET session_replication_role = replica")  # items of instances that need not be there
+    early.raw.execute(ITEMS, {"at": NOON, "last": 5000})
+    seen = [node for node in early.plan() if node.get("Relation Name") == "oa_item" and node.get("Alias") == "m"]
+    early.close()
+    assert seen
+    told = json.dumps(seen, indent=1)
+    assert all("(item_id = " in node.get("Index Cond", "") for node in seen), told
+    assert all(node["Parent Relationship"] == "SubPlan" for node in seen), told  # a join is free to read all for each
 
 
 def test_the_statements_hold_on_both_databases(bpm: Bpm, oa_sandbox: Running) -> None:
