@@ -1,4 +1,7 @@
-"""Leasing rows, and giving them back. A lease is one round trip, the state of the channel included."""
+"""Leasing rows, and giving them back.
+
+A lease of one lane is one round trip, the state of the channel included; where rows are done in passing there are more.
+"""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -78,9 +81,9 @@ def lease(db: Database, owner: str, limit: int, of: str | None = None) -> list[L
     """Take up to `limit` due rows for 15 s: each the oldest pending one of its shard, the longest due first.
 
     `owner` names the thread that asks, uniquely among all processes. `of` is a lane: INSIDE or one of a channel, which
-    gives nothing while that is paused, down or at its rate's limit, but for one row to probe with; without it all are
-    asked, one after the other. Rows whose handler wants the newest only are done in passing where a younger one of
-    their shard and topic is due, which is taken in its turn.
+    gives nothing while that is paused, down or at its rate's limit, but for one row to probe with; without it one
+    query tells which have something to do, and those are asked one after the other. Rows whose handler wants the newest
+    only are done in passing where a younger one of their shard and topic is due, which is taken in its turn.
     """
     if of is None:
         found: list[Leased] = []
