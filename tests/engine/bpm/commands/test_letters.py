@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from engine import clock, outbox
@@ -112,6 +112,22 @@ def test_one_and_all_alike_are_delivered_again_and_the_trail_says_so(bpm: Bpm, s
     assert trail(story) == [("requeue", "网关不通")] * 3
     with bpm.db.reading() as session:
         assert all(entry.verb != "requeue" for entry in queries.timeline(session, bpm.actor("nurse"), story.id).entries)
+
+
+def test_all_alike_are_asked_once_what_they_are_about(bpm: Bpm, story: Story) -> None:
+    fail(bpm, "网关不通", *({"n": n, "item": str(story.item("head_nurse").id)} for n in range(3)), {"n": 3})
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked.append(statement)
+
+    event.listen(bpm.db.engine, "before_cursor_execute", note)
+    assert do(bpm, "process_admin", commands.requeue_all, system="tests", topic="letter", reason="网关不通") == 4
+    event.remove(bpm.db.engine, "before_cursor_execute", note)
+    assert len([statement for statement in asked if statement.startswith("SELECT work_item.id")]) == 1
+    assert len([statement for statement in asked if statement.startswith("SELECT instance.id")]) == 1
+    assert trail(story) == [("requeue", "网关不通")] * 3
+    assert len(seen(bpm, "auditor", queries.activities, verb="requeue").rows) == 1
 
 
 def test_what_is_about_no_instance_is_an_activity(bpm: Bpm) -> None:
