@@ -43,13 +43,14 @@ class Early:
     def __init__(self, db: Database, statement: Statement, *tables: str, analysed: bool) -> None:
         self._names = statement.names
         self._pooled = db.engine.raw_connection()
-        self.raw: Any = self._pooled.driver_connection
+        raw: Any = self._pooled.driver_connection
+        self.raw = raw
         for table in tables:
             name = Identifier(table)
-            self.raw.execute(SQL("ALTER TABLE {} SET (autovacuum_enabled = off)").format(name))
+            raw.execute(SQL("ALTER TABLE {} SET (autovacuum_enabled = off)").format(name))
             if analysed:
-                self.raw.execute(SQL("ANALYZE {}").format(name))
-        self.raw.execute(f"PREPARE walk AS {statement.postgresql}")
+                raw.execute(SQL("ANALYZE {}").format(name))
+        raw.execute(f"PREPARE walk AS {statement.postgresql}")
         self.plan()  # made when it is first asked for
 
     def plan(self) -> list[dict[str, Any]]:

@@ -464,6 +464,7 @@ def test_the_oa_s_own_items_are_taken_in_and_none_of_ours(desk_of: Callable[...,
     assert (waiting.title, waiting.state) == ("放射防护检查通知", State.TODO)
     assert waiting.request_id
     assert waiting.link.startswith("http")
+    assert waiting.received_at is not None
     assert abs(waiting.received_at - own.received_at) < timedelta(seconds=2)
     [done] = desk.adapter.done_since("2001", before)
     assert (done.title, done.state) == ("已经办过的", State.DONE)
