@@ -15,8 +15,8 @@ ASSETS := web/static/manifest.json
 SERVICE := $(wildcard piyue.py cli engine api web workers sandbox)
 
 # For `make test` and `make bench`: T picks files or folders. For `make test`: ARGS adds pytest options, N is the number
-# of processes (three for two cores: many a test waits), LONG=1 adds the long runs. Compiled tests are kept even where the environment keeps no bytecode: each
-# process would compile all of them anew.
+# of processes (three for two cores: many a test waits), LONG=1 adds the long runs. Compiled tests are kept even where the
+# environment keeps no bytecode: each process would compile all of them anew.
 T ?=
 ARGS ?=
 N ?= $(if $(T),0,$(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 ))))

@@ -9,10 +9,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from sandbox import toml
-from sandbox.oa.records import PersonRow as OAPersonRow
-from sandbox.wecom.corp import DepartmentRow, PersonRow, corp
+from sandbox.wecom.corp import DepartmentRow, StaffRow, corp
 
-Roster = Callable[[], tuple[Iterable[DepartmentRow], Iterable[PersonRow]]]
+Roster = Callable[[], tuple[Iterable[DepartmentRow], Iterable[StaffRow]]]
 _StandIn = TypeVar("_StandIn")
 _SECRETS = ("password", "secret")
 _NO_LISTS = ("seeyon",)  # which can't tell its own items
@@ -57,7 +56,7 @@ def commands(roster: Roster, sites: Callable[[], Path]) -> typer.Typer:
                 _site(sites(), one, stand_in.site(one))
             typer.echo("  批阅的服务和后台任务重启后生效。其他种类：--kind " + "、".join(KINDS) + "，全部：--kind all")
 
-        people: Iterable[OAPersonRow] = roster()[1]
+        people = roster()[1]
         _run(running(State(people), host=host, port=port), told, host, port)
 
     return app

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from operator import attrgetter
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -31,25 +31,6 @@ Kind = Literal[
     "unknown_person",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-
-
-class PersonRow(Protocol):
-    """A person whom the OAs know; `department` is a code."""
-
-    @property
-    def number(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def department(self) -> str: ...
-
-    @property
-    def mobile(self) -> str: ...
-
-    @property
-    def label(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

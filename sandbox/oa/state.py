@@ -8,8 +8,9 @@ from typing import Any
 from sandbox.clocked import Clocked
 from sandbox.oa.faults import Faults
 from sandbox.oa.lists import Lists
-from sandbox.oa.records import NAMES, OAName, Person, PersonRow, Seen
+from sandbox.oa.records import NAMES, OAName, Person, Seen
 from sandbox.oa.settings import LandraySettings, PlainSettings, SeeyonSettings, WeaverSettings
+from sandbox.people import PersonRow
 
 
 class State(Clocked):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+from sandbox.people import PersonRow
 from sandbox.wecom import constants
 from sandbox.wecom.records import ACTIVE, DISABLED, ROOT_DEPARTMENT, Department, Member
 from sandbox.wecom.state import State
@@ -26,17 +27,8 @@ class DepartmentRow(Protocol):
     def head(self) -> str: ...
 
 
-class PersonRow(Protocol):
-    """A person; `superior` is a staff number or empty, `part_time` lists further departments as `code:post;code`."""
-
-    @property
-    def number(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def department(self) -> str: ...
+class StaffRow(PersonRow, Protocol):
+    """A member; `superior` is a staff number or empty, `part_time` lists further departments as `code:post;code`."""
 
     @property
     def post(self) -> str: ...
@@ -51,21 +43,15 @@ class PersonRow(Protocol):
     def state(self) -> str: ...
 
     @property
-    def mobile(self) -> str: ...
-
-    @property
     def email(self) -> str: ...
 
-    @property
-    def label(self) -> str: ...
 
-
-def corp(departments: Iterable[DepartmentRow], people: Iterable[PersonRow]) -> State:
+def corp(departments: Iterable[DepartmentRow], people: Iterable[StaffRow]) -> State:
     """Return a corp whose userids are the staff numbers, with the departments below its root."""
     return State(*staff(departments, people))
 
 
-def staff(departments: Iterable[DepartmentRow], people: Iterable[PersonRow]) -> tuple[list[Department], list[Member]]:
+def staff(departments: Iterable[DepartmentRow], people: Iterable[StaffRow]) -> tuple[list[Department], list[Member]]:
     """Return the departments and the members of such a corp."""
     rows = list(departments)
     ids = {row.code: ROOT_DEPARTMENT + at for at, row in enumerate(rows, start=1)}
