@@ -124,6 +124,11 @@ def test_what_auditors_see(beside: Visit) -> None:
     auditor.goto(f"{OA}/ekp/accounts")
     expect(auditor.page.locator("main").get_by_role("button", name="保存")).to_have_count(0)
     auditor.shot("88-oa-accounts-auditor")
+    auditor.goto("/admin/outbox?system=oa.ekp")
+    expect(
+        auditor.page.locator("main").get_by_role("link", name=f"{CAST['nurse'].name}的请假申请").first
+    ).to_be_visible()
+    auditor.shot("88-oa-letters-auditor")
 
 
 def test_reports(beside: Visit, bpm: Bpm) -> None:
